@@ -45,7 +45,7 @@ class Topic(StrEnum):
     RECONCILE = "reconcile"  # key: tablet id; compare desired and reported state, enqueue what is missing
     ENROLLED = "enrolled"  # key: enrollment id; its enrollment has just been completed
     ADE_SYNC = "ade_sync"  # key: device management server id; synchronise with Automated Device Enrollment
-    LICENCE_SYNC = "licence_sync"  # key: town id; synchronise with Apps and Books
+    LICENCE_SYNC = "licence_sync"  # key: content token id; synchronise with Apps and Books
     APPLE_SCHOOL_MANAGER_SYNC = "apple_school_manager_sync"  # key: town id; read which devices the organisation owns
     ALARM = "alarm"  # key: alarm id; send it to addresses outside the system
     RENEW_CERTIFICATE = "renew_certificate"  # key: enrollment id; its identity certificate is due for renewal

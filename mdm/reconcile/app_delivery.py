@@ -27,11 +27,12 @@ def reserve_licences(
     for tablet_id, desired in desired_by_tablet.items():
         for app in desired.apps:
             row = apps_by_tablet.get(tablet_id, {}).get(app.app_id)
-            if app.app_store_id is not None and (row is None or row.state in (AppState.WAITING, AppState.REMOVING)):
+            # An installed app needs one too: the tablet may have moved to a school with an account of its own.
+            if app.app_store_id is not None and (row is None or row.state is not AppState.FAILED):
                 tablets_by_app.setdefault(app.app_id, []).append(tablet_id)
     return {
         app_id: licences.reserve_licences(work, facts[tablet_ids[0]].town_id, app_id, tablet_ids)
-        for app_id, tablet_ids in tablets_by_app.items()
+        for app_id, tablet_ids in sorted(tablets_by_app.items())  # one order for all workers, since pools are locked
     }
 
 

@@ -93,7 +93,7 @@ def _retry_install(work: UnitOfWork, outcome: CommandWithResult, row: TabletApp,
     Where a licence is missing, those of the town are compared with Apple's before the next order.
     """
     if verdict.reason is AppReason.NO_LICENCE:
-        work.enqueue_job(Topic.LICENCE_SYNC, outcome.town_id)
+        licences.enqueue_licence_sync(work, row.app_id, row.tablet_id)
     row.attempts += 1
     delay = get_retry_delay(verdict.reason, row.attempts)
     if delay is None:
@@ -210,8 +210,9 @@ def _forget_app(work: UnitOfWork, row: TabletApp) -> None:
     """Delete the row of a removed app, release its licence, and enqueue the tablet that has waited for one longest."""
     app_id: UUID = row.app_id
     work.session.delete(row)
-    licences.release_licence(work, app_id, row.tablet_id)
-    work.enqueue_job(Topic.RECONCILE, *ReconcileRepository(work.session).list_waiting_for_licence({app_id: 1}))
+    freed = licences.release_licence(work, app_id, row.tablet_id)
+    if freed:
+        work.enqueue_job(Topic.RECONCILE, *ReconcileRepository(work.session).list_waiting_for_licence(freed))
 
 
 def _enqueue_status_poll(work: UnitOfWork, outcome: CommandWithResult, attempts: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from enrollment.tablets.rules import DECOMMISSIONED
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.queue.models import OPEN_STATES, QueuedCommand
 from mdm.reconcile.models import AppReason, ProfileTrial, TabletApp, TabletProfile
-from profiles.apps.models import App
+from profiles.apps.licences import FreedLicence
+from profiles.apps.models import App, LicenceToken, LicenceTokenSchool
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
 
@@ -157,26 +159,33 @@ class ReconcileRepository:
         )
         return self.session.execute(actor.restrict(statement, Tablet)).all()
 
-    def list_waiting_for_licence(self, freed: Mapping[UUID, int]) -> list[UUID]:
-        """List the tablets that have waited longest for a licence of these apps, as many as were freed. One statement per app."""
+    def list_waiting_for_licence(self, freed: Collection[FreedLicence]) -> list[UUID]:
+        """List the tablets that have waited longest for one of these licences, as many as were freed. One statement per app and account.
+
+        A licence of a school's account is for tablets of the account's schools.
+        """
         tablet_ids: list[UUID] = []
-        for app_id, count in freed.items():
-            tablet_ids += self.session.scalars(
-                select(TabletApp.tablet_id)
-                .where(TabletApp.app_id == app_id, TabletApp.reason == AppReason.NO_LICENCE)
-                .order_by(TabletApp.changed_at, TabletApp.tablet_id)
-                .limit(count)
+        for each, count in Counter(freed).items():
+            statement = select(TabletApp.tablet_id).where(
+                TabletApp.app_id == each.app_id, TabletApp.reason == AppReason.NO_LICENCE
             )
+            if each.token_id is not None:
+                schools = select(LicenceTokenSchool.school_id).where(LicenceTokenSchool.token_id == each.token_id)
+                is_town_wide = select(LicenceToken.is_town_wide).where(LicenceToken.id == each.token_id).scalar_subquery()
+                statement = statement.join(Tablet, Tablet.id == TabletApp.tablet_id).where(
+                    or_(is_town_wide, Tablet.school_id.in_(schools))
+                )
+            tablet_ids += self.session.scalars(statement.order_by(TabletApp.changed_at, TabletApp.tablet_id).limit(count))
         return tablet_ids
 
-    def count_waiting_for_licence(self, actor: Actor, town_id: UUID) -> dict[tuple[UUID, str | None], int]:
-        """Return how many tablets wait for a licence, by app and by the level of the pupil."""
+    def count_waiting_for_licence(self, actor: Actor, town_id: UUID) -> dict[tuple[UUID, UUID | None, str | None], int]:
+        """Return how many tablets wait for a licence, by app, school and grade of the pupil."""
         statement = (
-            select(TabletApp.app_id, Pupil.grade, func.count())
+            select(TabletApp.app_id, Tablet.school_id, Pupil.grade, func.count())
             .join(Tablet, Tablet.id == TabletApp.tablet_id)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .where(Tablet.town_id == town_id, TabletApp.reason == AppReason.NO_LICENCE)
-            .group_by(TabletApp.app_id, Pupil.grade)
+            .group_by(TabletApp.app_id, Tablet.school_id, Pupil.grade)
         )
-        return {(row[0], row[1]): row[2] for row in self.session.execute(actor.restrict(statement, Tablet))}
+        return {(row[0], row[1], row[2]): row[3] for row in self.session.execute(actor.restrict(statement, Tablet))}

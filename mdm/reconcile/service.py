@@ -69,7 +69,7 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     proved = list_proved(trials, channels)
     in_channel = [facts[tablet_id] for tablet_id in channels]
     desired_by_tablet = compute_desired_states(work, in_channel, modes, proved) if channels else {}
-    _release_licences_of_away(work, repository, facts, desired_by_tablet)
+    _release_unused_licences(work, repository, facts, desired_by_tablet)
     if not channels:
         return
     states = DeviceRepository(work.session).load_declarative_states([channel.id for channel in channels.values()])
@@ -96,13 +96,13 @@ def _select_declarative(
     }
 
 
-def _release_licences_of_away(
+def _release_unused_licences(
     work: UnitOfWork,
     repository: ReconcileRepository,
     facts: Mapping[UUID, TabletFacts],
     desired_by_tablet: Mapping[UUID, DesiredState],
 ) -> None:
-    """Release the licences of tablets that were given back, and enqueue the tablets that wait for them.
+    """Release the licences of tablets that were given back or moved to another school, and enqueue the tablets that wait for them.
 
     At once, without waiting for the removal of the app: the tablet may be wiped before it answers.
     """
@@ -111,7 +111,14 @@ def _release_licences_of_away(
         for tablet_id, tablet in facts.items()
         if tablet.state in PUT_AWAY
     }
-    if away and (freed := licences.release_other_licences(work, away)):
+    freed = licences.release_licences_of_other_schools(
+        work,
+        {tablet_id: tablet.town_id for tablet_id, tablet in facts.items()},
+        {tablet_id: tablet.school_id for tablet_id, tablet in facts.items()},
+    )
+    if away:
+        freed += licences.release_other_licences(work, away)
+    if freed:
         work.enqueue_job(Topic.RECONCILE, *repository.list_waiting_for_licence(freed))
 
 

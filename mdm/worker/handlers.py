@@ -21,7 +21,7 @@ from mdm.queue.service import CERTIFICATE_EVIDENCE
 from mdm.reconcile import renewals
 from mdm.reconcile import service as reconcile
 from mdm.worker.results import apply_results
-from profiles.apps.apps_and_books.service import sync_licences as synchronise_licences
+from profiles.apps.apps_and_books.sync import sync_licences as synchronise_licences
 
 log = structlog.get_logger()
 #: The longest pause that is granted to an external service that asks for one.
@@ -112,9 +112,9 @@ class _LicenceSyncOutcome(NamedTuple):
     retry_after: float | None
 
 
-def _sync_licences(runtime: Runtime, town_id: UUID) -> _LicenceSyncOutcome:
-    result = synchronise_licences(runtime, town_id)
-    return _LicenceSyncOutcome(result.problem, result.retry_after)
+def _sync_licences(runtime: Runtime, token_id: UUID) -> _LicenceSyncOutcome:
+    result = synchronise_licences(runtime, token_id)
+    return _LicenceSyncOutcome(result.error, result.retry_after)
 
 
 def _sync_due_licences(runtime: Runtime, claimant: Claimant) -> int:

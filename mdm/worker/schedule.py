@@ -38,8 +38,8 @@ HousekeepingJob = Callable[[UnitOfWork], object]
 
 
 def enqueue_licence_syncs(work: UnitOfWork) -> None:
-    """Enqueue a synchronization of licences for every town with a token, since notifications may be lost."""
-    work.enqueue_job(Topic.LICENCE_SYNC, *AppsAndBooksRepository(work.session).list_towns_with_token())
+    """Enqueue a synchronization of licences for every content token, since notifications may be lost."""
+    work.enqueue_job(Topic.LICENCE_SYNC, *AppsAndBooksRepository(work.session).list_all_token_ids())
 
 
 def update_absences(work: UnitOfWork) -> int:

@@ -39,3 +39,38 @@ class LicencesShort(Conflict):
 
     code = "licences_short"
     message = Message("{needed} licences of {app} are needed, the town owns {owned} ({free} of them free).")
+
+
+class LicencesFromService(Conflict):
+    """Somebody writes a number of licences by hand where Apple's number holds for every school."""
+
+    code = "licences_from_service"
+    message = Message("The licences of this town come from Apps and Books: their number is Apple's.")
+
+
+class ContentTokenNotFound(NotFound):
+    """The content token does not exist, or the caller may not see it."""
+
+    code = "content_token_not_found"
+    message = Message("This content token was not found.")
+
+
+class ContentTokenExists(Conflict):
+    """The town has this content token already, or one for all its schools."""
+
+    code = "content_token_exists"
+    message = Message("The town already has such a content token ({location}).")
+
+
+class SchoolHasContentToken(Conflict):
+    """A school that is named takes its licences from another content token."""
+
+    code = "school_has_content_token"
+    message = Message("{school} already takes its licences from another content token.")
+
+
+class NothingToTakeOver(Conflict):
+    """No other server, or another one than the person has seen, has claimed the account."""
+
+    code = "nothing_to_take_over"
+    message = Message("The account is not claimed by this server any more: load the page again.")

@@ -10,6 +10,7 @@ from cartable import audit
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from profiles.apps.apps_and_books.service import enqueue_syncs_of_town
 from profiles.apps.errors import AppExists, BadApp
 from profiles.apps.models import App
 from profiles.apps.repository import AppRepository
@@ -45,6 +46,8 @@ def create_app(
     work.session.add(app)
     work.session.flush()
     audit.record_event(work, actor, "app.create", "app", app.id, town_id=town_id, bundle_identifier=bundle_identifier)
+    if app_store_id is not None:
+        enqueue_syncs_of_town(work, town_id)
     return app
 
 

@@ -30,8 +30,8 @@ _NO_TABLET = UUID(int=0)
 @dataclass(frozen=True, slots=True)
 class LicenceOverlap:
     """One app around a rollover. `peak` is what is in use at once while no tablet has been returned and none of those that change
-    grade has answered. `missing` must be bought for good, `missing_at_peak` waits until licences come back. `owned` is None
-    for an app without a pool.
+    grade has answered. `missing` must be bought for good, `missing_at_peak` waits until licences come back. `owned` counts all
+    accounts of the town, without what is held elsewhere; None for an app without a pool.
     """
 
     app: str
@@ -58,7 +58,9 @@ def list_licence_overlaps(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> 
         groups={},
     )
     apps = {app.id: app.name for app in policy.apps.values() if app.app_store_id is not None}
-    owned = {app_id: pool.total for app_id, pool in licences.get_pools(list(apps)).items()}
+    owned: Counter[UUID] = Counter()
+    for pool in licences.list_pools(list(apps)):
+        owned[pool.app_id] += pool.total - pool.held_elsewhere
     counts = _count_apps(groups, policy, rollover)
     overlaps = (_to_overlap(apps[app_id], count, owned.get(app_id)) for app_id, count in counts.items() if app_id in apps)
     return sorted(overlaps, key=lambda each: each.app)

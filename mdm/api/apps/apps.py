@@ -1,23 +1,18 @@
-"""Endpoints of the catalogue of apps, of licences, and of the content token of Apps and Books."""
+"""Endpoints of the catalogue of apps, and of licences."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from cartable.outbox import Topic
 from cartable.paging import paginate
-from cartable.scope import Permission
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from mdm.reconcile.repository import ReconcileRepository
+from mdm.reconcile.licence_waiting import count_waiting_tablets
 from profiles.apps import licences, service
-from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
-from profiles.apps.apps_and_books.service import install_token
 
 router = APIRouter(tags=["apps"])
 
@@ -51,32 +46,20 @@ class LicenceTotal(BaseModel):
 
 
 class LicencePoolOut(BaseModel):
-    """The licences of an app, and how many tablets of each grade wait for one."""
+    """The licences of an app in one account, and how many tablets of each grade wait for one."""
 
     app_id: UUID
     app: str
+    token_id: UUID | None = Field(description="The content token of the account; null where a person has written the total.")
+    location: str | None
     total: int
     assigned: int
     reserved: int
     in_grace: int
+    held_elsewhere: int = Field(description="Held by serial numbers and people that the town does not know.")
     available: int
+    problem: str | None = Field(description="What Apple refused last.")
     waiting: dict[str, int]
-
-
-class ContentTokenIn(BaseModel):
-    """A content token, as the file from Apple holds it."""
-
-    content: str = Field(min_length=20, max_length=8192)
-
-
-class ContentTokenOut(BaseModel):
-    """The state of a content token; the token itself is never shown."""
-
-    model_config = ConfigDict(from_attributes=True)
-    location: str
-    expires: datetime
-    checked_at: datetime | None
-    problem: str | None
 
 
 @router.post("/apps", response_model=AppOut, status_code=201)
@@ -102,34 +85,10 @@ def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDe
 
 @router.get("/licences", response_model=PageOut[LicencePoolOut])
 def list_licences(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[LicencePoolOut]:
-    """List the licences of a town. By app, with how many tablets wait for one."""
-    waiting = ReconcileRepository(work.session).count_waiting_for_licence(actor, town_id)
-    pools = paginate(licences.list_pools(work, actor, town_id), page, lambda pool: (pool.app, pool.app_id))
+    """List the licences of a town. By app and account, with how many tablets wait for one."""
+    waiting = count_waiting_tablets(work, actor, town_id)
+    pools = paginate(licences.list_pools(work, actor, town_id), page, lambda pool: (pool.app, pool.app_id, str(pool.token_id)))
     return PageOut.of(
         pools,
-        lambda pool: LicencePoolOut(
-            **asdict(pool),
-            waiting={str(grade or "-"): count for (app_id, grade), count in waiting.items() if app_id == pool.app_id},
-        ),
+        lambda pool: LicencePoolOut(**asdict(pool), waiting=waiting.get((pool.app_id, pool.token_id), {})),
     )
-
-
-@router.put(
-    "/towns/{town_id}/licence-token",
-    response_model=ContentTokenOut,
-)
-def put_licence_token(town_id: UUID, body: ContentTokenIn, work: WorkDep, actor: ActorDep) -> object:
-    """Install the content token of a town. For Apps and Books; licences are compared at once."""
-    row = install_token(work, actor, town_id, body.content)
-    work.enqueue_job(Topic.LICENCE_SYNC, town_id)
-    return row
-
-
-@router.get(
-    "/towns/{town_id}/licence-token",
-    response_model=ContentTokenOut | None,
-)
-def get_licence_token(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Get the state of a town's content token. Where it is from and until when it is valid; never the token itself."""
-    actor.require_permission(Permission.SEE, town_id)
-    return AppsAndBooksRepository(work.session).get_token(town_id)

@@ -196,6 +196,7 @@ class LicenceNeedOut(BaseModel):
     owned: int
     free: int
     missing: int
+    held_elsewhere: int = Field(description="Of the owned ones: held by serial numbers that the town does not know.")
 
 
 class FindingOut(BaseModel):

@@ -27,15 +27,50 @@ class LicenceServiceError(ApiError):
         self.kind, self.number = kind, number
 
 
+class EventPending(LicenceServiceError):
+    """The service has accepted a change and has not finished it in time; it may still come."""
+
+    def __init__(self) -> None:
+        super().__init__(LicenceErrorKind.RETRY, 0, "the service has not finished")
+
+
+#: Licences of the usual kind; `PLUS` are those of higher quality that books are sold in.
+STANDARD_PRICING = "STDQ"
+
+
 @dataclass(frozen=True, slots=True)
 class LicensedAsset:
-    """An app that the location owns licences of."""
+    """An app that the account owns licences of. `pricing` must be named when they are given."""
 
     adam_id: int
     total: int
     assigned: int
-    available: int
     assignable: bool
+    pricing: str = STANDARD_PRICING
+
+
+@dataclass(frozen=True, slots=True)
+class AssetList:
+    """The apps that an account owns; `skipped` rows could not be read."""
+
+    assets: tuple[LicensedAsset, ...]
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedLicences:
+    """Who has the licences of an app: serial numbers, and how many other holders (people, or rows that cannot be read)."""
+
+    serials: frozenset[str]
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class MdmServer:
+    """The server that an account says it is used by."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +80,44 @@ class ContentLocation:
     name: str
     uid: str
     expires: datetime | None
-    claimed_by: str | None
+    claimed_by: MdmServer | None
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentFailure:
-    """One licence that could not be moved."""
+    """One licence that could not be moved, and why."""
 
     number: int
     adam_id: int
     serial: str
+    message: str = ""
 
 
 class LicenceService(Protocol):
-    """One location's licences. Every method raises `LicenceServiceError`."""
+    """One account's licences. Every method raises `LicenceServiceError`."""
 
     def get_location(self) -> ContentLocation:
-        """Whose token it is."""
+        """Return whose token it is."""
         ...
 
-    def claim(self, server_id: str, name: str) -> None:
+    def claim(self, server: MdmServer) -> None:
         """Say that this server uses the token from now on."""
         ...
 
-    def list_assets(self) -> list[LicensedAsset]:
-        """Everything the location owns, read until two pages agree on the version."""
+    def list_assets(self) -> AssetList:
+        """Return everything the account owns, read until two pages agree on the version."""
         ...
 
-    def list_assigned_serials(self, adam_id: int) -> list[str]:
-        """The serial numbers that hold a licence of an app."""
+    def list_assigned_licences(self, adam_id: int) -> AssignedLicences:
+        """Return who has a licence of an app."""
         ...
 
-    def associate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
-        """Give licences, and wait until it is done."""
+    def associate(self, asset: LicensedAsset, serials: Sequence[str]) -> list[AssignmentFailure]:
+        """Give licences, wait until it is done, and return those that were refused."""
         ...
 
-    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
-        """Take licences back, and wait until it is done."""
+    def disassociate(self, asset: LicensedAsset, serials: Sequence[str]) -> list[AssignmentFailure]:
+        """Take licences back, wait until it is done, and return those that were refused."""
         ...
 
     def close(self) -> None:

@@ -1,152 +1,209 @@
-"""Keeping the town's licences in step with Apps and Books. No transaction is open while the network is used.
+"""Verbs on content tokens: install, renew, choose the schools, take an account over, remove. Never commits.
 
-A service that is away changes nothing on tablets: what is assigned stays, what waits goes on waiting, and the reason is shown.
+What a token is good for is learned by `sync`, which runs in the worker.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from cartable import audit
+from cartable.errors import NotFound
+from cartable.locks import lock_town
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Runtime, UnitOfWork
-from profiles.apps.apps_and_books.client import AppsAndBooks
-from profiles.apps.apps_and_books.ports import LicenceErrorKind, LicenceService, LicenceServiceError
-from profiles.apps.apps_and_books.repository import AppsAndBooksRepository, DueAssignments
-from profiles.apps.errors import BadContentToken
-from profiles.apps.licences import LICENCE_GRACE
-from profiles.apps.models import LicencePool, LicenceState, LicenceToken
-
-ConnectService = Callable[[str, str, Callable[[], datetime]], LicenceService]
+from cartable.unit_of_work import UnitOfWork
+from enrollment.places.models import School
+from enrollment.tablets.repository import TabletRepository
+from profiles.apps.apps_and_books.parsing import read_text
+from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
+from profiles.apps.errors import (
+    BadContentToken,
+    ContentTokenExists,
+    ContentTokenNotFound,
+    NothingToTakeOver,
+    SchoolHasContentToken,
+)
+from profiles.apps.models import LicenceToken, TokenProblem
 
 
 @dataclass(frozen=True, slots=True)
-class LicenceSyncResult:
-    """What one synchronisation did."""
+class ContentToken:
+    """A content token with the schools that it serves; none and not town-wide: it serves nobody."""
 
-    assigned: int
-    returned: int
-    failed: int
-    problem: str | None
-    #: Seconds that the service asked us to wait.
-    retry_after: float | None = None
+    token: LicenceToken
+    schools: tuple[School, ...]
 
 
-def install_token(work: UnitOfWork, actor: Actor, town_id: UUID, content: str) -> LicenceToken:
-    """Store a town's content token (.vpptoken), sealed. Raises `BadContentToken` when it cannot be read or has expired."""
+@dataclass(frozen=True, slots=True)
+class _TokenFile:
+    content: str
+    location: str
+    expires: datetime
+
+
+def list_tokens(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[ContentToken]:
+    """Return the content tokens of a town with their schools. Raises `Forbidden`."""
+    actor.require_permission(Permission.SEE, town_id)
+    repository = AppsAndBooksRepository(work.session)
+    tokens = repository.list_tokens(town_id)
+    schools = repository.list_schools([token.id for token in tokens])
+    return [ContentToken(token, tuple(schools.get(token.id, ()))) for token in tokens]
+
+
+def describe_token(work: UnitOfWork, token: LicenceToken) -> ContentToken:
+    """Return a token with its schools."""
+    return ContentToken(token, tuple(AppsAndBooksRepository(work.session).list_schools([token.id]).get(token.id, ())))
+
+
+def install_token(work: UnitOfWork, actor: Actor, town_id: UUID, content: str, school_ids: Collection[UUID] = ()) -> LicenceToken:
+    """Store a content token (.vpptoken), sealed, for these schools; without schools it serves all that have none of their own.
+
+    Raises `BadContentToken`, `ContentTokenExists`, `SchoolHasContentToken`, `NotFound` for a school of another town.
+    """
     actor.require_permission(Permission.GOVERN, town_id)
     actor.require_reauthentication()
+    file = _read_token_file(work, content)
+    lock_town(work, town_id)
+    repository = AppsAndBooksRepository(work.session)
+    for other in repository.list_tokens(town_id):
+        if other.content == file.content or (other.is_town_wide and not school_ids):
+            raise ContentTokenExists(location=other.location)
+    token = LicenceToken(
+        town_id=town_id,
+        content=file.content,
+        location=file.location,
+        expires=file.expires,
+        is_town_wide=not school_ids,
+        skipped_rows=0,
+    )
+    schools = _check_schools(repository, token, school_ids)
+    work.session.add(token)
+    work.session.flush()
+    audit.record_event(
+        work, actor, "licences.token", "licence_token", token.id, town_id=town_id, schools=[str(school.id) for school in schools]
+    )
+    repository.replace_schools(token, {school.id for school in schools})
+    work.enqueue_job(Topic.LICENCE_SYNC, token.id)
+    return token
+
+
+def renew_token(work: UnitOfWork, actor: Actor, token_id: UUID, content: str) -> LicenceToken:
+    """Replace the content of a token by that of this year. Raises `ContentTokenNotFound`, `BadContentToken`."""
+    token = _get_governed_token(work, actor, token_id)
+    file = _read_token_file(work, content)
+    audit.record_event(work, actor, "licences.token.renew", "licence_token", token.id, town_id=token.town_id)
+    token.content, token.expires, token.problem, token.problem_detail = file.content, file.expires, None, None
+    work.session.flush()
+    work.enqueue_job(Topic.LICENCE_SYNC, token.id)
+    return token
+
+
+def set_token_schools(work: UnitOfWork, actor: Actor, token_id: UUID, school_ids: Collection[UUID]) -> LicenceToken:
+    """Let a token serve these schools; without schools all that have none of their own. The town's tablets are decided again.
+
+    Raises `ContentTokenNotFound`, `ContentTokenExists`, `SchoolHasContentToken`, `NotFound`.
+    """
+    token = _get_governed_token(work, actor, token_id)
+    repository = AppsAndBooksRepository(work.session)
+    for other in repository.list_tokens(token.town_id):
+        if other.id != token.id and other.is_town_wide and not school_ids:
+            raise ContentTokenExists(location=other.location)
+    schools = _check_schools(repository, token, school_ids)
+    audit.record_event(
+        work,
+        actor,
+        "licences.token.schools",
+        "licence_token",
+        token.id,
+        town_id=token.town_id,
+        schools=[str(school.id) for school in schools],
+    )
+    token.is_town_wide = not schools
+    repository.replace_schools(token, {school.id for school in schools})
+    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_town(token.town_id))
+    work.enqueue_job(Topic.LICENCE_SYNC, token.id)
+    return token
+
+
+def take_over_account(work: UnitOfWork, actor: Actor, token_id: UUID, claimed_by: str) -> LicenceToken:
+    """Decide that this server takes the account over from the one that has claimed it, whose id the person has read.
+
+    The worker claims it at Apple if it is still that server's. Raises `ContentTokenNotFound`, `NothingToTakeOver`.
+    """
+    token = _get_governed_token(work, actor, token_id)
+    if token.problem is not TokenProblem.CLAIMED_ELSEWHERE or token.claimed_by_id != claimed_by:
+        raise NothingToTakeOver
+    if token.takeover_of == claimed_by:
+        return token  # another person has decided the same
+    audit.record_event(
+        work, actor, "licences.takeover", "licence_token", token.id, town_id=token.town_id, former=token.claimed_by_id
+    )
+    token.takeover_of = claimed_by
+    work.session.flush()
+    work.enqueue_job(Topic.LICENCE_SYNC, token.id)
+    return token
+
+
+def remove_token(work: UnitOfWork, actor: Actor, token_id: UUID) -> None:
+    """Delete a token with what is known of its licences. At Apple they stay with the tablets. Raises `ContentTokenNotFound`."""
+    token = _get_governed_token(work, actor, token_id)
+    audit.record_event(work, actor, "licences.token.remove", "licence_token", token.id, town_id=token.town_id)
+    work.session.delete(token)
+    work.session.flush()
+    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_town(token.town_id))
+
+
+def enqueue_syncs_of_town(work: UnitOfWork, town_id: UUID) -> None:
+    """Let the worker read the accounts of a town: a new app of the catalogue is looked up there."""
+    token_ids = [token.id for token in AppsAndBooksRepository(work.session).list_tokens(town_id)]
+    if token_ids:
+        work.enqueue_job(Topic.LICENCE_SYNC, *token_ids)
+
+
+def _get_governed_token(work: UnitOfWork, actor: Actor, token_id: UUID) -> LicenceToken:
+    """Return a token that the actor may change, with the lock of its town. Raises `ContentTokenNotFound`, `Forbidden`."""
+    repository = AppsAndBooksRepository(work.session)
+    token = repository.find_token(actor, token_id)
+    if token is None:
+        raise ContentTokenNotFound
+    actor.require_permission(Permission.GOVERN, token.town_id)
+    actor.require_reauthentication()
+    lock_town(work, token.town_id)
+    locked = repository.lock_token(token_id)
+    if locked is None:
+        raise ContentTokenNotFound
+    return locked
+
+
+def _read_token_file(work: UnitOfWork, content: str) -> _TokenFile:
+    """Return what the file from Apple holds. Raises `BadContentToken` when it cannot be read or has expired."""
     text = "".join(content.split())
     try:
         fields = json.loads(base64.b64decode(text, validate=True))
         expires = datetime.fromisoformat(str(fields["expDate"]))
         if not fields["token"] or expires.tzinfo is None:
             raise ValueError("no token")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadContentToken(field="content", why="not a content token") from error
     if expires <= work.now:
         raise BadContentToken(field="content", why="it has expired")
-    audit.record_event(work, actor, "licences.token", "town", town_id, town_id=town_id)
-    row = AppsAndBooksRepository(work.session).get_token(town_id) or LicenceToken(town_id=town_id)
-    row.content, row.location, row.expires, row.problem = text, str(fields.get("orgName", ""))[:160], expires, None
-    work.session.add(row)
-    work.session.flush()
-    return row
+    return _TokenFile(text, read_text(fields.get("orgName"), 160), expires)
 
 
-def connect_service(token: str, url: str, now: Callable[[], datetime]) -> LicenceService:
-    """Return a client of Apps and Books for the location of a token."""
-    return AppsAndBooks(token, url, now)
-
-
-def sync_licences(runtime: Runtime, town_id: UUID, connect: ConnectService = connect_service) -> LicenceSyncResult:
-    """Assign reserved licences, take back released ones, and store how many the town owns."""
-    with runtime.open_unit_of_work() as work:
-        repository = AppsAndBooksRepository(work.session)
-        row = repository.get_token(town_id)
-        if row is None:
-            return LicenceSyncResult(0, 0, 0, None)
-        token, due = row.content, repository.get_due_assignments(town_id)
-        server_id, url = str(row.id), work.settings.apps_and_books_url
-    try:
-        with closing(connect(token, url, runtime.clock.now)) as service:
-            outcome = _exchange_assignments(service, server_id, due)
-    except LicenceServiceError as error:
-        with runtime.open_unit_of_work() as work:
-            token_row = AppsAndBooksRepository(work.session).get_token(town_id)
-            if token_row is not None:
-                token_row.problem, token_row.checked_at = f"{error.kind.value}: {error}"[:200], work.now
-        return LicenceSyncResult(0, 0, 0, str(error), error.retry_after)
-    return _store_outcome(runtime, town_id, due, outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class _SyncOutcome:
-    totals: dict[int, int]
-    assigned: set[tuple[int, str]]
-    returned: set[tuple[int, str]]
-    failed: set[tuple[int, str]]
-
-
-def _exchange_assignments(service: LicenceService, server_id: str, due: DueAssignments) -> _SyncOutcome:
-    location = service.get_location()
-    if location.claimed_by not in (None, server_id):
-        raise TokenClaimedElsewhere
-    if location.claimed_by is None:
-        service.claim(server_id, "Cartable")
-    assigned: set[tuple[int, str]] = set()
-    returned: set[tuple[int, str]] = set()
-    failed: set[tuple[int, str]] = set()
-    for adam_id, serials in due.to_return.items():
-        failed_serials = {each.serial for each in service.disassociate(adam_id, serials)}
-        returned |= {(adam_id, serial) for serial in serials if serial not in failed_serials}
-    for adam_id, serials in due.to_assign.items():
-        failed_serials = {each.serial for each in service.associate(adam_id, serials)}
-        assigned |= {(adam_id, serial) for serial in serials if serial not in failed_serials}
-        failed |= {(adam_id, serial) for serial in failed_serials}
-    return _SyncOutcome(
-        {each.adam_id: each.total for each in service.list_assets() if each.assignable}, assigned, returned, failed
-    )
-
-
-class TokenClaimedElsewhere(LicenceServiceError):
-    """Another server uses the token: two servers on one token take licences from each other, so nothing is written."""
-
-    def __init__(self) -> None:
-        super().__init__(LicenceErrorKind.TOKEN, 0, "token used by another MDM server")
-
-
-def _store_outcome(runtime: Runtime, town_id: UUID, due: DueAssignments, outcome: _SyncOutcome) -> LicenceSyncResult:
-    with runtime.open_unit_of_work() as work:
-        repository = AppsAndBooksRepository(work.session)
-        row = repository.get_token(town_id)
-        if row is not None:
-            row.problem, row.checked_at = None, work.now
-        apps = repository.get_apps_by_store_id(town_id)
-        for adam_id, total in outcome.totals.items():
-            if adam_id in apps:
-                pool = repository.get_pool(apps[adam_id])
-                if pool is None:
-                    pool = LicencePool(app_id=apps[adam_id], town_id=town_id, total=total)
-                pool.total, pool.updated_at = total, work.now
-                work.session.add(pool)
-        changed = []
-        for (adam_id, serial), licence in repository.get_licences(town_id, due).items():
-            # A tablet may have returned or reserved a licence in the meantime: its present state holds, the next sync sends it.
-            if (adam_id, serial) in outcome.assigned and licence.state is LicenceState.RESERVED:
-                licence.state, licence.since = LicenceState.ASSIGNED, work.now
-                changed.append(licence.tablet_id)
-            elif (adam_id, serial) in outcome.returned and licence.state is LicenceState.IN_GRACE:
-                licence.until = licence.until or work.now + LICENCE_GRACE
-                licence.returned = True
-        work.session.flush()
-        if changed:
-            work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_tablets(changed))
-    return LicenceSyncResult(len(outcome.assigned), len(outcome.returned), len(outcome.failed), None)
+def _check_schools(repository: AppsAndBooksRepository, token: LicenceToken, school_ids: Collection[UUID]) -> Sequence[School]:
+    """Return the schools. Raises `NotFound` unless all are in the town, `SchoolHasContentToken` when one has another token."""
+    chosen = repository.list_town_schools(token.town_id, set(school_ids))
+    if len(chosen) != len(set(school_ids)):
+        raise NotFound
+    served = repository.list_schools([other.id for other in repository.list_tokens(token.town_id) if other.id != token.id])
+    taken = {school.id for schools in served.values() for school in schools}
+    for school in chosen:
+        if school.id in taken:
+            raise SchoolHasContentToken(school=school.name)
+    return chosen

@@ -1,4 +1,4 @@
-"""An Apps and Books service for tests and trials: the same API over HTTP, with scripted refusals. Holds licences in memory."""
+"""An Apps and Books service for tests and trials: the same API over HTTP, with refusals and bad manners. Holds licences in memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ PAGE = 2
 
 @dataclass
 class SimulatedLocation:
-    """What a location owns and has given out; `script` holds the next answers instead of the real ones."""
+    """What a location owns and has given out; `script` holds the next answers instead of the real ones.
+
+    `refused_assets`: error number by app, for every change of its licences. `refused_serials`: a change that names one of them is
+    refused as a whole. `odd_rows` stand among the assets.
+    """
 
     token: str
     totals: dict[str, int] = field(default_factory=dict)
     held: dict[str, set[str]] = field(default_factory=dict)
+    uid: str = "u-1"
+    name: str = "Ville"
     claimed_by: str | None = None
+    claimed_by_name: str = ""
+    refused_assets: dict[str, int] = field(default_factory=dict)
+    refused_serials: set[str] = field(default_factory=set)
+    odd_rows: list[Any] = field(default_factory=list)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     pending: int = 1
     version: int = 1
@@ -30,8 +40,8 @@ class SimulatedLocation:
 
 
 @contextmanager
-def serve(location: SimulatedLocation) -> Iterator[str]:
-    """Run on a loopback port; gives the base address."""
+def serve(*locations: SimulatedLocation) -> Iterator[str]:
+    """Run on a loopback port with these locations, each known by its token; gives the base address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -42,10 +52,14 @@ def serve(location: SimulatedLocation) -> Iterator[str]:
 
         def _answer(self, body: dict[str, Any] | None) -> None:
             parts = urlsplit(self.path)
-            location.requests.append(f"{self.command} {parts.path}")
-            if location.script:
-                status, payload, headers = location.script.pop(0)
-            elif self.headers.get("Authorization") != f"Bearer {location.token}":
+            bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            location = next((each for each in locations if each.token == bearer), None)
+            for each in locations if location is None else [location]:
+                each.requests.append(f"{self.command} {parts.path}")
+            scripted = location or locations[0]
+            if scripted.script:
+                status, payload, headers = scripted.script.pop(0)
+            elif location is None:
                 status, payload, headers = 401, {"errorNumber": 9622, "errorMessage": "Invalid token"}, {}
             else:
                 query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -76,11 +90,14 @@ def _build_response(location: SimulatedLocation, path: str, query: dict[str, str
         return {"limits": {"maxAssets": 25, "maxSerialNumbers": 3}}
     if path == "/client/config":
         if body is not None:
-            location.claimed_by = body["mdmInfo"]["id"]
-        mdm = {"mdmInfo": {"id": location.claimed_by}} if location.claimed_by else {}
-        return {"locationName": "Ville", "uId": "u-1", "tokenExpirationDate": "2027-09-01T00:00:00+0000", **mdm}
+            location.claimed_by, location.claimed_by_name = body["mdmInfo"]["id"], body["mdmInfo"]["name"]
+        mdm = {"mdmInfo": {"id": location.claimed_by, "name": location.claimed_by_name}} if location.claimed_by else {}
+        return {"locationName": location.name, "uId": location.uid, "tokenExpirationDate": "2027-09-01T00:00:00+0000", **mdm}
     if path in ("/assets/associate", "/assets/disassociate"):
         assert body is not None
+        refusal = _refuse_change(location, body)
+        if refusal is not None:
+            return refusal
         return {"eventId": _change_assignments(location, path.endswith("/associate"), body)}
     if path == "/status":
         event = location.events[query["eventId"]]
@@ -89,7 +106,7 @@ def _build_response(location: SimulatedLocation, path: str, query: dict[str, str
             return {"eventStatus": "PENDING"}
         return {"eventStatus": "COMPLETE" if not event["failures"] else "FAILED", "failures": event["failures"]}
     if path == "/assets":
-        rows = [_build_asset(location, adam_id) for adam_id in sorted(location.totals)]
+        rows = [*location.odd_rows, *(_build_asset(location, adam_id) for adam_id in sorted(location.totals))]
         return _build_page(location, rows, "assets", int(query.get("pageIndex", "0")))
     if path == "/assignments":
         rows = [{"adamId": query["adamId"], "serialNumber": s} for s in sorted(location.held.get(query["adamId"], ()))]
@@ -105,7 +122,16 @@ def _build_asset(location: SimulatedLocation, adam_id: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _build_page(location: SimulatedLocation, rows: list[dict[str, Any]], name: str, page: int) -> dict[str, Any]:
+def _refuse_change(location: SimulatedLocation, body: dict[str, Any]) -> dict[str, Any] | None:
+    numbers = [location.refused_assets[asset["adamId"]] for asset in body["assets"] if asset["adamId"] in location.refused_assets]
+    if numbers:
+        return {"errorNumber": numbers[0], "errorMessage": "The asset is not available"}
+    if location.refused_serials.intersection(body["serialNumbers"]):
+        return {"errorNumber": 9602, "errorMessage": "A serial number is not valid"}
+    return None
+
+
+def _build_page(location: SimulatedLocation, rows: list[Any], name: str, page: int) -> dict[str, Any]:
     payload: dict[str, Any] = {name: rows[page * PAGE : (page + 1) * PAGE], "versionId": str(location.version)}
     if (page + 1) * PAGE < len(rows):
         payload["nextPageIndex"] = page + 1

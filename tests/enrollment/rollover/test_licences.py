@@ -24,7 +24,7 @@ from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import reconcile_tablets
 from mdm.worker.results import apply_results
 from profiles.apps import licences
-from profiles.apps.models import App, Licence, LicenceState
+from profiles.apps.models import App, Licence, LicencePool, LicenceState
 from profiles.apps.service import create_app
 from profiles.effective.licence_overlap import LicenceOverlap, list_licence_overlaps
 from profiles.policy import bundles
@@ -144,7 +144,8 @@ def _removed(work: UnitOfWork, tablet: Tablet) -> None:
 
 def _holder(work: UnitOfWork, app: App) -> dict[UUID, LicenceState]:
     work.session.flush()
-    return {row.tablet_id: row.state for row in work.session.query(Licence).filter_by(app_id=app.id)}
+    rows = work.session.query(Licence).join(LicencePool, LicencePool.id == Licence.pool_id).filter(LicencePool.app_id == app.id)
+    return {row.tablet_id: row.state for row in rows}
 
 
 def _outbox(work: UnitOfWork) -> list[OutboxRow]:

@@ -31,7 +31,9 @@ from tests.support.world import TownFactory
 
 
 class BundleTown:
-    """A class of two grades: two CE1, three CE2; a store app and its bundle."""
+    """A class of two grades: two CE1, three CE2; a store app and its bundle. `token_id`: the town's content token, if it has one."""
+
+    token_id: UUID
 
     def __init__(self, work: UnitOfWork) -> None:
         world = TownFactory(work)
@@ -138,7 +140,9 @@ def test_a_shortage_is_shown_before_publishing_and_may_be_accepted(work: UnitOfW
     assert sorted(row.reason for row in rows) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
     [pool] = licences.list_pools(work, SYSTEM, place.town.id)
     assert (pool.reserved, pool.available) == (2, 0)
-    assert ReconcileRepository(work.session).count_waiting_for_licence(SYSTEM, place.town.id) == {(place.app.id, Grade.CE2): 1}
+    assert ReconcileRepository(work.session).count_waiting_for_licence(SYSTEM, place.town.id) == {
+        (place.app.id, place.school.id, Grade.CE2): 1
+    }
 
 
 def test_bought_licences_reach_who_waited(work: UnitOfWork, place: BundleTown) -> None:

@@ -21,8 +21,9 @@ from mdm.reconcile.repository import ReconcileRepository
 from mdm.worker.drains import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as vpp
+from profiles.apps.apps_and_books import sync
 from profiles.apps.apps_and_books.client import AppsAndBooks
-from profiles.apps.apps_and_books.ports import AssignmentFailure
+from profiles.apps.apps_and_books.ports import AssignmentFailure, LicensedAsset
 from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.models import Licence, LicenceState
 from profiles.effective.compile import compute_desired_states
@@ -48,14 +49,14 @@ def place(runtime: Runtime, location: SimulatedLocation) -> Iterator[BundleTown]
             identity.ensure_authority(work)
             tls.ensure_server_certificate(work, ["localhost"])
             made = BundleTown(work)
-            vpp.install_token(work, SYSTEM, made.town.id, location.token)
+            made.token_id = vpp.install_token(work, SYSTEM, made.town.id, location.token).id
         compare(runtime, made)
         yield made
 
 
 def compare(runtime: Runtime, place: BundleTown) -> None:
     with runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.LICENCE_SYNC, place.town.id)
+        work.enqueue_job(Topic.LICENCE_SYNC, place.token_id)
     drain(runtime, Topic.LICENCE_SYNC)
 
 
@@ -84,13 +85,13 @@ class Overtaken(AppsAndBooks):
         super().close()
         self.is_closed = True
 
-    def associate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
-        failures = super().associate(adam_id, serials)
+    def associate(self, asset: LicensedAsset, serials: Sequence[str]) -> list[AssignmentFailure]:
+        failures = super().associate(asset, serials)
         self.meanwhile()
         return failures
 
-    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
-        failures = super().disassociate(adam_id, serials)
+    def disassociate(self, asset: LicensedAsset, serials: Sequence[str]) -> list[AssignmentFailure]:
+        failures = super().disassociate(asset, serials)
         self.meanwhile()
         return failures
 
@@ -104,7 +105,7 @@ def talk(runtime: Runtime, place: BundleTown, meanwhile: Callable[[], None]) -> 
         opened.append(client)
         return client
 
-    vpp.sync_licences(runtime, place.town.id, connect)
+    sync.sync_licences(runtime, place.token_id, connect)
     assert all(client.is_closed for client in opened), "a connection that stays open is one less for the next town"
 
 
@@ -115,6 +116,7 @@ def test_an_event_that_failed_without_naming_tablets_gave_nothing(
     reserve(runtime, place)
     location.script = [
         (200, {"locationName": "Ville", "mdmInfo": {"id": location.claimed_by}}, {}),
+        (200, {"assets": [{"adamId": str(ADAM), "totalCount": 2, "assignedCount": 0}]}, {}),
         (200, {"limits": {"maxSerialNumbers": 3}}, {}),
         (200, {"eventId": "event"}, {}),
         (200, {"eventStatus": "FAILED", "failures": failures}, {}),
