@@ -157,6 +157,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
+    from mdm.console.apps import licences as licence_pages
     from mdm.console.care import bulk_erases
     from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.people import rosters
@@ -197,6 +198,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         town_pages,
         policy_publishing,
         policy_rules,
+        licence_pages,
         sign_in,
         session_pages,
         account_link_pages,

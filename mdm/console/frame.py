@@ -25,6 +25,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Forbidden, Invalid, NotFound, ReauthenticationRequired
@@ -75,6 +76,8 @@ assets = StaticFiles(directory=_HERE / "assets")
 MAX_FIELDS = 1000
 #: Names of fields that never come back in a page.
 _SECRET_FIELD = re.compile("password|secret|key|token|again|^current$|^new$|^code$")
+#: Bytes of a file that a form carries once more after the password was asked for: tokens and certificates.
+MAX_TEXT_FILE = 16_384
 #: The clock of the page that this request builds. Instants are UTC everywhere else.
 _page_time_zone: ContextVar[ZoneInfo | None] = ContextVar("page_time_zone", default=None)
 _PARIS = ZoneInfo(PARIS)
@@ -129,10 +132,22 @@ async def _reauthenticate(request: Request) -> None:
         raise _NotConfirmed(refusal)
 
 
+async def read_text_file(value: UploadFile | str | None) -> str:
+    """Return the text of a small uploaded file, or of the field that stands for it after the password was asked for."""
+    if not isinstance(value, UploadFile):
+        return value or ""
+    await value.seek(0)
+    return (await value.read(MAX_TEXT_FILE)).decode("utf-8", "replace")
+
+
 async def _ask_password(request: Request, refusal: DomainError) -> Response:
-    """Show a form that sends the same fields again, together with the password and the second factor."""
+    """Show a form that sends the same fields again, with the password and the second factor. Small text files come back as fields."""
     form = await request.form()
-    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in CONFIRM_FIELDS]
+    fields = [
+        (name, value if isinstance(value, str) else await read_text_file(value))
+        for name, value in form.multi_items()
+        if name not in CONFIRM_FIELDS
+    ]
 
     def describe() -> dict[str, Any]:
         with request.app.state.runtime.open_unit_of_work() as work:

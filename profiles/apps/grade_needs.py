@@ -5,6 +5,7 @@ See docs/domain/apps.md#licences.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,7 +21,7 @@ class GradeNeed:
     """What requiring some apps in one grade needs. The licences are those of the app that is shortest.
 
     `tablets` are on loan in the grade; `needed` of them hold no licence yet; of the `owned` licences `free` are left, `missing` must
-    be bought.
+    be bought. All accounts of the town are added up; what each school lacks is in the preview of a place.
     """
 
     tablets: int
@@ -55,10 +56,16 @@ class GradeCounts:
 def load_grade_counts(work: UnitOfWork, town_id: UUID, app_ids: Collection[UUID]) -> GradeCounts:
     """Return the counts from which the needs of every bundle and grade follow."""
     grades, licences = GradeRepository(work.session), LicenceRepository(work.session)
-    pools = licences.get_pools(list(app_ids))
+    pools = licences.list_pools(list(app_ids))
+    used_by_pool = licences.count_in_use([pool.id for pool in pools])
+    owned: Counter[UUID] = Counter()
+    in_use: Counter[UUID] = Counter()
+    for pool in pools:
+        owned[pool.app_id] += pool.total
+        in_use[pool.app_id] += used_by_pool.get(pool.id, 0) + pool.held_elsewhere
     return GradeCounts(
         tablets=grades.count_tablets(town_id),
-        licences=grades.count_licences(town_id, list(pools)),
-        owned={app_id: pool.total for app_id, pool in pools.items()},
-        in_use=licences.count_in_use(list(pools)),
+        licences=grades.count_licences(town_id, list(owned)),
+        owned=dict(owned),
+        in_use=dict(in_use),
     )

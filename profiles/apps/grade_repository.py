@@ -12,7 +12,7 @@ from enrollment.people.models import Pupil
 from enrollment.places.models import Grade
 from enrollment.tablets.models import Loan
 from profiles.apps.licence_repository import IN_USE
-from profiles.apps.models import Licence
+from profiles.apps.models import Licence, LicencePool
 
 
 class GradeRepository:
@@ -34,10 +34,12 @@ class GradeRepository:
     def count_licences(self, town_id: UUID, app_ids: Collection[UUID]) -> dict[tuple[UUID, Grade], int]:
         """Return how many licences of each app are in use on the tablets of each grade."""
         statement = (
-            select(Licence.app_id, Pupil.grade, func.count())
+            select(LicencePool.app_id, Pupil.grade, func.count(func.distinct(Licence.tablet_id)))
+            .select_from(Licence)
+            .join(LicencePool, LicencePool.id == Licence.pool_id)
             .join(Loan, Loan.tablet_id == Licence.tablet_id)
             .join(Pupil, Pupil.id == Loan.pupil_id)
-            .where(Loan.closed_at.is_(None), Pupil.town_id == town_id, Licence.app_id.in_(app_ids), Licence.state.in_(IN_USE))
-            .group_by(Licence.app_id, Pupil.grade)
+            .where(Loan.closed_at.is_(None), Pupil.town_id == town_id, LicencePool.app_id.in_(app_ids), Licence.state.in_(IN_USE))
+            .group_by(LicencePool.app_id, Pupil.grade)
         )
         return {(app_id, grade): count for app_id, grade, count in self.session.execute(statement)}

@@ -101,8 +101,8 @@ def install_licence_token(town_id: UUID, body: ContentTokenIn, work: WorkDep, ac
 
 
 @router.put("/licence-tokens/{token_id}/content", response_model=ContentTokenOut)
-def renew_licence_token(token_id: UUID, body: ContentTokenRenewal, work: WorkDep, actor: ActorDep) -> ContentTokenOut:
-    """Renew a content token. The new one must be for the same account."""
+def update_licence_token(token_id: UUID, body: ContentTokenRenewal, work: WorkDep, actor: ActorDep) -> ContentTokenOut:
+    """Update a content token. With that of the new year, which must be for the same account."""
     return ContentTokenOut.of(service.describe_token(work, service.renew_token(work, actor, token_id, body.content)))
 
 
@@ -113,8 +113,8 @@ def set_licence_token_schools(token_id: UUID, body: ContentTokenSchools, work: W
 
 
 @router.post("/licence-tokens/{token_id}/takeover", response_model=ContentTokenOut)
-def take_over_licence_account(token_id: UUID, body: AccountTakeover, work: WorkDep, actor: ActorDep) -> ContentTokenOut:
-    """Take an account over from another MDM server. That server must not use it any more: two would take licences from each other."""
+def request_licence_takeover(token_id: UUID, body: AccountTakeover, work: WorkDep, actor: ActorDep) -> ContentTokenOut:
+    """Request the takeover of an account from another MDM server. That server must not use it any more: two would take licences from each other."""
     token = service.take_over_account(work, actor, token_id, body.claimed_by_id)
     return ContentTokenOut.of(service.describe_token(work, token))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from mdm.console.frame import (
     select_town,
 )
 from profiles.apps import licences, service
+from profiles.apps.licences import PoolStatus
 from profiles.apps.grade_needs import GradeCounts, load_grade_counts
 from profiles.apps.models import App
 from profiles.policy import bundles
@@ -37,6 +38,8 @@ from profiles.policy.kinds import PlaceKind
 router = APIRouter(prefix="/apps", include_in_schema=False, route_class=PageRoute)
 #: Grades of the nursery school, which get a column only where they have tablets.
 _NURSERY = frozenset({Grade.PS, Grade.MS, Grade.GS})
+#: Numbers of a pool that are added up over the accounts of a town.
+_SUMMED = ("total", "assigned", "reserved", "in_grace", "held_elsewhere", "available")
 _NOTICES = {
     "app": Message("The app is in the catalogue. Put it into a bundle to give it to tablets."),
     "bundle": Message("The bundle is made. Choose a grade in its row to give it to tablets."),
@@ -133,7 +136,7 @@ def _render_apps(
     language = get_language(request)
     page = bundles.list_bundles(work, actor, town.id, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     catalogue = service.list_all_apps(work, actor, town.id)
-    pools = {pool.app_id: pool for pool in licences.list_pools(work, actor, town.id)}
+    pools = _sum_pools(licences.list_pools(work, actor, town.id))
     counts = load_grade_counts(work, town.id, [app.id for app in catalogue])
     grades = [grade for grade in Grade if grade not in _NURSERY or counts.tablets.get(grade)]
     return render_page(
@@ -150,6 +153,17 @@ def _render_apps(
         apps=[{"app": app, "source": describe_source(app, language), "pool": pools.get(app.id)} for app in catalogue],
         typed=typed or {},
     )
+
+
+def _sum_pools(pools: Iterable[PoolStatus]) -> dict[UUID, dict[str, Any]]:
+    """Return the licences of each app over all accounts; `by_hand` where a person writes the total."""
+    sums: dict[UUID, dict[str, Any]] = {}
+    for pool in pools:
+        numbers = sums.setdefault(pool.app_id, {"by_hand": True, **dict.fromkeys(_SUMMED, 0)})
+        numbers["by_hand"] = numbers["by_hand"] and pool.token_id is None
+        for name in _SUMMED:
+            numbers[name] += getattr(pool, name)
+    return sums
 
 
 def _describe_row(bundle: Bundle, grades: Sequence[Grade], counts: GradeCounts, language: Language) -> dict[str, Any]:

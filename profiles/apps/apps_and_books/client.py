@@ -11,10 +11,10 @@ from cartable.http_client import ApiClient, HttpResponse, parse_json_object
 from profiles.apps.apps_and_books.parsing import (
     parse_assets,
     parse_assignments,
+    parse_claiming_server,
     parse_expiry,
     parse_failures,
     parse_limits,
-    parse_mdm_server,
     read_number,
     read_text,
 )
@@ -22,12 +22,12 @@ from profiles.apps.apps_and_books.ports import (
     AssetList,
     AssignedLicences,
     AssignmentFailure,
+    ClaimingServer,
     ContentLocation,
     EventPending,
     LicenceErrorKind,
     LicenceServiceError,
     LicensedAsset,
-    MdmServer,
 )
 
 _TOKEN_ERRORS = {9601, 9621, 9622, 9625, 9722}
@@ -57,10 +57,10 @@ class AppsAndBooks(ApiClient):
             read_text(reply.get("locationName"), 160),
             read_text(reply.get("uId"), 100),
             parse_expiry(reply.get("tokenExpirationDate")),
-            parse_mdm_server(reply.get("mdmInfo")),
+            parse_claiming_server(reply.get("mdmInfo")),
         )
 
-    def claim(self, server: MdmServer) -> None:
+    def claim(self, server: ClaimingServer) -> None:
         self._request_json(
             "POST", "/client/config", json={"mdmInfo": {"id": server.id[:100], "name": server.name[:100], "metadata": ""}}
         )

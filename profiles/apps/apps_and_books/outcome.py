@@ -12,7 +12,7 @@ LicenceKey = tuple[int, str]
 
 
 @dataclass(slots=True)
-class SyncOutcome:
+class AccountExchange:
     """Filled step by step: what was done before a failure is stored too.
 
     `takeover_of` is the server whose claim a person had decided to end when it began. `assets` is None until Apple's list was read.

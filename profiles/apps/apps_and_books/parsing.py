@@ -11,8 +11,8 @@ from profiles.apps.apps_and_books.ports import (
     AssetList,
     AssignedLicences,
     AssignmentFailure,
+    ClaimingServer,
     LicensedAsset,
-    MdmServer,
 )
 
 #: Giving what is given already, or taking what is not held, has done what was asked.
@@ -92,12 +92,12 @@ def parse_limits(value: object) -> dict[str, int]:
     return {str(name): number for name, number in numbers.items() if number}
 
 
-def parse_mdm_server(value: object) -> MdmServer | None:
+def parse_claiming_server(value: object) -> ClaimingServer | None:
     """Return the server that has claimed an account; None when nobody has. One without an id is known by its name."""
     if not isinstance(value, dict):
         return None
     identifier, name = read_text(value.get("id"), 100), read_text(value.get("name"), 100)
-    return MdmServer(identifier or name, name) if identifier or name else None
+    return ClaimingServer(identifier or name, name) if identifier or name else None
 
 
 def parse_expiry(value: object) -> datetime | None:

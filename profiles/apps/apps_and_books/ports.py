@@ -66,7 +66,7 @@ class AssignedLicences:
 
 
 @dataclass(frozen=True, slots=True)
-class MdmServer:
+class ClaimingServer:
     """The server that an account says it is used by."""
 
     id: str
@@ -80,7 +80,7 @@ class ContentLocation:
     name: str
     uid: str
     expires: datetime | None
-    claimed_by: MdmServer | None
+    claimed_by: ClaimingServer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class LicenceService(Protocol):
         """Return whose token it is."""
         ...
 
-    def claim(self, server: MdmServer) -> None:
+    def claim(self, server: ClaimingServer) -> None:
         """Say that this server uses the token from now on."""
         ...
 

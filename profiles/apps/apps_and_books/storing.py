@@ -13,7 +13,7 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import DECOMMISSIONED
-from profiles.apps.apps_and_books.outcome import SyncOutcome
+from profiles.apps.apps_and_books.outcome import AccountExchange
 from profiles.apps.apps_and_books.ports import AssignedLicences
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository, DueAssignments, LicensedTablet
 from profiles.apps.licence_repository import LicenceRepository
@@ -24,7 +24,7 @@ from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToke
 LIST_DELAY = timedelta(hours=1)
 
 
-def store_outcome(runtime: Runtime, token_id: UUID, due: DueAssignments, outcome: SyncOutcome) -> None:
+def store_outcome(runtime: Runtime, token_id: UUID, due: DueAssignments, outcome: AccountExchange) -> None:
     """Store an outcome. A licence that a tablet has released or reserved in the meantime keeps that state; the next run sends it."""
     with runtime.open_unit_of_work() as work:
         repository = AppsAndBooksRepository(work.session)
@@ -65,7 +65,7 @@ def store_outcome(runtime: Runtime, token_id: UUID, due: DueAssignments, outcome
             work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_tablets(sorted(changed)))
 
 
-def _store_token_state(work: UnitOfWork, token: LicenceToken, outcome: SyncOutcome) -> None:
+def _store_token_state(work: UnitOfWork, token: LicenceToken, outcome: AccountExchange) -> None:
     token.checked_at, token.problem = work.now, outcome.problem
     token.problem_detail = outcome.problem_detail[:200] if outcome.problem_detail else None
     location = outcome.location
@@ -87,7 +87,7 @@ def _store_token_state(work: UnitOfWork, token: LicenceToken, outcome: SyncOutco
         token.compared_at = work.now if outcome.is_compared else token.compared_at
 
 
-def _store_pools(work: UnitOfWork, token: LicenceToken, outcome: SyncOutcome) -> tuple[dict[int, LicencePool], bool]:
+def _store_pools(work: UnitOfWork, token: LicenceToken, outcome: AccountExchange) -> tuple[dict[int, LicencePool], bool]:
     """Return the pools of all apps of the catalogue by store number, and whether one has more licences than before.
 
     What the account does not have, or no more, is 0, unless a row of Apple's list could not be read.
@@ -119,7 +119,7 @@ def _store_changes(
     adam_id: int,
     rows: Mapping[UUID, Licence],
     tablets: Mapping[str, LicensedTablet],
-    outcome: SyncOutcome,
+    outcome: AccountExchange,
 ) -> set[UUID]:
     """Store what was given and taken back. Returns the tablets that may install now."""
     changed = set()

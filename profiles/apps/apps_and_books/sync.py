@@ -13,15 +13,15 @@ from uuid import UUID
 
 from cartable.unit_of_work import Runtime
 from profiles.apps.apps_and_books.client import AppsAndBooks
-from profiles.apps.apps_and_books.outcome import SyncOutcome
+from profiles.apps.apps_and_books.outcome import AccountExchange
 from profiles.apps.apps_and_books.ports import (
     AssignmentFailure,
+    ClaimingServer,
     ContentLocation,
     EventPending,
     LicenceErrorKind,
     LicenceService,
     LicenceServiceError,
-    MdmServer,
 )
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository, DueAssignments
 from profiles.apps.apps_and_books.storing import store_outcome
@@ -57,7 +57,7 @@ class _SyncPlan:
     """What a synchronisation needs from the database."""
 
     content: str
-    server: MdmServer
+    server: ClaimingServer
     location_uid: str | None
     other_accounts: frozenset[str]
     takeover_of: str | None
@@ -77,7 +77,7 @@ def sync_licences(runtime: Runtime, token_id: UUID, connect: ConnectService = co
     plan = _load_plan(runtime, token_id)
     if plan is None:
         return LicenceSyncResult()
-    outcome = SyncOutcome(takeover_of=plan.takeover_of)
+    outcome = AccountExchange(takeover_of=plan.takeover_of)
     try:
         with closing(connect(plan.content, runtime.settings.apps_and_books_url, runtime.clock.now)) as service:
             _exchange(service, plan, outcome)
@@ -102,7 +102,7 @@ def _load_plan(runtime: Runtime, token_id: UUID) -> _SyncPlan | None:
             return None
         return _SyncPlan(
             content=token.content,
-            server=MdmServer(str(token.id), f"Cartable ({repository.get_town_name(token.town_id)})"),
+            server=ClaimingServer(str(token.id), f"Cartable ({repository.get_town_name(token.town_id)})"),
             location_uid=token.location_uid,
             other_accounts=frozenset(repository.list_other_accounts(token)),
             takeover_of=token.takeover_of,
@@ -113,7 +113,7 @@ def _load_plan(runtime: Runtime, token_id: UUID) -> _SyncPlan | None:
         )
 
 
-def _exchange(service: LicenceService, plan: _SyncPlan, outcome: SyncOutcome) -> None:
+def _exchange(service: LicenceService, plan: _SyncPlan, outcome: AccountExchange) -> None:
     """Read the account, then write to it if it is ours. Raises `LicenceServiceError`; `outcome` has what was done before."""
     location = outcome.location = service.get_location()
     outcome.problem = _find_account_problem(location, plan)
@@ -133,7 +133,7 @@ def _find_account_problem(location: ContentLocation, plan: _SyncPlan) -> TokenPr
     return TokenProblem.DUPLICATE_ACCOUNT if location.uid in plan.other_accounts else None
 
 
-def _read_licences(service: LicenceService, plan: _SyncPlan, outcome: SyncOutcome) -> None:
+def _read_licences(service: LicenceService, plan: _SyncPlan, outcome: AccountExchange) -> None:
     """Read the numbers of all apps, and who has the licences of those apps of the catalogue whose number is not the expected one."""
     listed = service.list_assets()
     assets = {asset.adam_id: asset for asset in listed.assets if asset.adam_id in plan.adam_ids}
@@ -144,7 +144,7 @@ def _read_licences(service: LicenceService, plan: _SyncPlan, outcome: SyncOutcom
     outcome.assets, outcome.is_compared = assets, plan.is_comparison_due
 
 
-def _claim_account(service: LicenceService, plan: _SyncPlan, location: ContentLocation, outcome: SyncOutcome) -> bool:
+def _claim_account(service: LicenceService, plan: _SyncPlan, location: ContentLocation, outcome: AccountExchange) -> bool:
     """Return whether the account is used by this server; a free one is claimed, another server's only if a person has decided so."""
     claimed_by = location.claimed_by
     if claimed_by is not None and claimed_by.id == plan.server.id:
@@ -156,7 +156,7 @@ def _claim_account(service: LicenceService, plan: _SyncPlan, location: ContentLo
     return True
 
 
-def _change_licences(service: LicenceService, plan: _SyncPlan, outcome: SyncOutcome) -> None:
+def _change_licences(service: LicenceService, plan: _SyncPlan, outcome: AccountExchange) -> None:
     """Take back and give what is due, app by app: a refused app stops no other."""
     assets = outcome.assets or {}
     pending: list[EventPending] = []

@@ -15,12 +15,14 @@ from cartable.scope import SYSTEM, Role
 from enrollment.rollover import service as rollovers
 from enrollment.tablets import inventory
 from enrollment.tablets.models import TabletState
+from profiles.apps.apps_and_books import service as content_tokens
 from profiles.policy import documents
 from profiles.policy.kinds import PlaceKind
 from tests.conftest import KEYRING
 from tests.support import databases
 from tests.support.accounts import PASSWORD, create_account
 from tests.support.returns import set_return_day
+from tests.support.licences import build_content_token
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -54,7 +56,11 @@ ACTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "/towns/{town_id}/apple-school-manager/key",
         {"kind": "school", "client_id": "SCHOOLAPI.x-y-z", "key_id": "k", "private_key": "x" * 60},
     ),
-    "install licences": ("PUT", "/towns/{town_id}/licence-token", {"content": "x" * 30}),
+    "install licences": ("POST", "/towns/{town_id}/licence-tokens", {"content": "x" * 30}),
+    "renew licences": ("PUT", "/licence-tokens/{content_token_id}/content", {"content": "x" * 30}),
+    "move licences to schools": ("PUT", "/licence-tokens/{content_token_id}/schools", {"school_ids": []}),
+    "take licences over": ("POST", "/licence-tokens/{content_token_id}/takeover", {"claimed_by_id": "jamf"}),
+    "remove licences": ("DELETE", "/licence-tokens/{content_token_id}", {}),
 }
 
 
@@ -71,13 +77,14 @@ class Stolen:
             retired.state = TabletState.RETURNED
             inventory.retire_tablet(work, SYSTEM, retired, "old")
             document = documents.open_document(work, SYSTEM, town.id, PlaceKind.TOWN, "")
+            content_token = content_tokens.install_token(work, SYSTEM, town.id, build_content_token(server.runtime.clock.now()))
             other = create_account(work, town.id, login="other")
             create_account(work, town.id, Role.TOWN_ADMIN, "admin")
             rollover = rollovers.preview_rollover(work, SYSTEM, town.id)
             set_return_day(work, rollover)
             self.ids = {
                 "town_id": town.id, "tablet_id": tablet.id, "retired_id": retired.id, "account_id": other.id,
-                "rollover_id": rollover.id, "document_id": document.id,
+                "rollover_id": rollover.id, "document_id": document.id, "content_token_id": content_token.id,
             }  # fmt: skip
         self.client = httpx.Client(base_url=server.url, verify=ssl.create_default_context(cafile=str(server.ca)), timeout=20)
         token = self.client.post("/api/v1/tokens", json={"login": "admin", "password": PASSWORD}).json()["access_token"]

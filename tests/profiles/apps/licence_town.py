@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Collection
-from datetime import timedelta
 from uuid import UUID
 
-from cartable.clock import ManualClock
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
@@ -23,12 +19,6 @@ from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToke
 from tests.profiles.apps.test_bundles import BundleTown
 
 ADAM = 895485086
-
-
-def build_token(clock: ManualClock, name: str = "Ville", days: int = 300) -> str:
-    """Return a content token as Apple's file has it."""
-    document = {"orgName": name, "token": f"secret of {name}", "expDate": (clock.now() + timedelta(days=days)).isoformat()}
-    return base64.b64encode(json.dumps(document).encode()).decode()
 
 
 class LicenceTown:

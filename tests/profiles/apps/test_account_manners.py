@@ -18,8 +18,8 @@ from enrollment.tablets.models import TabletState
 from mdm.worker.handlers import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as tokens
-from profiles.apps.apps_and_books.parsing import parse_assets, parse_expiry, parse_failures, parse_mdm_server, read_number
-from profiles.apps.apps_and_books.ports import MdmServer
+from profiles.apps.apps_and_books.parsing import parse_assets, parse_claiming_server, parse_expiry, parse_failures, read_number
+from profiles.apps.apps_and_books.ports import ClaimingServer
 from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.errors import LicencesFromService, LicencesShort, NothingToTakeOver
 from profiles.apps.models import LicenceState, TokenProblem
@@ -27,14 +27,15 @@ from profiles.apps.service import create_app
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.places import select_tablets
-from tests.profiles.apps.licence_town import ADAM, LicenceTown, build_token
+from tests.profiles.apps.licence_town import ADAM, LicenceTown
+from tests.support.licences import build_content_token
 
 STRANGERS = {f"STRANGER{number}" for number in range(5)}
 
 
 @pytest.fixture
 def location(clock: ManualClock) -> SimulatedLocation:
-    return SimulatedLocation(build_token(clock), {str(ADAM): 5})
+    return SimulatedLocation(build_content_token(clock.now()), {str(ADAM): 5})
 
 
 @pytest.fixture
@@ -290,10 +291,11 @@ def test_each_row_is_read_by_itself(row: Any, total: int | None) -> None:
 
 
 def test_odd_answers_of_the_service_are_read_as_far_as_they_go() -> None:
-    assert parse_mdm_server({"id": None, "name": "Jamf"}) == MdmServer("Jamf", "Jamf")
-    assert [parse_mdm_server(value) for value in (None, [], {}, {"id": ""}, "x")] == [None] * 5
+    assert parse_claiming_server({"id": None, "name": "Jamf"}) == ClaimingServer("Jamf", "Jamf")
+    unclaimed: list[Any] = [None, [], {}, {"id": ""}, "x"]
+    assert [parse_claiming_server(value) for value in unclaimed] == [None] * 5
     assert parse_expiry("2027-09-01T00:00:00") is not None
-    assert [parse_expiry(value) for value in (None, "soon", ["2027"], "0001-01-01T00:00:00+14:00")] == [None] * 4
+    assert [parse_expiry(value) for value in (None, "soon", 2027.5, "0001-01-01T00:00:00+14:00")] == [None] * 4
     assert [read_number(value) for value in ("12", " 3 ", "-1", "1e3", None, "9" * 40)] == [12, 3, None, None, None, None]
     failures = parse_failures(
         {"eventStatus": "COMPLETE", "failures": [None, {"errorNumber": "9610", "serialNumber": 7}]}, 1, ["A"]

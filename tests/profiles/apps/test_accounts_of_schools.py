@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from cartable.clock import ManualClock
-from cartable.errors import DomainError, Forbidden, NotFound, ReauthenticationRequired
+from cartable.errors import DomainError, Forbidden, NotFound
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime
@@ -26,23 +26,24 @@ from profiles.apps.models import LicenceState, LicenceToken, TokenProblem
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.places import select_tablets
-from tests.profiles.apps.licence_town import ADAM, LicenceTown, build_token
+from tests.profiles.apps.licence_town import ADAM, LicenceTown
+from tests.support.licences import build_content_token
 from tests.support.world import TownFactory, create_actor
 
 
 @pytest.fixture
 def school_account(clock: ManualClock) -> SimulatedLocation:
-    return SimulatedLocation(build_token(clock, "Jules-Verne"), {str(ADAM): 2}, uid="u-jules", name="Jules-Verne")
+    return SimulatedLocation(build_content_token(clock.now(), "Jules-Verne"), {str(ADAM): 2}, uid="u-jules", name="Jules-Verne")
 
 
 @pytest.fixture
 def town_account(clock: ManualClock) -> SimulatedLocation:
-    return SimulatedLocation(build_token(clock), {str(ADAM): 2})
+    return SimulatedLocation(build_content_token(clock.now()), {str(ADAM): 2})
 
 
 @pytest.fixture
 def other_account(clock: ManualClock) -> SimulatedLocation:
-    return SimulatedLocation(build_token(clock, "Curie"), {str(ADAM): 4}, uid="u-curie", name="Curie")
+    return SimulatedLocation(build_content_token(clock.now(), "Curie"), {str(ADAM): 4}, uid="u-curie", name="Curie")
 
 
 @pytest.fixture
@@ -161,9 +162,9 @@ def test_tokens_are_checked_when_they_are_installed(
     town.install(town_account)
     refused: list[tuple[type[DomainError], str, list[UUID]]] = [
         (ContentTokenExists, school_account.token, []),
-        (ContentTokenExists, build_token(clock, "another for all"), []),
-        (SchoolHasContentToken, build_token(clock, "second of a school"), [town.school_id]),
-        (NotFound, build_token(clock, "of no school"), [uuid4()]),
+        (ContentTokenExists, build_content_token(clock.now(), "another for all"), []),
+        (SchoolHasContentToken, build_content_token(clock.now(), "second of a school"), [town.school_id]),
+        (NotFound, build_content_token(clock.now(), "of no school"), [uuid4()]),
     ]
     for error, content, school_ids in refused:
         with runtime.open_unit_of_work() as work, pytest.raises(error):
@@ -197,7 +198,7 @@ def test_a_renewed_token_must_be_of_the_same_account(
     row = town.load_token(token_id)
     assert (row.problem, row.problem_detail, town.list_pools()["Ville"].total) == (TokenProblem.OTHER_ACCOUNT, "Curie", 2)
     assert other_account.claimed_by is None
-    town_account.token = build_token(clock, days=500)
+    town_account.token = build_content_token(clock.now(), days=500)
     with runtime.open_unit_of_work() as work:
         tokens.renew_token(work, SYSTEM, token_id, town_account.token)
     drain(runtime, Topic.LICENCE_SYNC)
@@ -210,7 +211,7 @@ def test_of_two_people_who_install_a_token_for_all_schools_at_once_one_is_refuse
     def install(name: str) -> str:
         with runtime.open_unit_of_work() as work:
             try:
-                tokens.install_token(work, SYSTEM, town.town_id, build_token(clock, name))
+                tokens.install_token(work, SYSTEM, town.town_id, build_content_token(clock.now(), name))
             except ContentTokenExists as refusal:
                 return refusal.code
             return "installed"
@@ -229,16 +230,3 @@ def test_two_workers_never_give_out_the_same_last_licence(
         list(pool.map(town.reserve, (town.tablet_ids, town.tablet_ids[::-1])))
     reserved = [*town.load_licences(own), *town.load_licences(shared)]
     assert (len(reserved), len(set(reserved))) == (4, 4)
-
-
-def test_a_token_needs_the_password_once_more(runtime: Runtime, clock: ManualClock, town: LicenceTown) -> None:
-    from dataclasses import replace
-
-    actor = replace(SYSTEM, reauthenticated=False)
-    with runtime.open_unit_of_work() as work:
-        for act in (
-            lambda: tokens.install_token(work, actor, town.town_id, build_token(clock)),
-            lambda: tokens.install_token(work, actor, town.town_id, build_token(clock), [town.school_id]),
-        ):
-            with pytest.raises(ReauthenticationRequired):
-                act()

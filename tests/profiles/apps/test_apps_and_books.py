@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -26,19 +25,15 @@ from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToke
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.profiles.apps.test_bundles import BundleTown
+from tests.support.licences import build_content_token
 
 ADAM = 895485086
 ASSET = LicensedAsset(ADAM, 2, 0, assignable=True)
 
 
-def token(clock: ManualClock, days: int = 300) -> str:
-    document = {"orgName": "Ville", "token": "secret", "expDate": (clock.now() + timedelta(days=days)).isoformat()}
-    return base64.b64encode(json.dumps(document).encode()).decode()
-
-
 @pytest.fixture
 def location(clock: ManualClock) -> SimulatedLocation:
-    return SimulatedLocation(token(clock), {str(ADAM): 2, "1": 5, "2": 5, "3": 5, "4": 5})
+    return SimulatedLocation(build_content_token(clock.now()), {str(ADAM): 2, "1": 5, "2": 5, "3": 5, "4": 5})
 
 
 @pytest.fixture
@@ -170,5 +165,5 @@ def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: Bun
             vpp.install_token(work, SYSTEM, place.town.id, content)
 
     with runtime.open_unit_of_work() as work:
-        for content in ("garbage", base64.b64encode(b"{}").decode(), token(clock, -1)):
+        for content in ("garbage", base64.b64encode(b"{}").decode(), build_content_token(clock.now(), days=-1)):
             refused(work, content)

@@ -29,13 +29,14 @@ from profiles.apps.models import Licence, LicenceState
 from profiles.effective.compile import compute_desired_states
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
-from tests.profiles.apps.test_apps_and_books import ADAM, token
+from tests.profiles.apps.licence_town import ADAM
 from tests.profiles.apps.test_bundles import BundleTown
+from tests.support.licences import build_content_token
 
 
 @pytest.fixture
 def location(clock: ManualClock) -> SimulatedLocation:
-    return SimulatedLocation(token(clock), {str(ADAM): 2})
+    return SimulatedLocation(build_content_token(clock.now()), {str(ADAM): 2})
 
 
 @pytest.fixture
