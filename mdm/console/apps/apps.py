@@ -28,8 +28,8 @@ from mdm.console.frame import (
     select_town,
 )
 from profiles.apps import licences, service
-from profiles.apps.licences import PoolStatus
 from profiles.apps.grade_needs import GradeCounts, load_grade_counts
+from profiles.apps.licences import PoolStatus
 from profiles.apps.models import App
 from profiles.policy import bundles
 from profiles.policy.bundles import Bundle
