@@ -11,3 +11,10 @@ class TabletNotEnrolled(Conflict):
 
     code = "tablet_not_enrolled"
     message = Message("This tablet is not enrolled.")
+
+
+class NothingToRetry(Conflict):
+    """The app has not failed on this tablet: it is there, or the tablet is at it."""
+
+    code = "nothing_to_retry"
+    message = Message("There is nothing to try again: the app is there, or the tablet is at it.")

@@ -1,4 +1,4 @@
-"""Single commands that a person sends to a tablet: lock its screen, query it, retry its rules. Audited first. Never commits."""
+"""Single commands that a person sends to a tablet: lock its screen, query it, retry its rules or an app. Audited first. Never commits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import lookup
 from mdm.care.command_helpers import send_command
-from mdm.care.errors import TabletNotEnrolled
+from mdm.care.errors import NothingToRetry, TabletNotEnrolled
 from mdm.protocol.commands.security import DeviceLock
-from mdm.reconcile import refresh
+from mdm.reconcile import app_retries, refresh
 from mdm.reconcile import service as reconcile
 
 
@@ -35,3 +35,11 @@ def retry_rules(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     audit.record_event(work, actor, "tablet.retry_rules", "tablet", tablet.id, town_id=tablet.town_id)
     if not reconcile.retry_rules(work, tablet.id):
         raise TabletNotEnrolled
+
+
+def retry_app(work: UnitOfWork, actor: Actor, tablet_id: UUID, app_id: UUID) -> None:
+    """Order an app that failed again now. Raises `TabletNotFound`, `Forbidden`, `NothingToRetry`."""
+    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
+    audit.record_event(work, actor, "tablet.retry_app", "tablet", tablet.id, town_id=tablet.town_id, app_id=str(app_id))
+    if not app_retries.retry_app(work, tablet.id, app_id):
+        raise NothingToRetry

@@ -53,13 +53,13 @@ def build_app_installs(
             row = _new_waiting_app(work, tablet_id, app)
             work.session.add(row)
         elif row.state is AppState.REMOVING:
-            row.state, row.attempts, row.changed_at = AppState.WAITING, 0, work.now
+            row.state, row.attempts, row.changed_at, row.detail = AppState.WAITING, 0, work.now, None
         elif row.state is not AppState.WAITING:
             continue  # installing, installed or failed: only a result or a person changes it
         if app.app_store_id is not None and tablet_id not in licensed.get(app.app_id, ()):
             row.reason = AppReason.NO_LICENCE
             continue
-        if row.attempts == 0:  # else the reason of the last failure stays until the tablet reports something else
+        if row.attempts == 0 and row.detail is None:  # else what the tablet said stays until it reports something else
             row.reason = AppReason.WAITING_CONTACT
         if work.now >= row.changed_at + (get_retry_delay(row.reason, row.attempts) or timedelta(0)):
             commands.append(_build_install_command(app))

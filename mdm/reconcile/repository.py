@@ -53,6 +53,11 @@ class ReconcileRepository:
             rows_by_tablet.setdefault(row.tablet_id, {})[row.app_id] = row
         return rows_by_tablet
 
+    def lock_tablet_app(self, tablet_id: UUID, app_id: UUID) -> TabletApp | None:
+        """Return the current row of an app on a tablet, locked until the commit."""
+        statement = select(TabletApp).where(TabletApp.tablet_id == tablet_id, TabletApp.app_id == app_id)
+        return self.session.scalar(statement.with_for_update().execution_options(populate_existing=True))
+
     def load_apps(self, app_ids: Sequence[UUID]) -> dict[UUID, App]:
         return {row.id: row for row in self.session.scalars(select(App).where(App.id.in_(app_ids)))}
 

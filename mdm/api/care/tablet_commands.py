@@ -1,4 +1,4 @@
-"""Endpoints of single commands to a tablet: lock its screen, ask for its inventory, retry its rules."""
+"""Endpoints of single commands to a tablet: lock its screen, ask for its inventory, retry its rules or an app."""
 
 from __future__ import annotations
 
@@ -41,3 +41,12 @@ def retry_rules(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
     A tablet whose declarations were given up is managed by declarations again.
     """
     tablet_commands.retry_rules(work, actor, tablet_id)
+
+
+@router.post("/tablets/{tablet_id}/apps/{app_id}/retry", status_code=202)
+def retry_app(tablet_id: UUID, app_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Retry an app that failed on a tablet now.
+
+    What the tablet said stays the reason until it reports something else.
+    """
+    tablet_commands.retry_app(work, actor, tablet_id, app_id)

@@ -31,6 +31,7 @@ from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
 from mdm.console.tablets.tablet_list import describe_row, get_row_zone
 from mdm.console.tablets.time_line import describe_actor, describe_entry
+from mdm.reconcile.app_retries import can_retry_app
 from mdm.reconcile.models import AppState, ProfileState
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -84,7 +85,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
         may_care=actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         apps=[
-            {"name": app.name, "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
+            {"id": app.id, "name": app.name, "detail": row.detail, "can_retry": can_retry_app(row), "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],
@@ -118,6 +119,15 @@ def retry_rules(request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotate
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     tablet_commands.retry_rules(work, actor, tablet_id)
+    return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
+
+
+@router.post("/tablets/{tablet_id}/apps/{app_id}/retry")
+def retry_app(request: Request, tablet_id: UUID, app_id: UUID, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Order an app that failed again now."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    tablet_commands.retry_app(work, actor, tablet_id, app_id)
     return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
 

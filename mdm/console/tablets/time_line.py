@@ -45,6 +45,7 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.refresh": Message("update requested"),
     "tablet.reserve": Message("reserved"),
     "tablet.found_lost": Message("found in lost mode without a report"),
+    "tablet.retry_app": Message("app tried again"),
     "tablet.retry_lost": Message("lost mode tried again"),
     "tablet.retry_rules": Message("rules tried again"),
     "tablet.return_to_service": Message("returned to service"),

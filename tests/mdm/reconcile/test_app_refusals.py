@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
+from mdm.care import tablet_commands
+from mdm.care.errors import NothingToRetry
 from mdm.protocol.connect import ErrorLink
 from mdm.reconcile.app_outcomes import InstallOutcome, judge_installation, read_declared_app
 from mdm.reconcile.models import AppReason, AppState, TabletApp
@@ -201,3 +205,97 @@ def test_reasons_of_declared_apps_are_read() -> None:
     assert read_declared_app(row).reason is AppReason.NO_LICENCE
     assert read_declared_app({"state": "managed-but-uninstalled"}).reason is AppReason.UNINSTALLED
     assert read_declared_app({"state": ["odd"], "reasons": "odd"}).reason is AppReason.INSTALLING
+
+
+STORE_REFUSAL = refuse("CouldNotVerifyAppID", ("MCMDMErrorDomain", 12023, "unknown"))
+
+
+def load_row(tablet: TabletWithApp) -> TabletApp:
+    with tablet.runtime.open_unit_of_work() as work:
+        row = work.session.query(TabletApp).one()
+        work.session.expunge(row)
+        return row
+
+
+def retry(tablet: TabletWithApp) -> None:
+    with tablet.runtime.open_unit_of_work() as work:
+        tablet_commands.retry_app(work, SYSTEM, tablet.tablet_id, work.session.query(TabletApp).one().app_id)
+
+
+def test_a_person_has_a_failed_app_tried_again_and_its_reason_stays_until_the_tablet_reports(
+    runtime: Runtime, clock: ManualClock
+) -> None:
+    tablet = TabletWithApp(runtime, clock, STORE_REFUSAL)
+    tablet.wait_ten_hours()
+    assert tablet.load_app() == (AppState.FAILED, AppReason.REMOVED_FROM_STORE)
+    orders = len(tablet.orders)
+    retry(tablet)
+    tablet.run_worker()
+    row = load_row(tablet)
+    assert (row.state, row.reason, "12023" in (row.detail or "")) == (AppState.WAITING, AppReason.REMOVED_FROM_STORE, True)
+    tablet.connect()
+    assert len(tablet.orders) == orders + 1
+    assert load_row(tablet).attempts == 1, "refused again: the waits begin anew"
+    tablet.answers["InstallApplication"] = accept
+    tablet.status = "Managed"
+    retry(tablet)
+    tablet.connect()
+    tablet.wait(minutes=1)
+    assert tablet.load_app() == (AppState.INSTALLED, AppReason.INSTALLED)
+    assert load_row(tablet).detail is None
+    with runtime.open_unit_of_work() as work:
+        assert work.session.query(AuditEvent).filter_by(action="tablet.retry_app").count() == 2
+    with pytest.raises(NothingToRetry):
+        retry(tablet)
+
+
+def test_a_declined_app_asks_again_only_because_a_person_wants_it(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = TabletWithApp(runtime, clock, accept, status="UserRejected")
+    tablet.connect()
+    tablet.wait(minutes=1)
+    assert tablet.load_app() == (AppState.FAILED, AppReason.USER_REJECTED)
+    orders = len(tablet.orders)
+    tablet.wait(days=1)
+    assert len(tablet.orders) == orders
+    tablet.status = "Managed"
+    retry(tablet)
+    tablet.connect()
+    tablet.wait(minutes=1)
+    assert (len(tablet.orders), tablet.load_app()[0]) == (orders + 1, AppState.INSTALLED)
+
+
+def test_two_people_who_try_an_app_again_at_once_order_it_once(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = TabletWithApp(runtime, clock, STORE_REFUSAL)
+    tablet.wait_ten_hours()
+    orders = len(tablet.orders)
+
+    def press(_number: int) -> str:
+        try:
+            retry(tablet)
+        except NothingToRetry:
+            return "nothing to retry"
+        return "noted"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(press, range(2))) == ["noted", "nothing to retry"]
+    tablet.connect()
+    assert len(tablet.orders) == orders + 1
+
+
+def test_an_app_that_the_tablet_has_by_now_is_not_ordered_again(runtime: Runtime, clock: ManualClock) -> None:
+    """A person presses the button while the tablet reports the app as installed: whoever is second sees what the first did."""
+    tablet = TabletWithApp(runtime, clock, STORE_REFUSAL)
+    tablet.wait_ten_hours()
+    orders = len(tablet.orders)
+    tablet.status = "Managed"
+    with runtime.open_unit_of_work() as work:
+        enqueue_refresh(work, [tablet.tablet_id])
+    tablet.answers["InstalledApplicationList"] = lambda _command: {
+        "InstalledApplicationList": [{"Identifier": BUNDLE_ID, "Installing": False}]
+    }
+    tablet.connect()
+    assert tablet.load_app()[0] is AppState.INSTALLED
+    with pytest.raises(NothingToRetry):
+        retry(tablet)
+    tablet.connect()
+    assert len(tablet.orders) == orders
