@@ -55,7 +55,7 @@ STEPS: dict[SetupStep, StepText] = {
     ),
     SetupStep.APPS_AND_BOOKS: StepText(
         Message("Licences of Apps and Books"),
-        Message("Download the content token at school.apple.com and install it by the API (“licence-token”)."),
+        Message("Download the content token at school.apple.com and add it on the page of licences (Apps)."),
         "/api/docs",
     ),
     SetupStep.BACKUP: StepText(
