@@ -22,10 +22,8 @@ from mdm.api import errors, openapi
 from mdm.api.accounts import accounts, missions, second_factors, sessions
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
-from mdm.api.apps import apps, bundles
-from mdm.api.care import alarms, bulk_erases, erases, lost_mode, safeguards, tablet_commands
 from mdm.api.apps import apps, bundles, content_tokens
-from mdm.api.care import alarms, bulk_erases, erases, lost_mode, tablet_commands
+from mdm.api.care import alarms, bulk_erases, erases, lost_mode, safeguards, tablet_commands
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard

@@ -21,8 +21,8 @@ from profiles.policy.kinds import PlaceKind
 from tests.conftest import KEYRING
 from tests.support import databases
 from tests.support.accounts import PASSWORD, create_account
-from tests.support.returns import set_return_day
 from tests.support.licences import build_content_token
+from tests.support.returns import set_return_day
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
