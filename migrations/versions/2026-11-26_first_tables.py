@@ -559,16 +559,31 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("location", sa.String(length=160), nullable=False),
+        sa.Column("location_uid", sa.String(length=100), nullable=True),
+        sa.Column("is_town_wide", sa.Boolean(), nullable=False),
         sa.Column("expires", sa.DateTime(timezone=True), nullable=False),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("problem", sa.String(length=200), nullable=True),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("compared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.String(length=32), nullable=True),
+        sa.Column("problem_detail", sa.String(length=200), nullable=True),
+        sa.Column("claimed_by_id", sa.String(length=100), nullable=True),
+        sa.Column("claimed_by_name", sa.String(length=100), nullable=True),
+        sa.Column("takeover_of", sa.String(length=100), nullable=True),
+        sa.Column("skipped_rows", sa.Integer(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_licence_token_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_licence_token")),
-        sa.UniqueConstraint("town_id", name=op.f("uq_licence_token_town_id")),
     )
     with op.batch_alter_table("licence_token", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_licence_token_town_id"), ["town_id"], unique=False)
+        batch_op.create_index(
+            "uq_licence_token_town_wide",
+            ["town_id"],
+            unique=True,
+            sqlite_where=sa.text("is_town_wide"),
+            postgresql_where=sa.text("is_town_wide"),
+        )
 
     op.create_table(
         "mission",
@@ -1107,16 +1122,51 @@ def upgrade() -> None:
 
     op.create_table(
         "licence_pool",
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("app_id", sa.Uuid(), nullable=False),
+        sa.Column("token_id", sa.Uuid(), nullable=True),
         sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("held_elsewhere", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.String(length=200), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_licence_pool_app_id_app"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["token_id"], ["licence_token.id"], name=op.f("fk_licence_pool_token_id_licence_token"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_licence_pool_town_id_town")),
-        sa.PrimaryKeyConstraint("app_id", name=op.f("pk_licence_pool")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_licence_pool")),
+        sa.UniqueConstraint("app_id", "token_id", name=op.f("uq_licence_pool_app_id_token_id")),
     )
     with op.batch_alter_table("licence_pool", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_licence_pool_app_id"), ["app_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_licence_pool_token_id"), ["token_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_licence_pool_town_id"), ["town_id"], unique=False)
+        batch_op.create_index(
+            "uq_licence_pool_without_token",
+            ["app_id"],
+            unique=True,
+            sqlite_where=sa.text("token_id IS NULL"),
+            postgresql_where=sa.text("token_id IS NULL"),
+        )
+
+    op.create_table(
+        "licence_token_school",
+        sa.Column("school_id", sa.Uuid(), nullable=False),
+        sa.Column("token_id", sa.Uuid(), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["school_id"], ["school.id"], name=op.f("fk_licence_token_school_school_id_school"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["token_id"], ["licence_token.id"], name=op.f("fk_licence_token_school_token_id_licence_token"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_licence_token_school_town_id_town")),
+        sa.PrimaryKeyConstraint("school_id", name=op.f("pk_licence_token_school")),
+    )
+    with op.batch_alter_table("licence_token_school", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_licence_token_school_token_id"), ["token_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_licence_token_school_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "policy_document",
@@ -1701,17 +1751,19 @@ def upgrade() -> None:
 
     op.create_table(
         "licence",
-        sa.Column("app_id", sa.Uuid(), nullable=False),
+        sa.Column("pool_id", sa.Uuid(), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("returned", sa.Boolean(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_licence_app_id_app"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["pool_id"], ["licence_pool.id"], name=op.f("fk_licence_pool_id_licence_pool"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_licence_tablet_id_tablet"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_licence_town_id_town")),
-        sa.PrimaryKeyConstraint("app_id", "tablet_id", name=op.f("pk_licence")),
+        sa.PrimaryKeyConstraint("pool_id", "tablet_id", name=op.f("pk_licence")),
     )
     with op.batch_alter_table("licence", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_licence_tablet_id"), ["tablet_id"], unique=False)
@@ -2734,8 +2786,20 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_policy_document_town_id"))
 
     op.drop_table("policy_document")
+    with op.batch_alter_table("licence_token_school", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_licence_token_school_town_id"))
+        batch_op.drop_index(batch_op.f("ix_licence_token_school_token_id"))
+
+    op.drop_table("licence_token_school")
     with op.batch_alter_table("licence_pool", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_licence_pool_without_token",
+            sqlite_where=sa.text("token_id IS NULL"),
+            postgresql_where=sa.text("token_id IS NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_licence_pool_town_id"))
+        batch_op.drop_index(batch_op.f("ix_licence_pool_token_id"))
+        batch_op.drop_index(batch_op.f("ix_licence_pool_app_id"))
 
     op.drop_table("licence_pool")
     with op.batch_alter_table("guardian", schema=None) as batch_op:
@@ -2863,6 +2927,9 @@ def downgrade() -> None:
 
     op.drop_table("mission")
     with op.batch_alter_table("licence_token", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_licence_token_town_wide", sqlite_where=sa.text("is_town_wide"), postgresql_where=sa.text("is_town_wide")
+        )
         batch_op.drop_index(batch_op.f("ix_licence_token_town_id"))
 
     op.drop_table("licence_token")
