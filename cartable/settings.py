@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         SecondFactorPolicy.REQUIRED,
         description="Second factors (TOTP, passkeys): required of people who may erase or govern, or only offered.",
     )
+    allow_private_addresses: bool = Field(
+        False,
+        description="Let identity providers and webhooks that towns enter have addresses in private networks, also by plain http. Otherwise "
+        "whoever governs a town could make this server call what only it can reach.",
+    )
     token_minutes: int = Field(
         60,
         ge=1,

@@ -19,7 +19,7 @@ from enrollment.identity.verifier import TrustStore
 from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
-from mdm.api.accounts import accounts, missions, second_factors, sessions
+from mdm.api.accounts import accounts, identity_providers, missions, second_factors, sessions
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles, content_tokens
@@ -54,6 +54,7 @@ ROUTERS = (
     towns,
     schools,
     second_factors,
+    identity_providers,
     places,
     people,
     roster_exports,
@@ -148,9 +149,11 @@ def _mount_console(app: FastAPI) -> None:
 def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import api_docs
     from mdm.console.accounts import accounts as account_pages
+    from mdm.console.accounts import identity_providers as identity_provider_pages
     from mdm.console.accounts import links as account_link_pages
     from mdm.console.accounts import me, sign_in
     from mdm.console.accounts import roles as role_pages
+    from mdm.console.accounts import me, sign_in, sign_in_elsewhere
     from mdm.console.accounts import second_factors as second_factor_pages
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.apps import apps as app_pages
@@ -203,6 +206,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         account_pages,
         me,
         second_factor_pages,
+        identity_provider_pages,
+        sign_in_elsewhere,
     ):
         router.include_router(chapter.router)
     return tuple(router.routes)

@@ -128,6 +128,7 @@ class AccountRole(Base):
     town_id: Mapped[UUID | None] = mapped_column(ForeignKey("town.id"))
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
     class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
+    provider_id: Mapped[UUID | None]
     ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     granted_by: Mapped[UUID | None]
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -46,6 +46,19 @@ class AccountRepository:
         statement = select(AccountSession.account_id)
         return self.session.scalar(statement.where(AccountSession.token_hash == token_hash, AccountSession.kind == kind))
 
+    def get_account_of_open_session(self, session_id: UUID, now: datetime) -> Account | None:
+        """Return the active account of a session that is open."""
+        return self.session.scalar(
+            select(Account)
+            .join(AccountSession, AccountSession.account_id == Account.id)
+            .where(
+                AccountSession.id == session_id,
+                AccountSession.ended_at.is_(None),
+                AccountSession.expires_at > now,
+                Account.active,
+            )
+        )
+
     def get_session(self, account_id: UUID, session_id: UUID) -> AccountSession | None:
         statement = select(AccountSession).where(AccountSession.id == session_id, AccountSession.account_id == account_id)
         return self.session.scalar(statement)

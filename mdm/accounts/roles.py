@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from cartable import audit
 from cartable.alarms import AlarmKind, raise_alarm
 from cartable.errors import Invalid, NotFound
 from cartable.references import require_in_town
-from cartable.scope import PERMISSIONS, Actor, Permission, Role
+from cartable.scope import PERMISSIONS, SYSTEM, Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
 from mdm.accounts import sessions
@@ -77,6 +77,23 @@ def add_role(
     if role in (Role.TOWN_ADMIN, Role.OPERATOR) and actor.account_id is not None:
         raise_alarm(work, town_id, AlarmKind.ADMINISTRATOR_CREATED, actor=actor, account=str(account.id))
     return row
+
+
+def replace_provider_roles(
+    work: UnitOfWork, account: Account, provider_id: UUID, town_id: UUID, mapped: Collection[tuple[Role, UUID | None]]
+) -> None:
+    """Let an account have exactly the roles of a town that an identity provider gives now. What people gave it stays."""
+    kept = set()
+    for row in AccountRepository(work.session).list_roles(account.id, work.now):
+        if row.provider_id == provider_id and (row.role, row.school_id) in mapped:
+            kept.add((row.role, row.school_id))
+        elif row.provider_id == provider_id:
+            audit.record_event(work, SYSTEM, "account.revoke_role", "account", account.id, town_id=town_id, role=row.role.value)
+            row.ends_at = work.now
+    for role, school_id in sorted(set(mapped) - kept, key=str):
+        audit.record_event(work, SYSTEM, "account.assign_role", "account", account.id, town_id=town_id, role=role.value)
+        add_role(work, SYSTEM, account, role, town_id, school_id, None).provider_id = provider_id
+    work.session.flush()
 
 
 def assign_role(

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from cartable.errors import DomainError, ReauthenticationRequired
 from mdm.accounts import passkeys, second_factors, sessions
 from mdm.accounts.errors import PasskeyRefused, WrongSecondFactor
+from mdm.accounts.oidc.repository import ProviderRepository
 from mdm.accounts.passkeys import MAX_ANSWER_LENGTH
 from mdm.accounts.passwords import NO_PASSWORD
 from mdm.accounts.sessions import Authentication, SignInStep
@@ -43,7 +44,17 @@ def show_account(request: Request, work: WorkDep) -> Response:
         ],
         has_factor=bool(overview.count),
         recovery_codes=overview.recovery_codes,
+        **_list_providers(work, who),
     )
+
+
+def _list_providers(work: WorkDep, who: Authentication) -> dict[str, Any]:
+    """Return the providers that the account is linked with, and those of its towns that it can be linked with."""
+    repository = ProviderRepository(work.session)
+    linked = {provider.id: provider.name for _, provider in repository.list_identities(who.account.id)}
+    town_ids = {role.town_id for role in who.actor.role_assignments if role.town_id is not None}
+    offered = [provider for provider, _ in repository.list_active_of_towns(town_ids) if provider.id not in linked]
+    return {"linked": sorted(linked.values()), "offered": [(provider.id, provider.name) for provider in offered]}
 
 
 def _hide_chapters(*, hidden: bool) -> dict[str, Any]:
