@@ -151,9 +151,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import accounts as account_pages
     from mdm.console.accounts import identity_providers as identity_provider_pages
     from mdm.console.accounts import links as account_link_pages
-    from mdm.console.accounts import me, sign_in
-    from mdm.console.accounts import roles as role_pages
     from mdm.console.accounts import me, sign_in, sign_in_elsewhere
+    from mdm.console.accounts import roles as role_pages
     from mdm.console.accounts import second_factors as second_factor_pages
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.apps import apps as app_pages

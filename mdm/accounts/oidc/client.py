@@ -6,7 +6,7 @@ Each call reads everything anew: a provider changes its keys when it likes, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -25,7 +25,7 @@ class ProviderClient:
         self._provider, self._allow_private = provider, allow_private
         self._http = open_client(allow_private=allow_private)
 
-    def __enter__(self) -> ProviderClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -107,9 +107,9 @@ def list_providers(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[tu
     """List the providers of a town, each with the roles that its groups give. Raises `Forbidden`."""
     actor.require_permission(Permission.GOVERN, town_id)
     repository = ProviderRepository(work.session)
-    providers = repository.list_by_town(town_id)
-    mappings = repository.list_roles([provider.id for provider in providers])
-    return [(provider, [row for row in mappings if row.provider_id == provider.id]) for provider in providers]
+    providers = repository.list_by_town(town_id, page)
+    mappings = repository.list_roles([provider.id for provider in providers.items])
+    return providers.map(lambda provider: (provider, [row for row in mappings if row.provider_id == provider.id]))
 
 
 def require_provider(work: UnitOfWork, actor: Actor, provider_id: UUID) -> IdentityProvider:

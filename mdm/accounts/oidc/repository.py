@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from enrollment.places.models import Town
 from mdm.accounts.models import Account
 from mdm.accounts.oidc.models import ExternalIdentity, IdentityProvider, ProviderRole
@@ -22,9 +24,9 @@ class ProviderRepository:
     def get(self, provider_id: UUID) -> IdentityProvider | None:
         return self.session.get(IdentityProvider, provider_id)
 
-    def list_by_town(self, town_id: UUID, limit: int = 100) -> Sequence[IdentityProvider]:
+    def list_by_town(self, town_id: UUID, page: PageRequest) -> Page[IdentityProvider]:
         statement = select(IdentityProvider).where(IdentityProvider.town_id == town_id)
-        return self.session.scalars(statement.order_by(IdentityProvider.id).limit(limit)).all()
+        return fetch_scalar_page(self.session, statement, page, IdentityProvider.id)
 
     def list_active(self, slug: str | None, limit: int = 50) -> Sequence[Row[IdentityProvider, Town]]:
         """List the providers at which people can sign in, with their towns; of one town by its slug, or of all."""

@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from cartable.paging import Page
 from cartable.scope import Role
 from mdm.accounts.oidc import providers
 from mdm.accounts.oidc.models import IdentityProvider, ProviderRole
@@ -73,12 +72,8 @@ def create_identity_provider(town_id: UUID, body: IdentityProviderIn, work: Work
 
 @router.get("/towns/{town_id}/identity-providers")
 def list_identity_providers(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[IdentityProviderOut]:
-    """List the identity providers of a town.
-
-    A town has a few: all are on the first page.
-    """
-    rows = providers.list_providers(work, actor, town_id)
-    return PageOut.of(Page(rows), lambda row: _build_provider_out(*row))
+    """List the identity providers of a town, with the roles that their groups give."""
+    return PageOut.of(providers.list_providers(work, actor, town_id, page), lambda row: _build_provider_out(*row))
 
 
 @router.post("/identity-providers/{provider_id}/enable", response_model=IdentityProviderOut)

@@ -175,6 +175,6 @@ def _render(
                     for row in mappings
                 ],
             }
-            for provider, mappings in providers.list_providers(work, actor, town.id)
+            for provider, mappings in providers.list_providers(work, actor, town.id).items
         ],
     )  # fmt: skip

@@ -108,7 +108,7 @@ def test_roles_follow_the_groups_at_each_sign_in_and_what_people_gave_stays(town
     assert [role.role for role in town.authenticate(town.sign_in()).actor.role_assignments] == [Role.TECHNICIAN]
     with town.runtime.open_unit_of_work() as work:
         roles.assign_role(work, town.admin, account_id, role=Role.DPO, town_id=town.town.id)
-        for _, mappings in providers.list_providers(work, town.admin, town.town.id):
+        for _, mappings in providers.list_providers(work, town.admin, town.town.id).items:
             providers.unmap_group(work, town.admin, town.provider.id, mappings[0].id)
     assert [role.role for role in town.authenticate(town.sign_in()).actor.role_assignments] == [Role.DPO]
 
