@@ -103,7 +103,9 @@ def unmap_group(work: UnitOfWork, actor: Actor, provider_id: UUID, role_id: UUID
     work.session.delete(row)
 
 
-def list_providers(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[tuple[IdentityProvider, Sequence[ProviderRole]]]:
+def list_providers(
+    work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE
+) -> Page[tuple[IdentityProvider, Sequence[ProviderRole]]]:
     """List the providers of a town, each with the roles that its groups give. Raises `Forbidden`."""
     actor.require_permission(Permission.GOVERN, town_id)
     repository = ProviderRepository(work.session)
