@@ -9,6 +9,7 @@ from cartable import audit
 from cartable.errors import NotFound
 from cartable.ids import new_id
 from cartable.outgoing import UnsafeAddress, check_address
+from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
 from mdm.accounts import roles
