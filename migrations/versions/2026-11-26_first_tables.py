@@ -555,6 +555,25 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_idempotency_record_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "identity_provider",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("issuer", sa.String(length=300), nullable=False),
+        sa.Column("client_id", sa.String(length=200), nullable=False),
+        sa.Column("client_secret", sa.LargeBinary(), nullable=True),
+        sa.Column("scopes", sa.String(length=200), nullable=False),
+        sa.Column("claim", sa.String(length=80), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_identity_provider_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_provider")),
+    )
+    with op.batch_alter_table("identity_provider", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_identity_provider_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "licence_token",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
@@ -1086,6 +1105,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_exam_day_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "external_identity",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("linked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_sign_in_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_external_identity_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["identity_provider.id"],
+            name=op.f("fk_external_identity_provider_id_identity_provider"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_external_identity")),
+        sa.UniqueConstraint("provider_id", "subject", name="uq_external_identity_subject"),
+    )
+    with op.batch_alter_table("external_identity", schema=None) as batch_op:
+        batch_op.create_index("ix_external_identity_account", ["account_id"], unique=False)
+
+    op.create_table(
         "filter_block",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("category_id", sa.Uuid(), nullable=False),
@@ -1191,6 +1233,26 @@ def upgrade() -> None:
             sqlite_where=sa.text("town_id IS NULL"),
             postgresql_where=sa.text("town_id IS NULL"),
         )
+
+    op.create_table(
+        "provider_role",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("claim_value", sa.String(length=200), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("school_id", sa.Uuid(), nullable=True),
+        sa.Column("granted_by", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["identity_provider.id"],
+            name=op.f("fk_provider_role_provider_id_identity_provider"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_provider_role_school_id_school")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_role")),
+    )
+    with op.batch_alter_table("provider_role", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_provider_role_provider_id"), ["provider_id"], unique=False)
 
     op.create_table(
         "pupil_group",
@@ -1519,6 +1581,7 @@ def upgrade() -> None:
         sa.Column("town_id", sa.Uuid(), nullable=True),
         sa.Column("school_id", sa.Uuid(), nullable=True),
         sa.Column("class_id", sa.Uuid(), nullable=True),
+        sa.Column("provider_id", sa.Uuid(), nullable=True),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("granted_by", sa.Uuid(), nullable=True),
         sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
@@ -2779,6 +2842,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pupil_group_town_id"))
 
     op.drop_table("pupil_group")
+    with op.batch_alter_table("provider_role", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_provider_role_provider_id"))
+
+    op.drop_table("provider_role")
     with op.batch_alter_table("policy_document", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_policy_document_operator", sqlite_where=sa.text("town_id IS NULL"), postgresql_where=sa.text("town_id IS NULL")
@@ -2811,6 +2878,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_filter_block_first")
 
     op.drop_table("filter_block")
+    with op.batch_alter_table("external_identity", schema=None) as batch_op:
+        batch_op.drop_index("ix_external_identity_account")
+
+    op.drop_table("external_identity")
     with op.batch_alter_table("exam_day", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_exam_day_town_id"))
 
@@ -2933,6 +3004,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_licence_token_town_id"))
 
     op.drop_table("licence_token")
+    with op.batch_alter_table("identity_provider", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_provider_town_id"))
+
+    op.drop_table("identity_provider")
     with op.batch_alter_table("idempotency_record", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_record_town_id"))
         batch_op.drop_index(batch_op.f("ix_idempotency_record_recorded_at"))
