@@ -16,7 +16,7 @@ from cartable.clock import ManualClock
 from cartable.outbox import Topic
 from cartable.scope import Role
 from enrollment.places.models import Grade
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from mdm.worker.schedule import HOUSEKEEPING
 from simulator import SimulatedTablet
 from simulator.conversation import ConversationEnding

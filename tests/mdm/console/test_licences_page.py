@@ -14,7 +14,7 @@ import pytest
 from cartable.clock import ManualClock
 from cartable.outbox import Topic
 from cartable.scope import Role
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.models import LicenceToken, LicenceTokenSchool
 from tests.mdm.console.conftest import Person

@@ -10,7 +10,7 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as tokens
 from profiles.apps.apps_and_books.testserver import SimulatedLocation

@@ -15,7 +15,7 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as tokens
 from profiles.apps.apps_and_books.parsing import parse_assets, parse_claiming_server, parse_expiry, parse_failures, read_number

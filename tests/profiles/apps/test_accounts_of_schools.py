@@ -16,7 +16,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet
 from mdm.reconcile.service import reconcile_tablets
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as tokens
 from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
