@@ -12,6 +12,7 @@ from cartable import __version__
 from cartable.errors import DomainError
 from cartable.i18n import available_languages
 from cartable.outbox import Topic
+from cartable.telemetry import configure_logging
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         subparsers.add_parser(name, help=help_text)
     _add_arguments(subparsers.choices)
     parsed = parser.parse_args(arguments)
+    configure_logging(json=False, level="warning")  # a process configures it again by its settings
     try:
         return COMMANDS[parsed.command][1](parsed)
     except DomainError as error:
