@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from cartable.outbox import JobLane, OutboxRow, Topic
+from cartable.redaction import redact
 
 #: How long a claimed job is reserved for its worker. A living worker renews the lease several times in this time.
 LEASE = timedelta(seconds=30)
@@ -181,6 +182,6 @@ def _return_to_waiting(session: Session, row: OutboxRow, not_before: datetime, w
         session.flush()
         return False
     row.lease_until, row.leased_by, row.not_before = None, None, not_before
-    row.last_error = row.last_error if why is None else why[:500]
+    row.last_error = row.last_error if why is None else redact(why)[:500]
     session.flush()
     return True

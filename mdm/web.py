@@ -35,7 +35,7 @@ from mdm.api.policy import groups, presets, settings
 from mdm.api.privacy import audit_trail, privacy, rights
 from mdm.api.rollover import return_campaigns, rollovers
 from mdm.api.schedule import calendars, class_sessions, day_exceptions, guardian_rules, timetables
-from mdm.api.system import system
+from mdm.api.system import restores, system
 from mdm.api.tablets import approvals, carts, custody, desk, documents, identities, incidents, storage, tablets
 from mdm.care.restores.thread import TimelineThread
 from mdm.channel.batcher import Batcher
@@ -98,6 +98,7 @@ ROUTERS = (
     audit_trail,
     rights,
     system,
+    restores,
 )
 
 
@@ -159,6 +160,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.apps import licences as licence_pages
     from mdm.console.care import bulk_erases
+    from mdm.console.care import restores as restore_pages
     from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.people import rosters
     from mdm.console.places import town as town_pages
@@ -184,6 +186,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         school_classes,
         bulk_erases,
         safeguard_pages,
+        restore_pages,
         calendar,
         days,
         tablet_mode,

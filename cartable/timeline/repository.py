@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cartable.ids import new_id
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from cartable.timeline.models import ClockPause, DatabaseRestore, Timeline
 from cartable.timeline.rules import TimelinePoint
 
@@ -46,10 +47,15 @@ class TimelineRepository:
     def get_last_restore(self) -> DatabaseRestore | None:
         return self.session.scalar(select(DatabaseRestore).order_by(DatabaseRestore.noticed_at.desc()).limit(1))
 
-    def list_restores(self, limit: int = 20) -> Sequence[DatabaseRestore]:
+    def list_restores(self, page: PageRequest) -> Page[DatabaseRestore]:
         """List the restores that were noticed, newest first."""
-        statement = select(DatabaseRestore).order_by(DatabaseRestore.noticed_at.desc(), DatabaseRestore.id)
-        return self.session.scalars(statement.limit(limit)).all()
+        statement = select(DatabaseRestore)
+        return fetch_scalar_page(self.session, statement, page, DatabaseRestore.noticed_at, DatabaseRestore.id, descending=True)
+
+    def has_news_since(self, instant: datetime) -> bool:
+        """Return whether the clock is paused, or a restore was noticed since an instant."""
+        restored = exists().where(DatabaseRestore.noticed_at > instant)
+        return bool(self.session.scalar(select(or_(restored, exists().where(ClockPause.ended_at.is_(None))))))
 
     def get_open_pause(self) -> ClockPause | None:
         return self.session.scalar(select(ClockPause).where(ClockPause.ended_at.is_(None)).limit(1))

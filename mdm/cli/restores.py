@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cartable.paging import PageRequest
+from cartable.paging import FIRST_PAGE, PageRequest
 from cartable.scope import SYSTEM
 from cartable.timeline.clock_guard import release_clock
 from cartable.timeline.repository import TimelineRepository
@@ -24,7 +24,7 @@ def add_clock_arguments(parser: argparse.ArgumentParser) -> None:
 
 def list_restores(work: UnitOfWork, _parsed: argparse.Namespace) -> None:
     """Print the restores that were noticed, newest first, and the tablets that came from after the backup."""
-    for restore in TimelineRepository(work.session).list_restores():
+    for restore in TimelineRepository(work.session).list_restores(FIRST_PAGE).items:
         print(
             f"{restore.noticed_at:%Y-%m-%d %H:%M} restored, the data end {restore.data_until:%Y-%m-%d %H:%M} ({restore.evidence.value}): "
             f"{restore.expired_commands} commands expired, {restore.cancelled_bulk_erases} bulk erases cancelled"

@@ -26,6 +26,7 @@ from mdm.api.deps import WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.care import inventory_export, overview
 from mdm.care.overview_repository import TabletFilter, TabletRow
+from mdm.care.restores import overview as restores
 from mdm.console.care.safeguards import describe_alarm
 from mdm.console.frame import PageRoute, find_start_page, format_instant, get_language, render_page, require_sign_in
 from mdm.console.setup.start import list_open_checklists
@@ -88,6 +89,7 @@ def show_tablets(
         **chosen,
         checklists=list_open_checklists(work, actor, language) if not (query or after) else [],
         ending=ending,
+        restored=restores.needs_attention(work, actor),
         next_url=f"/?{urlencode({**query, 'after': page.next_cursor})}" if page.next_cursor else "",
         export_url=f"/tablets.xlsx?{urlencode(query)}",
         query={name: value for name, value in query.items() if name != "state"},

@@ -33,6 +33,7 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.check_out": Message("has left management"),
     "tablet.user_check_out": Message("a person of this shared tablet has left management"),
     "tablet.dispose": Message("disposed of"),
+    "tablet.readopt": Message("Back after a restore of the server"),
     "tablet.enrolled": Message("enrolled"),
     "tablet.erase": Message("erase ordered"),
     "tablet.erase_in_bulk": Message("erased in bulk"),
