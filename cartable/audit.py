@@ -10,13 +10,14 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 from zlib import crc32
 
-from sqlalchemy import ForeignKey, Index, String, select
+from sqlalchemy import ForeignKey, Index, String, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -223,13 +224,29 @@ def compute_end_seal(keyring: Keyring, end: AuditChain) -> str:
     return keyring.keyed_hash(f"{end.chain}/{end.sequence}/{end.link}", "audit-end")
 
 
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events to list: of one account, of people whose name holds a text, of actions that begin with a text."""
+
+    actor_id: UUID | None = None
+    actor_name: str = ""
+    action: str = ""
+
+
+ALL_EVENTS = EventFilter()
+
+
 def list_events(
-    work: UnitOfWork, town_id: UUID, *, actor_id: UUID | None = None, page: PageRequest = FIRST_PAGE
+    work: UnitOfWork, town_id: UUID, *, wanted: EventFilter = ALL_EVENTS, page: PageRequest = FIRST_PAGE
 ) -> Page[AuditEvent]:
-    """Return events of a town, newest first; with `actor_id`, those of one person. Purged events are left out."""
+    """Return events of a town, newest first. Purged events are left out."""
     statement = select(AuditEvent).where(AuditEvent.town_id == town_id, AuditEvent.action != PURGED)
-    if actor_id is not None:
-        statement = statement.where(AuditEvent.actor_id == actor_id)
+    if wanted.actor_id is not None:
+        statement = statement.where(AuditEvent.actor_id == wanted.actor_id)
+    if wanted.actor_name:
+        statement = statement.where(func.lower(AuditEvent.actor_name).contains(wanted.actor_name.lower(), autoescape=True))
+    if wanted.action:
+        statement = statement.where(AuditEvent.action.startswith(wanted.action, autoescape=True))
     return fetch_scalar_page(work.session, statement, page, AuditEvent.id, descending=True)
 
 

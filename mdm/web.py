@@ -166,6 +166,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.places import town as town_pages
     from mdm.console.policy import publishing as policy_publishing
     from mdm.console.policy import rules as policy_rules
+    from mdm.console.privacy import audit as audit_pages
+    from mdm.console.privacy import rights as rights_pages
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
     from mdm.console.setup import first_tablet, start
@@ -202,6 +204,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         policy_publishing,
         policy_rules,
         licence_pages,
+        rights_pages,
+        audit_pages,
         sign_in,
         session_pages,
         account_link_pages,

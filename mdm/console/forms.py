@@ -1,13 +1,14 @@
-"""What pages with forms share: acting in a savepoint, so that a refusal can be shown beside what was typed."""
+"""What pages with forms share: optional fields, and acting in a savepoint so that a refusal is shown beside what was typed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated
 
 from fastapi import Form
 
-from cartable.errors import DomainError, ReauthenticationRequired
+from cartable.errors import DomainError, Invalid, ReauthenticationRequired
 from cartable.unit_of_work import UnitOfWork
 
 CsrfField = Annotated[str, Form(max_length=200)]
@@ -26,3 +27,11 @@ def attempt(work: UnitOfWork, act: Callable[[], object]) -> DomainError | None:
     except DomainError as refusal:
         return refusal
     return None
+
+
+def parse_day(text: str, field: str) -> date | None:
+    """Return the day of a date field, None for an empty one. Raises `Invalid`."""
+    try:
+        return date.fromisoformat(text.strip()) if text.strip() else None
+    except ValueError as error:
+        raise Invalid(field=field) from error

@@ -65,6 +65,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
     ("/town", Message("Town"), Permission.AUTHOR),
     ("/accounts", Message("Accounts"), Permission.GOVERN),
+    ("/data", Message("Data and rights"), Permission.PRIVACY),
 )
 #: Marks a form that carries the password once more, and the names of the fields of password, code and passkey.
 CONFIRM_PARAMETER, CONFIRM_FIELDS = "confirm", ("confirm_password", "confirm_code", "confirm_passkey")
@@ -294,6 +295,7 @@ _START_PAGES: tuple[tuple[frozenset[Role], str], ...] = (
     (frozenset({Role.OPERATOR}), "/start"),
     (frozenset({Role.TEACHER, Role.SUBSTITUTE}), "/class"),
     (frozenset({Role.AFTER_SCHOOL_AGENT}), "/activities"),
+    (frozenset({Role.DPO}), "/data"),
 )
 
 

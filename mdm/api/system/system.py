@@ -144,7 +144,9 @@ def list_audit_events(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageP
     if town_id not in actor.list_own_towns():
         raise Forbidden(permission=Permission.SEE.value)
     own = None if actor.has_permission(Permission.PRIVACY, town_id) else actor.account_id
-    return PageOut.of(audit.list_events(work, town_id, actor_id=own, page=page), AuditEventOut.model_validate)
+    return PageOut.of(
+        audit.list_events(work, town_id, wanted=audit.EventFilter(actor_id=own), page=page), AuditEventOut.model_validate
+    )
 
 
 @router.post("/commands/{command_id}/cancel", response_model=CancelledCommandOut)

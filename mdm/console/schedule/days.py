@@ -16,7 +16,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade, Town
 from mdm.api.deps import WorkDep
-from mdm.console.forms import CsrfField, attempt
+from mdm.console.forms import CsrfField, attempt, parse_day
 from mdm.console.frame import (
     PageRoute,
     check_csrf,
@@ -58,7 +58,7 @@ def create_exception(
     csrf: CsrfField,
     kind: Annotated[OverrideKind, Form()],
     first: Annotated[date, Form()],
-    last: Annotated[date | str, Form()] = "",
+    last: Annotated[str, Form(max_length=10)] = "",
     school: SchoolField = "",
     at: TimeField = "",
     window_from: TimeField = "",
@@ -68,7 +68,7 @@ def create_exception(
     """Create an exception for some days."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen, last_day = _select_town(work, actor, town), parse_day(last, "last")
     refusal = attempt(
         work,
         lambda: authoring.create_override(
@@ -78,7 +78,7 @@ def create_exception(
             school_id=_find_school_id(work, actor, chosen, school),
             class_id=None,
             first=first,
-            last=last if isinstance(last, date) else first,
+            last=last_day or first,
             kind=kind,
             at=at.strip() or None,
             window=(window_from.strip(), window_to.strip()) if window_from.strip() or window_to.strip() else None,

@@ -112,6 +112,8 @@ def test_single_days_and_evaluations(server: LiveServer, admin: Person, place: H
     answer = send(admin, f"{days}/exceptions", kind="no_school", first=first, label="pont", school=str(place.school_id))
     assert answer.status_code == 303
     assert send(admin, f"{days}/exceptions", kind="early_end", first=first).status_code == 422
+    assert send(admin, f"{days}/exceptions", kind="closed", first=first, last=first - timedelta(days=1)).status_code == 422
+    assert send(admin, f"{days}/exceptions", kind="closed", first=first, last="demain").status_code == 422
     assert send(admin, f"{days}/exceptions", kind="no_school", first=first, school=str(place.town_id)).status_code == 404
     assert send(admin, f"{days}/exams", day=first, starts="09:00", ends="10:00", grade="CE2").status_code == 303
     assert send(admin, f"{days}/exams", day=first, starts="10:00", ends="09:00").status_code == 422

@@ -1,0 +1,1 @@
+"""Pages of the data protection officer: requests of people, retention, the audit trail."""

@@ -1,0 +1,20 @@
+"""Labels of the pages of data protection: kinds and outcomes of requests."""
+
+from __future__ import annotations
+
+from cartable.i18n import Message
+from mdm.privacy.models import RequestKind, RequestOutcome
+
+REQUESTS: dict[RequestKind, Message] = {
+    RequestKind.ACCESS: Message("to see the data", context="privacy request"),
+    RequestKind.RECTIFICATION: Message("to correct the data", context="privacy request"),
+    RequestKind.ERASURE: Message("to erase the data", context="privacy request"),
+    RequestKind.RESTRICTION: Message("to restrict the use", context="privacy request"),
+    RequestKind.OBJECTION: Message("to object to the use", context="privacy request"),
+    RequestKind.INFORMATION: Message("a question", context="privacy request"),
+}
+OUTCOMES: dict[RequestOutcome, Message] = {
+    RequestOutcome.DONE: Message("done", context="privacy request"),
+    RequestOutcome.PARTLY: Message("partly done", context="privacy request"),
+    RequestOutcome.REFUSED: Message("refused", context="privacy request"),
+}
