@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(work: UnitOfWork, parsed: argparse.Namespace) -> None:
     """Print the report of a file and store it, unless only a preview is wanted. Raises `NotFound`, `UnreadableCalendar`."""
     town = find_town(work, parsed.town)
-    preview = calendar_import.preview_import(work, SYSTEM, town.id, parsed.file.read_bytes(), parsed.zone)
+    preview = calendar_import.preview_import(
+        work, SYSTEM, town.id, calendar_import.read_calendars(parsed.file.read_bytes(), parsed.zone)
+    )
     print("\n".join(_format_report(preview)))
     if parsed.preview:
         print("Preview: nothing is stored.")

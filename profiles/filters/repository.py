@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
+from profiles.filters.blocks import HostBlock
 from profiles.filters.models import FilterBlock, FilterCategory
 from profiles.filters.rules import list_domains
 
-BLOCK = 4096
-#: Hosts that are sorted in memory at once; sorted lists of any length pass without it.
-CHUNK = 200_000
+_ROWS_PER_STATEMENT = 50
 
 
 class FilterRepository:
@@ -44,31 +42,16 @@ class FilterRepository:
         self.session.execute(delete(FilterBlock).where(FilterBlock.category_id.in_(ids)))
         self.session.execute(delete(FilterCategory).where(is_named))
 
-    def add_hosts(self, town_id: UUID, name: str, white: bool, hosts: Iterable[str], now: datetime) -> int:
-        """Add a file of hosts to a category, in blocks, so that memory is bounded whatever its length. Return how many."""
-        row = self.session.scalar(select(FilterCategory).where(FilterCategory.town_id == town_id, FilterCategory.name == name))
-        if row is None:
-            row = FilterCategory(town_id=town_id, name=name, white=white, hosts=0, urls=0, imported_at=now)
-            self.session.add(row)
-            self.session.flush()
-        added = 0
-        for block in _split_into_blocks(hosts):
-            added += len(block)
-            self.session.add(
-                FilterBlock(
-                    category_id=row.id,
-                    first=block[0].encode(),
-                    last=block[-1].encode(),
-                    body=zlib.compress("\n".join(block).encode(), 6),
-                )
-            )
-            if added % (BLOCK * 50) < BLOCK:
-                self.session.flush()
-                self.session.expunge_all()
-                self.session.add(row)
-        row.hosts += added
+    def add_category(self, town_id: UUID, name: str, white: bool, blocks: Sequence[HostBlock], now: datetime) -> int:
+        """Add a category with its hosts. Return how many hosts it has."""
+        count = sum(block.count for block in blocks)
+        row = FilterCategory(town_id=town_id, name=name, white=white, hosts=count, urls=0, imported_at=now)
+        self.session.add(row)
         self.session.flush()
-        return added
+        rows = [{"category_id": row.id, "first": each.first, "last": each.last, "body": each.body} for each in blocks]
+        for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+            self.session.execute(insert(FilterBlock), rows[start : start + _ROWS_PER_STATEMENT])
+        return count
 
     def find_categories(self, town_id: UUID, host: str) -> list[str]:
         """The categories that list a host or a domain above it."""
@@ -82,21 +65,3 @@ class FilterRepository:
             )
             names |= {row[0] for row in rows if key in zlib.decompress(row[1]).split(b"\n")}
         return sorted(names)
-
-
-def _split_into_blocks(hosts: Iterable[str]) -> Iterator[list[str]]:
-    """Sorted blocks that do not overlap where the list is sorted, and hardly where it is not."""
-    chunk: list[str] = []
-    for host in hosts:
-        chunk.append(host)
-        if len(chunk) >= CHUNK:
-            yield from _split_chunk(chunk)
-            chunk = []
-    if chunk:
-        yield from _split_chunk(chunk)
-
-
-def _split_chunk(chunk: list[str]) -> Iterator[list[str]]:
-    ordered = [host for host, _ in groupby(sorted(chunk, key=str.encode))]
-    for start in range(0, len(ordered), BLOCK):
-        yield ordered[start : start + BLOCK]

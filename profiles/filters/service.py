@@ -13,6 +13,7 @@ from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from profiles.filters import archive
+from profiles.filters.blocks import HostBlock, build_blocks
 from profiles.filters.errors import BadList, DamagedMember, ListImportUnconfirmed
 from profiles.filters.models import FilterCategory
 from profiles.filters.repository import FilterRepository
@@ -36,19 +37,41 @@ class ListImport:
     skipped: list[str]
 
 
-def import_lists(
-    work: UnitOfWork, actor: Actor, town_id: UUID, file: IO[bytes], *, remove_others: bool = False, confirmed: bool = False
-) -> ListImport:
-    """Replace the categories of an archive in UT1's format, all or nothing, and return what changed.
+@dataclass(frozen=True, slots=True)
+class ReadLists:
+    """What an archive contains: the compressed blocks of hosts of each category, and whether it lists what is good."""
 
-    Categories that the archive does not contain stay, unless `remove_others`. Raises `BadList`, and `ListImportUnconfirmed` when a
-    category would lose all its hosts and the caller has not `confirmed` it.
+    categories: dict[str, tuple[bool, list[HostBlock]]]
+    skipped: list[str]
+
+
+def read_lists(file: IO[bytes]) -> ReadLists:
+    """Read an archive in UT1's format; it needs no database. Memory is bounded by what the hosts have compressed. Raises `BadList`."""
+    lists = archive.ListArchive(file)
+    categories: dict[str, tuple[bool, list[HostBlock]]] = {}
+    try:
+        for category in lists.read():
+            _, blocks = categories.setdefault(category.category, (category.white, []))
+            blocks.extend(build_blocks(category.hosts))
+    except archive.BadArchive as error:
+        if error.why == "damaged_member":
+            raise DamagedMember(why=error.why, member=error.member) from error
+        raise BadList(why=error.why, **({"member": error.member} if error.member else {})) from error
+    return ReadLists(categories, lists.skipped)
+
+
+def import_lists(
+    work: UnitOfWork, actor: Actor, town_id: UUID, lists: ReadLists, *, remove_others: bool = False, confirmed: bool = False
+) -> ListImport:
+    """Replace the categories of an archive, all or nothing, and return what changed.
+
+    Categories that the archive does not contain stay, unless `remove_others`. Raises `ListImportUnconfirmed` when a category would lose
+    all its hosts and the caller has not `confirmed` it.
     """
     actor.require_permission(Permission.AUTHOR, town_id)
     locks.lock_town(work, town_id)
     repository = FilterRepository(work.session)
     before = repository.count_hosts(town_id)
-    lists = archive.ListArchive(file)
     with work.session.begin_nested():
         hosts = _replace_categories(work, town_id, lists)
         removed = sorted(set(before) - set(hosts)) if remove_others else []
@@ -69,21 +92,14 @@ def import_lists(
     return ListImport(hosts, sorted(set(after) - set(hosts)), removed, emptied, missing_baseline, lists.skipped)
 
 
-def _replace_categories(work: UnitOfWork, town_id: UUID, lists: archive.ListArchive) -> dict[str, int]:
-    """Replace the hosts of each category of an archive and return their numbers. Raises `BadList`."""
+def _replace_categories(work: UnitOfWork, town_id: UUID, lists: ReadLists) -> dict[str, int]:
+    """Replace the hosts of each category of an archive and return their numbers."""
     repository = FilterRepository(work.session)
-    counts: dict[str, int] = {}
-    try:
-        for category in lists.read():
-            if category.category not in counts:
-                repository.delete_categories(town_id, [category.category])
-            added = repository.add_hosts(town_id, category.category, category.white, category.hosts, work.now)
-            counts[category.category] = counts.get(category.category, 0) + added
-    except archive.BadArchive as error:
-        if error.why == "damaged_member":
-            raise DamagedMember(why=error.why, member=error.member) from error
-        raise BadList(why=error.why, **({"member": error.member} if error.member else {})) from error
-    return counts
+    repository.delete_categories(town_id, list(lists.categories))
+    return {
+        name: repository.add_category(town_id, name, white, blocks, work.now)
+        for name, (white, blocks) in lists.categories.items()
+    }
 
 
 def list_categories(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest) -> Page[FilterCategory]:

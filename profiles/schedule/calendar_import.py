@@ -73,18 +73,19 @@ class CalendarPreview:
         return {each.zone: each.periods for each in self.zones if each.is_used}
 
 
-def preview_import(
-    work: UnitOfWork, actor: Actor, town_id: UUID, content: bytes, zone: HolidayZone | None = None
-) -> CalendarPreview:
-    """Return what a file of the ministry says. `zone`: that of rows that name none, as in an iCalendar file of one zone.
-
-    Raises `UnreadableCalendar`, `Forbidden`.
+def read_calendars(content: bytes, zone: HolidayZone | None = None) -> ImportedCalendars:
+    """Return the calendars of a file of the ministry; it needs no database. `zone`: that of rows that name none, as in an iCalendar
+    file of one zone. Raises `UnreadableCalendar`.
     """
-    actor.require_permission(Permission.AUTHOR, town_id)
     try:
-        imported = parse_ministry_calendar(content, zone)
+        return parse_ministry_calendar(content, zone)
     except InvalidCalendarFile as error:
         raise UnreadableCalendar(why=error.why) from error
+
+
+def preview_import(work: UnitOfWork, actor: Actor, town_id: UUID, imported: ImportedCalendars) -> CalendarPreview:
+    """Return what calendars would change in a town. Raises `Forbidden`."""
+    actor.require_permission(Permission.AUTHOR, town_id)
     used_zones = list_used_zones(work, town_id)
     return CalendarPreview(tuple(_preview_zone(imported, each, used_zones) for each in imported.periods), imported.rows)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from itertools import islice
@@ -43,7 +44,7 @@ from enrollment.rosters.imports.planning import ImportPlan, build_plan
 from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.rosters.imports.writing import extract_proposals, write_plan
 from enrollment.rosters.models import ImportState, RosterImport, RosterImportSchool
-from enrollment.rosters.reading import read_roster
+from enrollment.rosters.reading import OverridesByKind, read_roster
 from enrollment.tablets.loan_repository import LoanRepository
 
 #: Plans and undo logs contain names; they are kept for a day.
@@ -69,12 +70,67 @@ def preview_import(
     school year of the file; by default the present one, during the summer freeze the incoming one.
 
     Raises `Forbidden`, `UnreadableRoster`, `SchoolRequired`, `NotFound` for a school of another town, `Invalid` for another year.
+
+    It reads the file inside the unit of work. While tablets are served, callers take the three steps themselves, and read outside.
     """
+    options = prepare_reading(work, actor, town_id, school_uai, kind=kind, keep_contacts=keep_contacts, year=year)
+    file = read_file(content, options)
+    return store_preview(work, actor, town_id, file, school_uai, only_classes=only_classes)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """How a roster file is to be read: what the database says about it."""
+
+    year: str
+    reference: ReferenceDay
+    kind: FileKind | None
+    overrides: OverridesByKind
+    keep_contacts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RosterFile:
+    """A roster file that was read, for a school year. Its bytes are not kept."""
+
+    year: str
+    roster: Roster
+    sha256: str
+
+
+def prepare_reading(
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    school_uai: str | None,
+    *,
+    kind: FileKind | None = None,
+    keep_contacts: bool = False,
+    year: str | None = None,
+) -> ReadingOptions:
+    """Return how a roster file of the town is to be read; parameters as for `preview_import`. Raises `Forbidden`, `Invalid`."""
     mapping.require_roster_permission(actor, town_id)
-    overrides = mapping.load_overrides(work, town_id, school_uai)
-    year = _resolve_year(work, actor, town_id, year)
-    reference = _get_reference_day(work, town_id, year)
-    roster = read_roster(content, reference=reference, kind=kind, overrides=overrides, keep_contacts=keep_contacts)
+    resolved_year = _resolve_year(work, town_id, year)
+    reference = _get_reference_day(work, town_id, resolved_year)
+    return ReadingOptions(resolved_year, reference, kind, mapping.load_overrides(work, town_id, school_uai), keep_contacts)
+
+
+def read_file(content: bytes, options: ReadingOptions) -> RosterFile:
+    """Read a roster file; it needs no database. Raises `UnreadableRoster`."""
+    roster = read_roster(
+        content, reference=options.reference, kind=options.kind, overrides=options.overrides, keep_contacts=options.keep_contacts
+    )
+    return RosterFile(options.year, roster, sha256(content).hexdigest())
+
+
+def store_preview(
+    work: UnitOfWork, actor: Actor, town_id: UUID, file: RosterFile, school_uai: str | None, *, only_classes: bool = False
+) -> RosterImport:
+    """Store the plan of what a file would change. Raises what `preview_import` raises."""
+    mapping.require_roster_permission(actor, town_id)
+    roster, year = file.roster, file.year
+    if incoming_year.is_future_year(work, town_id, year):
+        incoming_year.prepare_rollover(work, actor, town_id, year)
     plan = build_plan(work, town_id, roster, school_uai, only_classes=only_classes, year=year)
     for school_id in plan.schools:
         actor.require_permission(Permission.ROSTER, town_id, school_id)
@@ -85,7 +141,7 @@ def preview_import(
         school_id=plan.schools[0] if len(plan.schools) == 1 else None,
         format=roster.format,
         state=ImportState.PREVIEWED,
-        file_sha256=sha256(content).hexdigest(),
+        file_sha256=file.sha256,
         counts=_count_changes(plan, roster),
         warnings=_list_warnings(roster),
         needs_second_person=plan.needs_second_person,
@@ -113,14 +169,12 @@ def _dump_plan(plan: ImportPlan) -> str:
     )
 
 
-def _resolve_year(work: UnitOfWork, actor: Actor, town_id: UUID, requested_year: str | None) -> str:
-    """Return the year of a roster, the present or the following one. The rollover into a future year is prepared. Raises `Invalid`."""
+def _resolve_year(work: UnitOfWork, town_id: UUID, requested_year: str | None) -> str:
+    """Return the year of a roster, the present or the following one. Raises `Invalid`."""
     year = requested_year or incoming_year.get_summer_freeze(work, town_id).roster_year
     present = school_year_of(get_town_date(work, town_id))
     if year not in (present, next_school_year(present)):
         raise Invalid(field="year")
-    if incoming_year.is_future_year(work, town_id, year):
-        incoming_year.prepare_rollover(work, actor, town_id, year)
     return year
 
 

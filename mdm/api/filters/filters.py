@@ -9,9 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from cartable.scope import Permission
+from cartable.uploads import reading_upload
 from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
-from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from profiles.effective.explain import explain_host as explain_host_on
 from profiles.filters import service
@@ -61,8 +63,8 @@ class HostExplanationOut(BaseModel):
 def import_filter_lists(
     town_id: UUID,
     file: UploadFile,
-    work: WorkDep,
-    actor: ActorDep,
+    runtime: RuntimeDep,
+    actor: EarlyActorDep,
     remove_others: Annotated[bool, Form(description="Remove the categories that the archive does not contain.")] = False,
     confirm: Annotated[bool, Form(description="Categories may lose all their hosts.")] = False,
 ) -> object:
@@ -70,7 +72,11 @@ def import_filter_lists(
 
     An import that would empty or remove a category answers 409 and names it, until it is confirmed.
     """
-    return service.import_lists(work, actor, town_id, file.file, remove_others=remove_others, confirmed=confirm)
+    actor.require_permission(Permission.AUTHOR, town_id)
+    with reading_upload():
+        lists = service.read_lists(file.file)
+    with runtime.open_unit_of_work() as work:
+        return service.import_lists(work, actor, town_id, lists, remove_others=remove_others, confirmed=confirm)
 
 
 @router.get("/towns/{town_id}/filter-lists", response_model=PageOut[CategoryOut])

@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.i18n import preferred_language
 from cartable.paging import PageRequest, paginate
+from cartable.uploads import reading_upload
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases
 from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import deciding, mapping, report, service
 from enrollment.rosters.imports.changes import ChangeKind, Subject
 from enrollment.rosters.models import ImportState
-from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(prefix="/rosters", tags=["rosters"])
@@ -137,8 +138,8 @@ Uai = Annotated[str | None, Form(max_length=20, description="Needed for ONDE fil
 
 @router.post("", response_model=RosterOut, status_code=201)
 def preview_roster(
-    work: WorkDep,
-    actor: ActorDep,
+    runtime: RuntimeDep,
+    actor: EarlyActorDep,
     file: Upload,
     town_id: Annotated[UUID, Form()],
     school_uai: Uai = None,
@@ -158,10 +159,12 @@ def preview_roster(
 
     Nothing is written before the import is confirmed; the file is not stored.
     """
-    content = file.file.read(MAX_BYTES + 1)
-    return service.preview_import(
-        work, actor, town_id, content, school_uai, kind=kind, keep_contacts=keep_contacts, only_classes=only_classes, year=year
-    )
+    with runtime.open_unit_of_work() as work:
+        options = service.prepare_reading(work, actor, town_id, school_uai, kind=kind, keep_contacts=keep_contacts, year=year)
+    with reading_upload():
+        roster_file = service.read_file(file.file.read(MAX_BYTES + 1), options)
+    with runtime.open_unit_of_work() as work:
+        return service.store_preview(work, actor, town_id, roster_file, school_uai, only_classes=only_classes)
 
 
 @router.get("")

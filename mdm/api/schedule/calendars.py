@@ -10,8 +10,10 @@ from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import BaseModel, Field
 
 from cartable.paging import paginate
+from cartable.scope import Permission
+from cartable.uploads import reading_upload
 from enrollment.places.zones import HolidayZone
-from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.schedule.created import CreatedOut
 from profiles.schedule import authoring, calendar_import
@@ -100,8 +102,8 @@ def _build_calendar_out(view: authoring.CalendarView) -> CalendarOut:
 @router.post("/towns/{town_id}/calendar-imports")
 def import_calendar(
     town_id: UUID,
-    work: WorkDep,
-    actor: ActorDep,
+    runtime: RuntimeDep,
+    actor: EarlyActorDep,
     file: Annotated[UploadFile, File()],
     confirm: Annotated[bool, Form(description="False: a preview that stores nothing.")] = False,
     zone: Annotated[HolidayZone | None, Form(description="The zone of rows that name none.")] = None,
@@ -110,9 +112,13 @@ def import_calendar(
 
     The report says of each row what became of it; a bad row loses no other. The zones of the town and of its schools are stored.
     """
-    preview = calendar_import.preview_import(work, actor, town_id, file.file.read(MAX_BYTES + 1), zone)
-    if confirm:
-        calendar_import.save_imported_periods(work, actor, town_id, preview.get_used_periods())
+    actor.require_permission(Permission.AUTHOR, town_id)
+    with reading_upload():
+        imported = calendar_import.read_calendars(file.file.read(MAX_BYTES + 1), zone)
+    with runtime.open_unit_of_work() as work:
+        preview = calendar_import.preview_import(work, actor, town_id, imported)
+        if confirm:
+            calendar_import.save_imported_periods(work, actor, town_id, preview.get_used_periods())
     return CalendarImportOut(
         stored=confirm,
         zones=[

@@ -9,11 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import DomainError, NotFound
+from cartable.errors import DomainError, NotFound, ReauthenticationRequired
 from cartable.i18n import Language, Message
 from cartable.paging import PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from cartable.uploads import reading_upload
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.rules import school_year_of
@@ -28,7 +29,7 @@ from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import deciding, mapping, report, service
 from enrollment.rosters.imports.changes import UNDECIDED_KINDS, ChangeKind
 from enrollment.rosters.models import ImportState, RosterImport
-from mdm.api.deps import WorkDep
+from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import (
@@ -80,7 +81,7 @@ def show_rosters(request: Request, work: WorkDep, town: UUID | None = None, done
 @router.post("/rosters")
 def upload_roster(
     request: Request,
-    work: WorkDep,
+    runtime: RuntimeDep,
     csrf: CsrfField,
     town: Annotated[UUID, Form()],
     file: Annotated[UploadFile, File()],
@@ -91,22 +92,25 @@ def upload_roster(
     only_classes: Annotated[bool, Form()] = False,
 ) -> Response:
     """Read a file and show what it would change; show the form again with the reason when it cannot be read."""
-    actor, _ = require_sign_in(request, work)
-    check_csrf(request, csrf)
-    chosen, content = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
-    imports: list[RosterImport] = []
-    problem = attempt(
-        work,
-        lambda: imports.append(
-            service.preview_import(
-                work, actor, chosen.id, content, school or None, kind=_parse_kind(kind), keep_contacts=keep_contacts,
-                only_classes=only_classes, year=year or None,
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        check_csrf(request, csrf)
+        chosen = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town)
+    try:
+        with runtime.open_unit_of_work() as work:
+            options = service.prepare_reading(
+                work, actor, chosen.id, school or None, kind=_parse_kind(kind), keep_contacts=keep_contacts, year=year or None
             )
-        ),
-    )  # fmt: skip
-    if problem is not None:
-        return _render_rosters(request, work, actor, chosen, problem=problem, school=school)
-    return RedirectResponse(f"/rosters/{imports[0].id}", status_code=303)
+        with reading_upload():
+            roster_file = service.read_file(file.file.read(MAX_BYTES + 1), options)
+        with runtime.open_unit_of_work() as work:
+            row = service.store_preview(work, actor, chosen.id, roster_file, school or None, only_classes=only_classes)
+    except ReauthenticationRequired:
+        raise
+    except DomainError as problem:
+        with runtime.open_unit_of_work() as work:
+            return _render_rosters(request, work, actor, chosen, problem=problem, school=school)
+    return RedirectResponse(f"/rosters/{row.id}", status_code=303)
 
 
 @router.post("/rosters/columns")

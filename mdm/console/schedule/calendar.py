@@ -14,10 +14,11 @@ from cartable.errors import DomainError, Invalid
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from cartable.uploads import reading_upload
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.zones import HolidayZone
-from mdm.api.deps import WorkDep
+from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.frame import (
     PageRoute,
     check_csrf,
@@ -84,21 +85,26 @@ def set_school_zones(
 @router.post("/{town}/preview")
 def preview_import(
     request: Request,
-    work: WorkDep,
+    runtime: RuntimeDep,
     town: UUID,
     csrf: CsrfField,
     file: Annotated[UploadFile, File()],
     zone: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
     """Read a file and show what became of each row; nothing is stored."""
-    actor, _ = require_sign_in(request, work)
-    check_csrf(request, csrf)
-    chosen, language = _select_town(work, actor, town), get_language(request)
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        check_csrf(request, csrf)
+        chosen, language = _select_town(work, actor, town), get_language(request)
     default_zone = HolidayZone(zone) if zone in {*HolidayZone} else None
     try:
-        preview = calendar_import.preview_import(work, actor, chosen.id, file.file.read(MAX_BYTES + 1), default_zone)
+        with reading_upload():
+            imported = calendar_import.read_calendars(file.file.read(MAX_BYTES + 1), default_zone)
+        with runtime.open_unit_of_work() as work:
+            preview = calendar_import.preview_import(work, actor, chosen.id, imported)
     except DomainError as error:
-        return _render_calendar(request, work, actor, chosen, problem=error.translate(language))
+        with runtime.open_unit_of_work() as work:
+            return _render_calendar(request, work, actor, chosen, problem=error.translate(language))
     return render_page(
         request,
         "schedule/calendar_preview.html",

@@ -16,13 +16,13 @@ from enrollment.places.models import Grade
 from profiles.effective.contents import build_mode_content
 from profiles.effective.explain import explain_host
 from profiles.effective.situation import build_situation, load_policy
-from profiles.filters import service
 from profiles.filters.errors import BadHost, BadList
 from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import HostDecision, VerdictReason
 from profiles.policy.kinds import PlaceKind
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes
+from tests.profiles.filters.archives import import_archive
 from tests.support.policy import publish_document
 from tests.support.world import TownFactory
 
@@ -62,7 +62,7 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
         },
         {"blacklists/porn": "adult"},
     )
-    imported = service.import_lists(work, SYSTEM, town.id, file)
+    imported = import_archive(work, SYSTEM, town.id, file)
     assert imported.hosts == {"adult": 20_002, "games": 2}
     repository = FilterRepository(work.session)
     assert repository.find_categories(town.id, "site000000.example") == ["adult"]
@@ -73,7 +73,7 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
     assert repository.find_categories(TownFactory(work).create_town().id, "jeu.example") == [], (
         "another town's lists are not ours"
     )
-    service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
+    import_archive(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
     rows = repository.list_categories(town.id, PageRequest()).items
     assert [(row.name, row.hosts) for row in rows] == [("adult", 20_002), ("games", 1)]
     assert repository.find_categories(town.id, "jeu.example") == []
@@ -85,13 +85,13 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
 )
 def test_hostile_archives_are_refused(work: UnitOfWork, files: dict[str, bytes], why: str) -> None:
     with pytest.raises(BadList) as refusal:
-        service.import_lists(work, SYSTEM, TownFactory(work).create_town().id, archive(files))
+        import_archive(work, SYSTEM, TownFactory(work).create_town().id, archive(files))
     assert refusal.value.details["why"] == why
 
 
 def test_garbage_is_no_archive(work: UnitOfWork) -> None:
     with pytest.raises(BadList):
-        service.import_lists(work, SYSTEM, TownFactory(work).create_town().id, io.BytesIO(b"garbage" * 100))
+        import_archive(work, SYSTEM, TownFactory(work).create_town().id, io.BytesIO(b"garbage" * 100))
 
 
 def test_a_grade_has_its_own_list_at_school_and_the_explanation_names_it(work: UnitOfWork) -> None:
@@ -102,7 +102,7 @@ def test_a_grade_has_its_own_list_at_school_and_the_explanation_names_it(work: U
         tablet = world.create_tablet(town)
         world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town)), level))
         tablets.append(tablet)
-    service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"jeu.example\n"}))
+    import_archive(work, SYSTEM, town.id, archive({"l/games/domains": b"jeu.example\n"}))
     publish_document(work, town.id, PlaceKind.TOWN, "", {"all": {"web.blocked_categories": ["games"]}})
     only = {"web.permitted": ["ecole.example"], "web.only_permitted": True}
     publish_document(work, town.id, PlaceKind.GRADE, "CP", {"school": only})

@@ -18,11 +18,11 @@ from sqlalchemy import Engine, select
 from cartable.audit import AuditEvent
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
-from profiles.filters import service
 from profiles.filters.archive import BadArchive, ListArchive
 from profiles.filters.errors import BadList, DamagedMember, ListImportUnconfirmed
 from profiles.filters.repository import FilterRepository
 from tests.conftest import KEYRING
+from tests.profiles.filters.archives import import_archive
 from tests.profiles.filters.test_lists import archive
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
@@ -42,7 +42,7 @@ def work(runtime: Runtime) -> Iterator[UnitOfWork]:
 @pytest.fixture
 def town_id(work: UnitOfWork) -> UUID:
     town_id = TownFactory(work).create_town().id
-    service.import_lists(work, SYSTEM, town_id, archive(FULL))
+    import_archive(work, SYSTEM, town_id, archive(FULL))
     return town_id
 
 
@@ -51,7 +51,7 @@ def find(work: UnitOfWork, town_id: UUID, host: str) -> list[str]:
 
 
 def test_the_archive_of_one_category_replaces_that_category_alone(work: UnitOfWork, town_id: UUID) -> None:
-    imported = service.import_lists(work, SYSTEM, town_id, archive({"adult/domains": b"c.example\n"}))
+    imported = import_archive(work, SYSTEM, town_id, archive({"adult/domains": b"c.example\n"}))
     assert (imported.hosts, imported.kept, imported.removed) == ({"adult": 1}, ["games", "malware", "phishing"], [])
     assert (find(work, town_id, "a.example"), find(work, town_id, "c.example")) == ([], ["adult"])
     assert find(work, town_id, "m.example") == ["malware"]
@@ -64,11 +64,11 @@ def test_other_categories_are_removed_only_when_asked_and_confirmed(work: UnitOf
         return archive({"adult/domains": b"c.example\n"})
 
     with pytest.raises(ListImportUnconfirmed) as refused:
-        service.import_lists(work, SYSTEM, town_id, only_adult(), remove_others=True)
+        import_archive(work, SYSTEM, town_id, only_adult(), remove_others=True)
     details = refused.value.details
     assert (details["removed"], details["baseline"]) == (["games", "malware", "phishing"], ["malware", "phishing"])
     assert find(work, town_id, "a.example") == ["adult"], "nothing is changed"
-    imported = service.import_lists(work, SYSTEM, town_id, only_adult(), remove_others=True, confirmed=True)
+    imported = import_archive(work, SYSTEM, town_id, only_adult(), remove_others=True, confirmed=True)
     assert imported.removed == ["games", "malware", "phishing"]
     assert find(work, town_id, "m.example") == []
     event = work.session.scalars(
@@ -82,10 +82,10 @@ def test_other_categories_are_removed_only_when_asked_and_confirmed(work: UnitOf
 def test_a_category_that_would_be_empty_asks_again(work: UnitOfWork, town_id: UUID, content: bytes) -> None:
     files = {"l/malware/domains": content, "l/games/domains": b"new.example\n", "l/unknown/domains": b""}
     with pytest.raises(ListImportUnconfirmed) as refused:
-        service.import_lists(work, SYSTEM, town_id, archive(files))
+        import_archive(work, SYSTEM, town_id, archive(files))
     assert (refused.value.details["emptied"], refused.value.details["baseline"]) == (["malware"], ["malware"])
     assert (find(work, town_id, "m.example"), find(work, town_id, "new.example")) == (["malware"], []), "all or nothing"
-    imported = service.import_lists(work, SYSTEM, town_id, archive(files), confirmed=True)
+    imported = import_archive(work, SYSTEM, town_id, archive(files), confirmed=True)
     assert (imported.emptied, imported.hosts) == (["malware"], {"malware": 0, "games": 1, "unknown": 0})
     assert "malware" in imported.missing_baseline
 
@@ -95,7 +95,7 @@ def test_compressed_parts_are_read_and_archives_in_the_archive_are_named(work: U
         "l/adult/domains.0.gz": gzip.compress(b"c.example\n"), "l/adult/domains.1": b"d.example\n", "l/adult/urls.gz": b"x",
         "l/malware.tar.gz": b"x", "l/games/domains.txt": b"x", "domains": b"x.example\n", "l/global_usage": b"NAME: adult\n",
     }  # fmt: skip
-    imported = service.import_lists(work, SYSTEM, town_id, archive(files))
+    imported = import_archive(work, SYSTEM, town_id, archive(files))
     assert imported.hosts == {"adult": 2}
     assert imported.skipped == ["l/malware.tar.gz", "l/games/domains.txt", "domains"]
     assert (find(work, town_id, "c.example"), find(work, town_id, "d.example")) == (["adult"], ["adult"])
@@ -104,7 +104,7 @@ def test_compressed_parts_are_read_and_archives_in_the_archive_are_named(work: U
 @pytest.mark.parametrize("damaged", [gzip.compress(b"c.example\n" * 9000)[:-40], b"\x1f\x8bnonsense", b"c.example\n"])
 def test_a_damaged_compressed_part_is_named_and_nothing_changes(work: UnitOfWork, town_id: UUID, damaged: bytes) -> None:
     with pytest.raises(DamagedMember) as refused:
-        service.import_lists(work, SYSTEM, town_id, archive({"l/games/domains": b"n.example\n", "l/adult/domains.gz": damaged}))
+        import_archive(work, SYSTEM, town_id, archive({"l/games/domains": b"n.example\n", "l/adult/domains.gz": damaged}))
     assert (refused.value.details["why"], refused.value.details["member"]) == ("damaged_member", "l/adult/domains.gz")
     assert (find(work, town_id, "a.example"), find(work, town_id, "g.example")) == (["adult"], ["games"])
 
@@ -113,21 +113,21 @@ def test_an_archive_that_was_cut_off_changes_nothing(work: UnitOfWork, town_id: 
     hosts = b"".join(b"site%06d.example\n" % (number * 7919 % 1_000_003) for number in range(60_000))
     whole = archive({"l/adult/domains": hosts}).getvalue()
     with pytest.raises(BadList) as refused:
-        service.import_lists(work, SYSTEM, town_id, io.BytesIO(whole[: len(whole) // 2]))
+        import_archive(work, SYSTEM, town_id, io.BytesIO(whole[: len(whole) // 2]))
     assert refused.value.details["member"] == "l/adult/domains"
     assert find(work, town_id, "a.example") == ["adult"]
 
 
 def test_an_alias_is_the_category_it_stands_for_and_is_not_counted_twice(work: UnitOfWork, town_id: UUID) -> None:
-    imported = service.import_lists(work, SYSTEM, town_id, archive({"porn/domains": b"c.example\n"}))
+    imported = import_archive(work, SYSTEM, town_id, archive({"porn/domains": b"c.example\n"}))
     assert imported.hosts == {"adult": 1}
     both = {"l/drogue/domains": b"d.example\n", "l/drugs/domains": b"d.example\n", "l/violence/domains": b"v.example\n"}
-    assert service.import_lists(work, SYSTEM, town_id, archive(both)).hosts == {"drogue": 1, "agressif": 1}
+    assert import_archive(work, SYSTEM, town_id, archive(both)).hosts == {"drogue": 1, "agressif": 1}
 
 
 def test_hosts_with_accents_are_looked_up_and_unreadable_lines_passed_over(work: UnitOfWork, town_id: UUID) -> None:
     lines = "\ufeffcafé.example\nok.example\r\n".encode() + b"caf\xe9.example\n" + b"\xff\xfe\n"
-    imported = service.import_lists(work, SYSTEM, town_id, archive({"games/domains": lines}))
+    imported = import_archive(work, SYSTEM, town_id, archive({"games/domains": lines}))
     assert imported.hosts == {"games": 2}
     assert find(work, town_id, "xn--caf-dma.example") == ["games"]
     assert find(work, town_id, "caf.example") == [], "no letter is left out of a host"
@@ -150,7 +150,7 @@ def test_archives_in_every_compression(work: UnitOfWork, town_id: UUID, mode: st
         info.size = len(b"c.example\n")
         tar.addfile(info, io.BytesIO(b"c.example\n"))
     made.seek(0)
-    assert service.import_lists(work, SYSTEM, town_id, made).hosts == {"adult": 1}
+    assert import_archive(work, SYSTEM, town_id, made).hosts == {"adult": 1}
 
 
 @pytest.fixture

@@ -261,7 +261,7 @@ def town(work: UnitOfWork) -> Town:
 
 
 def import_file(work: UnitOfWork, town: Town, content: bytes) -> None:
-    preview = calendar_import.preview_import(work, SYSTEM, town.id, content)
+    preview = calendar_import.preview_import(work, SYSTEM, town.id, calendar_import.read_calendars(content))
     calendar_import.save_imported_periods(work, SYSTEM, town.id, preview.get_used_periods())
 
 
@@ -309,7 +309,7 @@ def test_a_file_of_other_zones_and_a_file_that_is_none_are_refused(work: UnitOfW
         import_file(work, town, b"x")
     stranger = Actor(new_id(), "x", (RoleAssignment(Role.HEAD, town.id, new_id()),))
     with pytest.raises(Forbidden):
-        calendar_import.preview_import(work, stranger, town.id, build_csv(AUTUMN))
+        calendar_import.preview_import(work, stranger, town.id, calendar_import.read_calendars(build_csv(AUTUMN)))
 
 
 def test_the_command_line_previews_and_stores(

@@ -1,0 +1,44 @@
+"""Compressed blocks of sorted hosts, as imported lists are stored. Pure."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from cartable.uploads import check_time
+
+BLOCK = 4096
+#: Hosts that are sorted in memory at once; sorted lists of any length pass without it.
+CHUNK = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class HostBlock:
+    """Some thousand sorted hosts, compressed, with the first and the last of them."""
+
+    first: bytes
+    last: bytes
+    body: bytes
+    count: int
+
+
+def build_blocks(hosts: Iterable[str]) -> Iterator[HostBlock]:
+    """Yield blocks that do not overlap where the list is sorted, and hardly where it is not. Raises `UploadTooSlow`."""
+    chunk: list[str] = []
+    for host in hosts:
+        chunk.append(host)
+        if len(chunk) >= CHUNK:
+            yield from _build_from_chunk(chunk)
+            chunk = []
+    if chunk:
+        yield from _build_from_chunk(chunk)
+
+
+def _build_from_chunk(chunk: list[str]) -> Iterator[HostBlock]:
+    ordered = [host for host, _ in groupby(sorted(chunk, key=str.encode))]
+    for start in range(0, len(ordered), BLOCK):
+        check_time()
+        block = ordered[start : start + BLOCK]
+        yield HostBlock(block[0].encode(), block[-1].encode(), zlib.compress("\n".join(block).encode(), 6), len(block))
