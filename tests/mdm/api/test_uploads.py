@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
 
 import httpx
 import pytest
@@ -26,14 +25,14 @@ from tests.support.world import TownFactory
 def test_a_tablet_is_answered_while_a_roster_is_being_read(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader stops in the middle of the file until the tablet has had its answers; on SQLite one transaction would block it."""
     is_reading, may_go_on = threading.Event(), threading.Event()
-    read_roster = service.read_roster
+    read_file = service.read_file
 
-    def read_slowly(content: bytes, **options: Any) -> Any:
+    def read_slowly(content: bytes, options: service.ReadingOptions) -> service.RosterFile:
         is_reading.set()
         assert may_go_on.wait(20)
-        return read_roster(content, **options)
+        return read_file(content, options)
 
-    monkeypatch.setattr(service, "read_roster", read_slowly)
+    monkeypatch.setattr(service, "read_file", read_slowly)
 
     async def scenario(tablet: SimulatedTablet) -> None:
         with server.runtime.open_unit_of_work() as work:
