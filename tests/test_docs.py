@@ -203,3 +203,11 @@ def test_every_picture_is_shown_somewhere_and_small() -> None:
     pictures = set((ROOT / "docs" / "pictures").glob("*.png"))
     assert pictures == shown
     assert all(picture.stat().st_size < 300_000 for picture in pictures)
+
+
+def test_the_tests_that_pages_name_exist() -> None:
+    """A page that says what holds a promise names tests: they must not be renamed or removed without it."""
+    sources = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    defined = {name for source in sources for name in re.findall(r"def (test_\w+)\(", source)}
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text("utf-8"))}
+    assert named <= defined, sorted(named - defined)

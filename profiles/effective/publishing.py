@@ -13,6 +13,8 @@ from cartable.alarms import AlarmKind, raise_alarm
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 from profiles.effective.assessment import Assessment, assess_draft
 from profiles.effective.errors import CutsTabletsOff, RisksNotConfirmed
 from profiles.policy import life
@@ -47,7 +49,7 @@ def publish(work: UnitOfWork, actor: Actor, owner: Versioned, number: int, publi
 
     With `at_once_reason` it goes to all of them now. Raises what `life.publish` raises, and `CutsTabletsOff`, `RisksNotConfirmed`,
     `RisksNeedStages`, `StageNotProved`, `ReasonRequired`, `AuthorNotTrusted`, `SamePerson`, `NotTrustedYet`,
-    `ReauthenticationRequired`.
+    `ReauthenticationRequired`; for what could cut tablets off `BudgetUsedUp`, `DestructiveCommandsStopped`.
     """
     require_author_of(actor, owner)
     if publication.stage.kind is StageKind.ALL:
@@ -60,6 +62,9 @@ def publish(work: UnitOfWork, actor: Actor, owner: Versioned, number: int, publi
     assessment = assess_draft(work, owner, to_content(version))
     _check_risks(assessment, publication)
     is_at_once = _check_stage(work, owner, version, assessment, publication)
+    if assessment.confirmation and owner.town_id is not None:
+        reached = _count_unproved(work, version, publication.stage)
+        budget.spend(work, actor, owner.town_id, IrreversibleAct.LOCK_OUT, reached)
     if assessment.tablets > SECOND_PERSON_ABOVE and (is_at_once or assessment.findings):
         _require_second_person(work, actor, version)
     advances = publication.stage.kind is StageKind.ALL and version.state is VersionState.DRAFT and not is_at_once
@@ -120,6 +125,15 @@ def _check_stage(
     if reached > MAX_FIRST_STAGE and not publication.at_once_reason:
         raise ReasonRequired(field="at_once_reason")
     return reached > MAX_FIRST_STAGE
+
+
+def _count_unproved(work: UnitOfWork, version: PolicyVersion, stage: Stage) -> int:
+    """Return how many tablets get a risky version before any has proved it: those of the first stage, one where the server chooses it."""
+    if version.state is VersionState.ROLLING:
+        return 0
+    if stage.kind is StageKind.ALL or stage.target is None:
+        return 1
+    return PolicyRepository(work.session).count_tablets(select_stage_tablets(work, stage.kind, stage.target))
 
 
 def _needs_stages(work: UnitOfWork, owner: Versioned, assessment: Assessment) -> bool:

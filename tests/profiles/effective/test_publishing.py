@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from cartable.alarms import Alarm, AlarmKind
 from cartable.audit import AuditEvent
@@ -15,6 +15,9 @@ from cartable.errors import NotTrustedYet, ReauthenticationRequired, SamePerson
 from cartable.i18n import available_languages
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import UnitOfWork
+from enrollment.safeguards import budget, stop_switch
+from enrollment.safeguards.errors import BudgetUsedUp, DestructiveCommandsStopped
+from enrollment.safeguards.models import IrreversibleAct, StopSwitch
 from profiles.effective import publishing
 from profiles.effective.assessment import assess_draft
 from profiles.effective.errors import CutsTabletsOff, RisksNotConfirmed
@@ -24,6 +27,7 @@ from profiles.policy import life
 from profiles.policy.content import PolicyContent
 from profiles.policy.errors import AuthorNotTrusted, CannotPublish, ReasonRequired, RisksNeedStages, StageNotProved
 from profiles.policy.kinds import PlaceKind, StageKind, VersionState
+from profiles.policy.life import Stage
 from profiles.policy.models import PolicyDocument, PolicyVersion
 from profiles.policy.reachability import ReachabilityRule
 from profiles.schedule.modes import Mode
@@ -83,6 +87,25 @@ def test_what_could_cut_tablets_off_needs_the_code_of_what_was_shown_and_then_go
     assert value_on(work, town.tablets[0][0], "proxy.http.global") is None, "it waits for its first tablet"
     [alarm] = work.session.query(Alarm)
     assert (alarm.kind, alarm.details["risks"]) == (AlarmKind.POLICY_RISK_CONFIRMED, ["proxy_not_proved"])
+
+
+def test_what_could_cut_tablets_off_draws_on_the_budget_and_obeys_the_stop_switch(work: UnitOfWork, town: PolicyTown) -> None:
+    document = town.open(work, PlaceKind.TOWN)
+    confirmation = assess_draft(work, document, PolicyContent(PROXY)).confirmation
+    admin = create_actor(Role.TOWN_ADMIN, town.town)
+    number = save(work, document, PROXY)
+    budget.spend(work, admin, town.town.id, IrreversibleAct.ERASE, 4)
+    to_class = Publication(Stage(StageKind.CLASS, town.classes[0].id), confirmation=confirmation, at_once_reason=None)
+    assert len(town.tablets[0]) > 1
+    with pytest.raises(BudgetUsedUp):
+        publishing.publish(work, admin, document, number, to_class)
+    stop_switch.stop(work, admin, town.town.id, "odd")
+    with pytest.raises(DestructiveCommandsStopped):
+        publishing.publish(work, admin, document, number, Publication(confirmation=confirmation))
+    work.session.execute(update(StopSwitch).values(stopped_at=None))
+    publishing.publish(work, admin, document, number, Publication(confirmation=confirmation))
+    with pytest.raises(BudgetUsedUp):  # the first tablet, which the server chooses, was the last one of the hour
+        budget.spend(work, admin, town.town.id, IrreversibleAct.LIFT)
 
 
 def test_a_confirmation_is_for_the_values_that_were_shown(work: UnitOfWork, town: PolicyTown) -> None:
