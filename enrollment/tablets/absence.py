@@ -7,6 +7,7 @@ See docs/domain/custody.md#absence.
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ScalarSelect
@@ -14,6 +15,7 @@ from sqlalchemy import ScalarSelect
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
+from enrollment.places.zones import HolidayZone
 from enrollment.tablets import service
 from enrollment.tablets.absence_repository import AbsenceRepository
 from enrollment.tablets.models import Tablet, TabletState
@@ -24,22 +26,43 @@ from enrollment.tablets.rules import ABSENT_AFTER_SCHOOL_DAYS
 _MAX_LOOK_BACK = timedelta(days=120)
 
 
-def update_absences(work: UnitOfWork, last_contact: ScalarSelect[datetime], is_school_day: IsSchoolDay) -> int:
-    """Change the state of tablets according to their last contact. Returns how many changed; each query is bounded by a batch.
+def update_contacts(work: UnitOfWork, last_contact: ScalarSelect[datetime], is_school_day: IsSchoolDay) -> int:
+    """Set the tablets in use that came into contact: those handed over, and absent ones. Returns how many changed.
 
-    `last_contact`: a scalar subquery for the last contact of a `Tablet`.
+    `last_contact`: a scalar subquery for the last contact of a `Tablet`. Each list is one statement, bounded by a batch.
     """
     repository = AbsenceRepository(work.session, last_contact)
     moved = 0
     for tablet in repository.list_seen_since_handover():
         moved += _change_state(work, tablet, TabletState.IN_USE, "first contact after the handover")
-    for town in repository.list_towns():
-        since = compute_absence_cutoff(work.now, town, is_school_day)
-        for tablet in repository.list_seen_again(town.id, since):
-            moved += _change_state(work, tablet, TabletState.IN_USE, "in contact again")
-        for tablet in repository.list_not_seen_since(town.id, since):
-            moved += _change_state(work, tablet, TabletState.ABSENT, "no contact for ten school days")
+    for tablet in repository.list_seen_again(_group_towns_by_cutoff(work, repository, is_school_day)):
+        moved += _change_state(work, tablet, TabletState.IN_USE, "in contact again")
     return moved
+
+
+def update_absences(work: UnitOfWork, last_contact: ScalarSelect[datetime], is_school_day: IsSchoolDay) -> int:
+    """Set the tablets absent that have been in no contact for ten school days. Returns how many changed.
+
+    One statement reads the fleet, whatever the number of towns: their cutoffs differ by zone only.
+    """
+    repository = AbsenceRepository(work.session, last_contact)
+    moved = 0
+    for tablet in repository.list_not_seen(_group_towns_by_cutoff(work, repository, is_school_day)):
+        moved += _change_state(work, tablet, TabletState.ABSENT, "no contact for ten school days")
+    return moved
+
+
+def _group_towns_by_cutoff(
+    work: UnitOfWork, repository: AbsenceRepository, is_school_day: IsSchoolDay
+) -> dict[datetime, list[UUID]]:
+    towns_by_cutoff: dict[datetime, list[UUID]] = {}
+    cutoffs: dict[tuple[HolidayZone, str], datetime] = {}
+    for town in repository.list_towns():
+        key = (town.zone, town.time_zone)
+        if key not in cutoffs:
+            cutoffs[key] = compute_absence_cutoff(work.now, town, is_school_day)
+        towns_by_cutoff.setdefault(cutoffs[key], []).append(town.id)
+    return towns_by_cutoff
 
 
 def _change_state(work: UnitOfWork, tablet: Tablet, after: TabletState, reason: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Select, select
+from sqlalchemy import ScalarSelect, Select, false, or_, select
 from sqlalchemy.orm import Session
 
 from enrollment.places.models import Town
@@ -33,15 +33,15 @@ class AbsenceRepository:
             .where(Tablet.state == TabletState.HANDED_OVER, self.last_contact >= Loan.handed_over_at)
         )
 
-    def list_seen_again(self, town_id: UUID, since: datetime) -> Sequence[Tablet]:
-        return self._load_batch(self._select_of_town(town_id, TabletState.ABSENT).where(self.last_contact >= since))
+    def list_seen_again(self, cutoffs: Mapping[datetime, Sequence[UUID]]) -> Sequence[Tablet]:
+        """List the absent tablets that have been in contact since the cutoff of their town. `cutoffs`: towns by cutoff."""
+        seen = [Tablet.town_id.in_(town_ids) & (self.last_contact >= since) for since, town_ids in cutoffs.items()]
+        return self._load_batch(select(Tablet.id).where(Tablet.state == TabletState.ABSENT, or_(false(), *seen)))
 
-    def list_not_seen_since(self, town_id: UUID, since: datetime) -> Sequence[Tablet]:
-        """List the tablets in use whose last contact is earlier; one that has never been in contact is not listed."""
-        return self._load_batch(self._select_of_town(town_id, TabletState.IN_USE).where(self.last_contact < since))
-
-    def _select_of_town(self, town_id: UUID, state: TabletState) -> Select[UUID]:
-        return select(Tablet.id).where(Tablet.town_id == town_id, Tablet.state == state)
+    def list_not_seen(self, cutoffs: Mapping[datetime, Sequence[UUID]]) -> Sequence[Tablet]:
+        """List the tablets in use whose last contact is earlier than the cutoff of their town; one never in contact is not listed."""
+        unseen = [Tablet.town_id.in_(town_ids) & (self.last_contact < since) for since, town_ids in cutoffs.items()]
+        return self._load_batch(select(Tablet.id).where(Tablet.state == TabletState.IN_USE, or_(false(), *unseen)))
 
     def _load_batch(self, ids: Select[UUID]) -> Sequence[Tablet]:
         batch = ids.order_by(Tablet.id).limit(BATCH_SIZE)

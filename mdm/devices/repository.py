@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, ScalarSelect, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -151,6 +151,50 @@ class DeviceRepository:
         )
         return {row[0]: row[1] for row in rows}
 
+    def count_enrolled_channels(self) -> int:
+        """Return how many device channels are enrolled: the size of the fleet."""
+        return self.session.scalar(select(func.count()).select_from(DeviceEnrollment).where(*_is_enrolled_channel())) or 0
+
+    def take_stale_channels(self, now: datetime, refreshed_before: datetime, seen_after: datetime, limit: int) -> list[int]:
+        """Mark as refreshed now those in contact after `seen_after` that were refreshed before, the oldest first. Returns them."""
+        stale = (
+            select(DeviceEnrollment.id)
+            .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
+            .where(
+                *_is_enrolled_channel(),
+                LastSeen.last_seen_at > seen_after,
+                DeviceEnrollment.refreshed_at.is_(None) | (DeviceEnrollment.refreshed_at < refreshed_before),
+            )
+            .order_by(DeviceEnrollment.refreshed_at.asc().nulls_first(), DeviceEnrollment.id)
+            .limit(limit)
+        )
+        ids = sorted(self.session.scalars(stale))
+        self.session.execute(
+            update(DeviceEnrollment)
+            .where(DeviceEnrollment.id.in_(ids))
+            .values(refreshed_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        return ids
+
+    def list_silent_channels(self, silent_since: datetime, limit: int) -> list[int]:
+        """List the channels without contact and without a push since then whose tokens are valid, the longest unpushed first."""
+        return list(
+            self.session.scalars(
+                select(DeviceEnrollment.id)
+                .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
+                .join(PushTarget, PushTarget.enrollment_id == DeviceEnrollment.id)
+                .where(
+                    *_is_enrolled_channel(),
+                    LastSeen.last_seen_at < silent_since,
+                    PushTarget.invalid_since.is_(None),
+                    PushTarget.pushed_at.is_(None) | (PushTarget.pushed_at < silent_since),
+                )
+                .order_by(PushTarget.pushed_at.asc().nulls_first(), DeviceEnrollment.id)
+                .limit(limit)
+            )
+        )
+
     # Push tokens
 
     def save_push_token(self, enrollment_id: int, token: bytes, magic: str, topic: str, now: datetime) -> None:
@@ -273,3 +317,7 @@ def select_last_contact() -> ScalarSelect[datetime]:
         .correlate(Tablet)
         .scalar_subquery()
     )
+
+
+def _is_enrolled_channel() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return DeviceEnrollment.state == EnrollmentState.ENROLLED, DeviceEnrollment.parent_id.is_(None)

@@ -126,32 +126,6 @@ class ReconcileRepository:
             .limit(1)
         )
 
-    def list_stale_enrollments(self, queried_before: datetime, seen_after: datetime, dedupe_key: str, limit: int) -> list[int]:
-        """List the enrollments in contact after `seen_after` that got no command of this dedupe key since `queried_before`."""
-        recent_query = (
-            select(QueuedCommand.id)
-            .where(
-                QueuedCommand.enrollment_id == DeviceEnrollment.id,
-                QueuedCommand.dedupe_key == dedupe_key,
-                QueuedCommand.created_at > queried_before,
-            )
-            .exists()
-        )
-        return list(
-            self.session.scalars(
-                select(DeviceEnrollment.id)
-                .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
-                .where(
-                    DeviceEnrollment.state == EnrollmentState.ENROLLED,
-                    DeviceEnrollment.parent_id.is_(None),
-                    LastSeen.last_seen_at > seen_after,
-                    ~recent_query,
-                )
-                .order_by(DeviceEnrollment.id)
-                .limit(limit)
-            )
-        )
-
     def list_app_status(
         self, actor: Actor, town_id: UUID, places: Sequence[Select[UUID]], app_ids: Sequence[UUID]
     ) -> Sequence[Row[Tablet, TabletApp | None]]:

@@ -26,7 +26,7 @@ from mdm.privacy.audit_jobs import verify_next_events, write_anchors
 from mdm.privacy.history import purge_history
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
-from mdm.reconcile.refresh import refresh_stale_tablets
+from mdm.reconcile.refresh import refresh_stale_tablets, wake_silent_tablets
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
 from mdm.reconcile.rollouts import watch_rollouts
 from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, release_unfinished_setups
@@ -42,8 +42,13 @@ def enqueue_licence_syncs(work: UnitOfWork) -> None:
     work.enqueue_job(Topic.LICENCE_SYNC, *AppsAndBooksRepository(work.session).list_all_token_ids())
 
 
+def update_contacts(work: UnitOfWork) -> int:
+    """Set the tablets in use that came into contact. Returns how many changed."""
+    return absence.update_contacts(work, select_last_contact(), is_school_day)
+
+
 def update_absences(work: UnitOfWork) -> int:
-    """Derive tablets' states from their last contact and the official calendars. Returns how many changed."""
+    """Set the tablets absent that fell silent, by the official calendars. Returns how many changed."""
     return absence.update_absences(work, select_last_contact(), is_school_day)
 
 
@@ -57,6 +62,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "renewals": enqueue_due_renewals,
     "ending_identities": warn_of_ending_identities,
     "refresh": refresh_stale_tablets,
+    "silent_tablets": wake_silent_tablets,
     "rollouts": watch_rollouts,
     "temporary_policies": end_temporary_versions,
     "setups": release_unfinished_setups,
@@ -64,6 +70,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "purge_positions": purge_positions,
     "purge_idempotency_keys": purge_idempotency_keys,
     "purge_acme": purge_acme,
+    "contacts": update_contacts,
     "absences": update_absences,
     "lost_cases": retry_due_cases,
     "rollovers": apply_due_rollovers,
@@ -95,6 +102,7 @@ INTERVALS: dict[str, timedelta] = {
     "renewals": timedelta(hours=1),
     "ending_identities": timedelta(hours=1),
     "refresh": timedelta(minutes=10),
+    "silent_tablets": timedelta(minutes=10),
     "rollouts": timedelta(minutes=1),
     "temporary_policies": timedelta(minutes=1),
     "setups": timedelta(minutes=1),
@@ -105,7 +113,8 @@ INTERVALS: dict[str, timedelta] = {
     "purge_sessions": timedelta(hours=1),
     "purge_account_links": timedelta(hours=1),
     "purge_attempt_counters": timedelta(minutes=10),
-    "absences": timedelta(minutes=1),
+    "contacts": timedelta(minutes=1),
+    "absences": timedelta(hours=1),
     "lost_cases": timedelta(seconds=30),
     "rollovers": timedelta(minutes=1),
     "bulk_erases": timedelta(minutes=1),

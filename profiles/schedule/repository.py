@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cartable.scope import Actor
@@ -157,10 +158,21 @@ class ScheduleRepository:
         )
         return {row.tablet_id: row.Activity for row in rows}
 
-    def get_modes(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletMode]:
-        return {
-            row.tablet_id: row for row in self.session.scalars(select(TabletMode).where(TabletMode.tablet_id.in_(tablet_ids)))
-        }
+    def lock_modes(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletMode]:
+        """Return the current modes of these tablets, locked until the commit, always in the same order."""
+        statement = (
+            select(TabletMode)
+            .where(TabletMode.tablet_id.in_(tablet_ids))
+            .order_by(TabletMode.tablet_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        return {row.tablet_id: row for row in self.session.scalars(statement)}
+
+    def add_missing_modes(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add the first modes of tablets, in the order of their ids; one that another session has added meanwhile stays."""
+        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        self.session.execute(insert(TabletMode).on_conflict_do_nothing(), sorted(rows, key=lambda row: str(row["tablet_id"])))
 
     def select_due(self, now: datetime) -> Select[UUID]:
         """Return the statement that selects the tablets whose mode is due for evaluation."""
@@ -168,7 +180,19 @@ class ScheduleRepository:
 
     def postpone_evaluation(self, now: datetime, later: datetime) -> None:
         """Move the next evaluation of the due tablets to `later`, so that it is retried if the one that starts now fails."""
-        self.session.execute(update(TabletMode).where(TabletMode.next_evaluation_at <= now).values(next_evaluation_at=later))
+        due = (
+            select(TabletMode.tablet_id)
+            .where(TabletMode.next_evaluation_at <= now)
+            .order_by(TabletMode.tablet_id)
+            .with_for_update(skip_locked=True)  # one that is being evaluated gets its next time from that evaluation
+            .cte("due")
+        )
+        self.session.execute(
+            update(TabletMode)
+            .where(TabletMode.tablet_id.in_(select(due.c.tablet_id)))
+            .values(next_evaluation_at=later)
+            .execution_options(synchronize_session=False)
+        )
 
     def get_next_version(self, town_id: UUID, school_id: UUID | None) -> int:
         row = self._get_newest_timetables([town_id]).get((town_id, school_id))

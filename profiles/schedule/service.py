@@ -29,7 +29,7 @@ from profiles.schedule.mode_decision import (
     decide_mode,
     find_next_change,
 )
-from profiles.schedule.models import Activity, ClassSession, GuardianRule, TabletMode, Timetable, TownCalendar
+from profiles.schedule.models import Activity, ClassSession, GuardianRule, Timetable, TownCalendar
 from profiles.schedule.modes import Mode
 from profiles.schedule.night import Night
 from profiles.schedule.official_calendars import get_official_calendar, get_region, list_zone_periods
@@ -244,17 +244,25 @@ def _next_rule_edge(restriction: GuardianRestriction, inputs: ModeInputs, at: da
 
 
 def save_current_modes(work: UnitOfWork, facts: Mapping[UUID, TabletFacts], evaluations: Mapping[UUID, ModeEvaluation]) -> None:
-    """Save the mode of each tablet and when it must be evaluated again."""
+    """Save the mode of each tablet and when it must be evaluated again. Two workers may do this for the same tablets at once."""
     repository = ScheduleRepository(work.session)
-    rows = repository.get_modes(list(evaluations))
+    rows = repository.lock_modes(list(evaluations))
+    if missing := [tablet_id for tablet_id in evaluations if tablet_id not in rows]:
+        repository.add_missing_modes(
+            [
+                {
+                    "tablet_id": tablet_id,
+                    "town_id": facts[tablet_id].town_id,
+                    "mode": evaluations[tablet_id].mode,
+                    "since": work.now,
+                    "next_evaluation_at": evaluations[tablet_id].next_evaluation_at,
+                }
+                for tablet_id in missing
+            ]
+        )
+        rows |= repository.lock_modes(missing)
     for tablet_id, evaluation in evaluations.items():
-        row = rows.get(tablet_id)
-        if row is None:
-            row = TabletMode(
-                tablet_id=tablet_id, town_id=facts[tablet_id].town_id, mode=evaluation.mode, since=work.now,
-                next_evaluation_at=evaluation.next_evaluation_at,
-            )  # fmt: skip
-            work.session.add(row)
-        elif row.mode is not evaluation.mode:
+        row = rows[tablet_id]
+        if row.mode is not evaluation.mode:
             row.mode, row.since = evaluation.mode, work.now
         row.next_evaluation_at = evaluation.next_evaluation_at

@@ -58,7 +58,7 @@ from enrollment.tablets.rules import ALLOWED_TRANSITIONS, DECOMMISSIONED
 from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.errors import CallBackRequired, ScanRequired
 from mdm.devices.models import EnrollmentState, LastSeen
-from mdm.worker.schedule import update_absences
+from mdm.worker.schedule import update_absences, update_contacts
 from profiles.schedule.official_calendars import is_school_day
 from tests.support import custody as acts
 from tests.support.world import TownFactory, create_actor
@@ -436,7 +436,7 @@ def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime:
             world.enroll_tablet(tablet, last_seen_at=work.now)
         ids = fresh.id, quiet.id
     with runtime.open_unit_of_work() as work:
-        assert update_absences(work) == 1
+        assert update_contacts(work) == 1
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.IN_USE, S.IN_USE]
         # From Monday after the autumn holidays, ten school days lead back behind the two weeks off.
         monday = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -449,8 +449,8 @@ def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime:
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.ABSENT, S.ABSENT]
         for beat in work.session.scalars(select(LastSeen)):
             beat.last_seen_at = work.now
-        assert update_absences(work) == 2
-        assert update_absences(work) == 0
+        assert update_contacts(work) == 2
+        assert update_contacts(work) == update_absences(work) == 0
 
 
 def test_the_loans_of_a_class_are_read_in_a_constant_number_of_queries(runtime: Runtime) -> None:

@@ -23,6 +23,8 @@ HARMLESS = {
     "assignments",
     "organisations",
     "refresh",
+    "silent_tablets",
+    "contacts",
     "lost_cases",
     "audit_anchors",
     "audit_verification",
