@@ -102,6 +102,14 @@ def give_back_jobs(session: Session, worker: str) -> int:
     return len(rows)
 
 
+def release_jobs_of_process(session: Session, process_id: str) -> int:
+    """Make the jobs of all threads of a process that died available again; they count as tried. Returns how many."""
+    rows = _lock_leased(session, OutboxRow.leased_by.startswith(f"{process_id}/", autoescape=True))
+    for row in rows:
+        _return_to_waiting(session, row, row.not_before)
+    return len(rows)
+
+
 def _lock_leased(session: Session, condition: ColumnElement[bool]) -> Sequence[OutboxRow]:
     return session.scalars(
         select(OutboxRow)

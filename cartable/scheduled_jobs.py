@@ -100,6 +100,16 @@ def give_back_scheduled_jobs(session: Session, workers: Sequence[str], now: date
     )
 
 
+def give_back_scheduled_jobs_of_process(session: Session, process_id: str, now: datetime) -> None:
+    """End the leases of all threads of a process that died; what they were running is due at once."""
+    session.execute(
+        update(ScheduledJob)
+        .where(ScheduledJob.leased_by.startswith(f"{process_id}/", autoescape=True))
+        .values(lease_until=None, leased_by=None, next_run_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def list_failing_jobs(session: Session) -> Sequence[ScheduledJob]:
     """Return the jobs whose last run failed, by name."""
     return session.scalars(select(ScheduledJob).where(ScheduledJob.failures > 0).order_by(ScheduledJob.name)).all()

@@ -70,6 +70,11 @@ class Settings(BaseSettings):
     profile_key: Path | None = Field(None, description="PEM of the key of that certificate, RSA or elliptic.")
     serve_tls: bool = Field(True, description="False: plain HTTP, only behind a proxy that ends TLS.")
     web_workers: int = Field(1, ge=1, le=64, description="Server processes; more than one needs a broker and PostgreSQL.")
+    connections_per_address: int = Field(
+        2000,
+        ge=1,
+        description="Connections of one address at most. A school's tablets share one; trusted proxies have a thousand times as many.",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Networks (CIDR, separated by commas) of proxies that end TLS and may pass Client-Cert. Only the proxy's own address: "

@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +54,9 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--pace", type=float, default=1.0, help="multiplies every wait; 0.1 is ten times faster")
     parser.add_argument("--store", type=Path, help="JSON {store number: bundle identifier}")
     parser.add_argument("--quiet", action="store_true", help="only the summary")
+    parser.add_argument(
+        "--end-with-stdin", action="store_true", help="end when standard input is closed: with the parent process"
+    )
     return parser.parse_args(words)
 
 
@@ -134,9 +139,17 @@ def _progress_printer(*, quiet: bool) -> Callable[[str], None]:
     return show
 
 
+def _end_with_stdin() -> None:
+    """End as by a signal, which keeps the state of the tablets, when the parent process has ended."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main() -> int:
     """The exit status: 0 all well, 1 a tablet could not enrol, 2 wrong arguments."""
     arguments = parse_arguments(sys.argv[1:])
+    if arguments.end_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         return asyncio.run(run_fleet(arguments))
     except (SimulatorError, OSError, ValueError) as error:

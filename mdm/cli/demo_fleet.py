@@ -85,8 +85,11 @@ class DemoFleet:
 
     def _start_process(self, module: str, *arguments: str) -> None:
         log = (self.folder / f"{module}.log").open("ab")
+        # Its standard input is a pipe of this process: it ends when the pipe does, however this process ends.
         self.processes.append(
-            subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=log, stderr=log)  # noqa: S603 - own modules
+            subprocess.Popen(  # noqa: S603 - own modules
+                [sys.executable, "-m", module, *arguments, "--end-with-stdin"], stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
         )
         log.close()
 
@@ -94,6 +97,8 @@ class DemoFleet:
         """Terminate the child processes."""
         for process in self.processes:
             process.terminate()
+            if process.stdin is not None:
+                process.stdin.close()
         for process in self.processes:
             try:
                 process.wait(timeout=5)

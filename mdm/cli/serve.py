@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import uvicorn
 
+from cartable.guarded_http import GuardedHttpProtocol
 from cartable.master_keys import MasterKeyMissing
 from cartable.outbox import Topic
 from cartable.settings import Settings
@@ -33,6 +34,9 @@ from mdm.worker.kinds import WorkKind
 from mdm.worker.listener import NotificationListener
 from mdm.worker.threads import WorkerThreads
 
+#: After this time a server that ends closes the connections of clients that do not.
+GRACEFUL_SECONDS = 10
+
 
 def run_web() -> int:
     """Serve until interrupted, by HTTPS, or by HTTP behind a proxy that terminates TLS. Returns an exit code."""
@@ -50,8 +54,9 @@ def run_web() -> int:
     runtime.engine.dispose()
     uvicorn.run(
         "mdm.cli.serve:create_application", factory=True, workers=settings.web_workers, host=settings.bind_host,
-        port=settings.bind_port, loop="uvloop", http="httptools", ssl_certfile=files[0], ssl_keyfile=files[1],
+        port=settings.bind_port, loop="uvloop", http=GuardedHttpProtocol, ssl_certfile=files[0], ssl_keyfile=files[1],
         access_log=False, server_header=False, date_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )  # fmt: skip
     return 0
 

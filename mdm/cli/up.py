@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import uvicorn
 
+from cartable.guarded_http import GuardedHttpProtocol
 from cartable.master_keys import MasterKeyMissing
 from cartable.migrate import upgrade
 from cartable.settings import Settings
@@ -59,6 +61,8 @@ def main(*, empty: bool) -> int:
         return 1
     fleet = DemoFleet(prepared.runtime, simulated_push=prepared.simulated_push)
     prepared.runtime.settings = fleet.redirect_push(prepared.runtime.settings)
+    # The web server ends by the signal that stopped it: with this handler the child processes end too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         fleet.start_push_service()
         _serve(prepared, fleet)
@@ -95,7 +99,7 @@ def _serve(prepared: PreparedServer, fleet: DemoFleet) -> None:
         host=settings.bind_host,
         port=settings.bind_port,
         loop="uvloop",
-        http="httptools",
+        http=GuardedHttpProtocol,
         ssl_certfile=str(chain),
         ssl_keyfile=str(key),
         access_log=False,

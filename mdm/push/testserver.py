@@ -13,7 +13,10 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import ssl
+import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -213,8 +216,19 @@ def main() -> None:
     parser.add_argument("--listen-port", type=int, required=True)
     for name in ("--cert", "--key", "--client-ca"):
         parser.add_argument(name, type=Path, required=True)
+    parser.add_argument(
+        "--end-with-stdin", action="store_true", help="end when standard input is closed: with the parent process"
+    )
+    arguments = parser.parse_args()
+    if arguments.end_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_main(parser.parse_args()))
+        asyncio.run(_main(arguments))
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,17 @@ import structlog
 from cartable.leases import acquire_lease, release_leases, renew_named_leases
 from cartable.outbox import Topic
 from cartable.outbox_figures import list_due_topics
-from cartable.outbox_leases import LEASE, Claimant, give_back_jobs, renew_leases
-from cartable.scheduled_jobs import get_next_run, give_back_scheduled_jobs, renew_job_leases
+from cartable.outbox_leases import LEASE, Claimant, give_back_jobs, release_jobs_of_process, renew_leases
+from cartable.scheduled_jobs import get_next_run, give_back_scheduled_jobs, give_back_scheduled_jobs_of_process, renew_job_leases
 from cartable.unit_of_work import Runtime
-from cartable.worker_registry import HEARTBEAT_INTERVAL, WorkerProcess, purge_dead_workers, remove_worker, save_heartbeat
+from cartable.worker_registry import (
+    HEARTBEAT_INTERVAL,
+    WorkerProcess,
+    list_workers,
+    purge_dead_workers,
+    remove_worker,
+    save_heartbeat,
+)
 from mdm.care.restores.service import TimelineWatch
 from mdm.worker.drains import drain
 from mdm.worker.kinds import PLANS, PUSH_KINDS, WorkKind
@@ -64,8 +71,9 @@ class WorkThread:
         self._wake.set()
 
     def join(self, seconds: float) -> bool:
-        """Wait for the end. Returns whether the thread has ended."""
-        self._thread.join(max(0.0, seconds))
+        """Wait for the end. Returns whether the thread has ended, or was never started."""
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, seconds))
         return not self._thread.is_alive()
 
     def is_stuck(self) -> bool:
@@ -137,10 +145,19 @@ class WorkerThreads:
         self._keeper = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
 
     def start(self) -> None:
-        """Start all threads."""
-        for thread in self._threads:
-            thread.start()
+        """Start the keeper, which registers the process and then starts the other threads: a claim has always a registered owner."""
         self._keeper.start()
+
+    def _take_over_from_dead(self) -> None:
+        """Free what a process of this host left that no longer exists: whoever is restarted need not wait for its own leases."""
+        with self._runtime.open_unit_of_work() as work:
+            for worker in list_workers(work.session):
+                if worker.host == self._row.host and worker.id != self.id and not _is_running(worker.pid):
+                    jobs = release_jobs_of_process(work.session, worker.id)
+                    give_back_scheduled_jobs_of_process(work.session, worker.id, work.now)
+                    release_leases(work, worker.id)
+                    remove_worker(work.session, worker.id)
+                    log.warning("worker.predecessor_died", worker=worker.id, jobs=jobs)
 
     def wake(self, topic: Topic) -> None:
         """Let the threads that drain `topic` look for work now."""
@@ -178,7 +195,11 @@ class WorkerThreads:
             try:
                 if not is_prepared:
                     prepare_schedule(self._runtime)
+                    self._take_over_from_dead()
+                    self._write_heartbeat()
                     is_prepared = True
+                    for thread in self._threads:
+                        thread.start()
                 if time.monotonic() >= next_heartbeat:
                     self._write_heartbeat()
                     next_heartbeat = time.monotonic() + HEARTBEAT_INTERVAL.total_seconds()
@@ -212,3 +233,16 @@ class WorkerThreads:
             for thread in self._threads:
                 if thread.kind is WorkKind.SCHEDULE:
                     thread.wake()
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether another process with this number exists here. In a container all are number one: the former one is gone."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

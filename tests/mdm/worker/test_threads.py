@@ -110,6 +110,6 @@ def test_a_worker_that_fails_prints_no_secret(tmp_path: Path, json: str) -> None
     )
     printed = finished.stdout + finished.stderr
     assert "OperationalError" in printed, printed
-    assert "worker.thread_failed" in printed
+    assert "worker.keeper_failed" in printed
     assert _PASSWORD not in printed
     assert " locals " not in printed, "no traceback shows the values of variables"

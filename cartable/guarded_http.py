@@ -1,0 +1,101 @@
+"""The HTTP protocol of the server with limits for slow and for many connections. It knows no request and no path.
+
+A connection that sends no complete head in time, or a body too slowly, is closed: whoever opens thousands of them and sends nothing
+would else take the places of tablets. Idle connections between two requests are closed by uvicorn (`timeout_keep_alive`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, ClassVar
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from cartable.settings import Settings
+
+log = structlog.get_logger()
+
+
+@cache
+def _load_settings() -> Settings:
+    return Settings()
+
+
+class GuardedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which closes slow connections and bounds the connections of one address."""
+
+    #: A request's head must be complete after this time, from the connection or from its first byte on.
+    head_seconds: ClassVar[float] = 20.0
+    #: In each period a body must grow by so many bytes, or be complete.
+    body_period_seconds: ClassVar[float] = 20.0
+    body_period_bytes: ClassVar[int] = 8 * 1024
+    _connections: ClassVar[Counter[str]] = Counter()
+    _timer: asyncio.TimerHandle | None = None
+    _address: str | None = None
+    _received = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        address = self.client[0] if self.client else None
+        if address is not None:
+            self._address = address
+            self._connections[address] += 1
+            if self._connections[address] > self.get_limit(address):
+                log.warning("http.too_many_connections", address=address)
+                transport.abort()
+                return
+        self._start_timer(self.head_seconds, self._close_slow_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        if self._address is not None:
+            self._connections[self._address] -= 1
+            if not self._connections[self._address]:
+                del self._connections[self._address]
+        super().connection_lost(exc)
+
+    def get_limit(self, address: str) -> int:
+        """Return how many connections an address may have: a trusted proxy stands for everybody behind it."""
+        settings = _load_settings()
+        is_proxy = any(ip_address(address) in network for network in settings.proxy_networks)
+        return settings.connections_per_address * (1000 if is_proxy else 1)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._start_timer(self.head_seconds, self._close_slow_head)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._received = 0
+        self._start_timer(self.body_period_seconds, self._check_body)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._stop_timer()
+        super().on_message_complete()
+
+    def _start_timer(self, seconds: float, call: Any) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, call)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close_slow_head(self) -> None:
+        self.transport.abort()
+
+    def _check_body(self) -> None:
+        if self._received < self.body_period_bytes:
+            self.transport.abort()
+            return
+        self._received = 0
+        self._start_timer(self.body_period_seconds, self._check_body)
