@@ -1757,6 +1757,7 @@ def upgrade() -> None:
         sa.Column("authenticated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["parent_id"], ["device_enrollment.id"], name=op.f("fk_device_enrollment_parent_id_device_enrollment")
