@@ -79,8 +79,11 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     declarative = _select_declarative(channels, desired_by_tablet, states)
     schedule_repairs(work, declarative, states)
     _enqueue_commands(work, repository, channels, facts, desired_by_tablet, states, set(declarative), trials)
-    others = {tablet_id: channel for tablet_id, channel in channels.items() if tablet_id not in declarative}
-    withdraw_sets(work, others, states, desired_by_tablet, repository.load_tablet_profiles(list(others)))
+    others = {
+        tablet_id: channel for tablet_id, channel in channels.items() if tablet_id not in declarative and channel.id in states
+    }
+    if others:
+        withdraw_sets(work, others, states, desired_by_tablet, repository.load_tablet_profiles(list(others)))
 
 
 def _select_declarative(

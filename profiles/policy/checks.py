@@ -32,7 +32,7 @@ def check_content(work: UnitOfWork, owner: Versioned, content: PolicyContent) ->
     problem = find_content_problem(work, owner, content)
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
-    for finding in lint_content(content, _load_presets(work, owner)):
+    for finding in lint_content(content, _load_presets(work, owner, content)):
         raise SettingsConflict(field=finding.setting, other=finding.other, why=finding.rule.value, mode=finding.mode.value)
     return content
 
@@ -65,6 +65,8 @@ def _find_unknown(work: UnitOfWork, owner: Versioned, content: PolicyContent) ->
     named = {
         (mode, use.setting, app) for mode, part in content.values.items() for use in AppUse for app in part.get(use.setting, ())
     }
+    if not named:
+        return None
     known = AppRepository(work.session).list_known_identifiers(owner.town_id, {app for _, _, app in named})
     for mode, key, app in sorted(named):
         if app not in known:
@@ -72,8 +74,11 @@ def _find_unknown(work: UnitOfWork, owner: Versioned, content: PolicyContent) ->
     return None
 
 
-def _load_presets(work: UnitOfWork, owner: Versioned) -> dict[UUID, PublishedPreset]:
-    return PolicyRepository(work.session).get_published_presets([owner.town_id]) if owner.town_id is not None else {}
+def _load_presets(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> dict[UUID, PublishedPreset]:
+    """Return the presets of the town, if the content takes any in."""
+    if owner.town_id is None or not content.presets:
+        return {}
+    return PolicyRepository(work.session).get_published_presets([owner.town_id])
 
 
 def lint_content(content: PolicyContent, presets: Mapping[UUID, PublishedPreset]) -> list[Finding]:
@@ -95,7 +100,7 @@ def list_licence_needs(work: UnitOfWork, owner: Versioned, content: PolicyConten
     """Return what a version would need of each app that it requires on these tablets. Apps without a pool are not counted."""
     if owner.town_id is None:
         return []
-    presets = _load_presets(work, owner)
+    presets = _load_presets(work, owner, content)
     required = set(expand_composites(content.values.get(ALL_MODES, {})).get(AppUse.REQUIRED.setting, ()))
     for use in content.presets:
         if use.preset_id in presets:
@@ -103,7 +108,7 @@ def list_licence_needs(work: UnitOfWork, owner: Versioned, content: PolicyConten
             required.update(apply_app_use(values, use.use).get(AppUse.REQUIRED.setting, ()))
     if not isinstance(owner, PolicyDocument):
         required |= _collect_bundle_apps(work, owner.id, owner.town_id, content)
-    return licences.list_needs(work, owner.town_id, required, tablets)
+    return licences.list_needs(work, owner.town_id, required, tablets) if required else []
 
 
 def _collect_bundle_apps(work: UnitOfWork, preset_id: UUID, town_id: UUID, content: PolicyContent) -> set[str]:

@@ -5,6 +5,7 @@ Documents and presets have the same life; both are called owner here. See docs/d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -116,7 +117,11 @@ def publish(
     version = repository.get_version(owner, number)
     if version is None:
         raise VersionNotFound
-    _check_publishable(work, owner, version, stage, reason, is_target_open=advances and version.state is VersionState.DRAFT)
+    in_force = repository.load_versions_in_force(owner)
+    is_target_open = advances and version.state is VersionState.DRAFT
+    _check_publishable(work, owner, version, stage, in_force, is_target_open=is_target_open)
+    if stage.kind is StageKind.ALL and version.state is VersionState.DRAFT and not (reason or version.reason):
+        raise ReasonRequired(field="reason")
     concerned = select_concerned(work, owner)
     if stage.target is not None:
         concerned = check_stage(work, owner.town_id, concerned, stage.kind, stage.target)
@@ -125,7 +130,7 @@ def publish(
     version.reason = reason or version.reason
     _record(work, actor, "publish", owner, version, stage=stage.kind.value)
     if stage.kind is StageKind.ALL:
-        _make_live(work, owner, version)
+        _make_live(work, in_force.get(VersionState.LIVE), version)
     else:
         version.state, version.stage, version.stage_target = VersionState.ROLLING, stage.kind, stage.target
         version.advances = advances
@@ -157,30 +162,32 @@ def is_town_wide(work: UnitOfWork, owner: Versioned) -> bool:
 
 
 def _check_publishable(
-    work: UnitOfWork, owner: Versioned, version: PolicyVersion, stage: Stage, reason: str | None, *, is_target_open: bool
+    work: UnitOfWork,
+    owner: Versioned,
+    version: PolicyVersion,
+    stage: Stage,
+    in_force: Mapping[VersionState, PolicyVersion],
+    *,
+    is_target_open: bool,
 ) -> None:
-    repository = PolicyRepository(work.session)
     if version.state not in (VersionState.DRAFT, VersionState.ROLLING):
         raise CannotPublish(why=version.state.value)
     if version.until is not None and version.until <= work.now:
         raise CannotPublish(why="its_time_is_over")
-    rolling = repository.get_version_in_state(owner, VersionState.ROLLING)
+    rolling, live = in_force.get(VersionState.ROLLING), in_force.get(VersionState.LIVE)
     if rolling is not None and rolling.id != version.id:
         raise CannotPublish(why="another_roll_out")
     if (stage.kind is StageKind.ALL or is_target_open) != (stage.target is None):
         raise BadStage(field="target", why="no_target" if stage.target is None else "all_has_no_target")
-    live = repository.get_version_in_state(owner, VersionState.LIVE)
     if (live.number if live is not None else None) != version.base:
+        repository = PolicyRepository(work.session)
         written_against = repository.get_version(owner, version.base) if version.base is not None else None
         before = to_content(written_against) if written_against is not None else PolicyContent()
         after = to_content(live) if live is not None else PolicyContent()
         raise NewerVersion(live=live.number if live is not None else 0, changes=compare_contents(before, after))
-    if stage.kind is StageKind.ALL and version.state is VersionState.DRAFT and not (reason or version.reason):
-        raise ReasonRequired(field="reason")
 
 
-def _make_live(work: UnitOfWork, owner: Versioned, version: PolicyVersion) -> None:
-    former = PolicyRepository(work.session).get_version_in_state(owner, VersionState.LIVE)
+def _make_live(work: UnitOfWork, former: PolicyVersion | None, version: PolicyVersion) -> None:
     if former is not None:
         former.state = VersionState.SUPERSEDED
         work.session.flush()  # the database allows one live version at a time

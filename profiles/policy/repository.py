@@ -133,6 +133,11 @@ class PolicyRepository:
         statement = select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.state == state)
         return self.session.scalar(statement.execution_options(populate_existing=True))
 
+    def load_versions_in_force(self, owner: Versioned) -> dict[VersionState, PolicyVersion]:
+        """The live version and the one that is rolled out, by state, as the database has them now."""
+        statement = select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.state.in_(IN_FORCE))
+        return {row.state: row for row in self.session.scalars(statement.execution_options(populate_existing=True))}
+
     def get_live_numbers(self, owners: Sequence[Versioned]) -> dict[UUID, int]:
         """The number of the live version of each of these documents or presets that has one."""
         ids = [owner.id for owner in owners]
