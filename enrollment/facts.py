@@ -14,7 +14,10 @@ from enrollment.tablets.repository import TabletRepository
 
 @dataclass(frozen=True, slots=True)
 class TabletFacts:
-    """The facts about one tablet. `grade`, `class_id` and `pupil_id` come from the open loan, or from the class that holds the tablet."""
+    """The facts about one tablet. `grade`, `class_id` and `pupil_id` come from the open loan, or from the class that holds the tablet.
+
+    `staff_id`: an adult has it on loan.
+    """
 
     tablet_id: UUID
     town_id: UUID
@@ -29,12 +32,13 @@ class TabletFacts:
     pupil_id: UUID | None
     class_id: UUID | None
     grade: Grade | None
+    staff_id: UUID | None = None
 
 
 def load_facts(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletFacts]:
     """Return the facts of the tablets that exist among `tablet_ids`, in one query."""
     facts_by_tablet = {}
-    for tablet, pupil_id, class_id, grade in TabletRepository(work.session).list_with_holder(tablet_ids):
+    for tablet, pupil_id, class_id, grade, staff_id in TabletRepository(work.session).list_with_holder(tablet_ids):
         facts_by_tablet[tablet.id] = TabletFacts(
             tablet_id=tablet.id,
             town_id=tablet.town_id,
@@ -49,5 +53,6 @@ def load_facts(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> dict[UUID, Table
             pupil_id=pupil_id,
             class_id=class_id,
             grade=grade,
+            staff_id=staff_id,
         )
     return facts_by_tablet

@@ -28,7 +28,7 @@ from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
-from mdm.api.people import people, roster_exports, rosters
+from mdm.api.people import people, roster_exports, rosters, staff
 from mdm.api.places import places, schools, towns
 from mdm.api.policy import documents as policy_documents
 from mdm.api.policy import groups, presets, settings
@@ -57,6 +57,7 @@ ROUTERS = (
     identity_providers,
     places,
     people,
+    staff,
     roster_exports,
     rosters,
     invitations,
@@ -163,6 +164,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import restores as restore_pages
     from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.people import rosters
+    from mdm.console.people import staff as staff_pages
     from mdm.console.places import town as town_pages
     from mdm.console.policy import publishing as policy_publishing
     from mdm.console.policy import rules as policy_rules
@@ -195,6 +197,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         hours,
         app_pages,
         bundle_pages,
+        staff_pages,
         class_sessions,
         activities,
         role_pages,

@@ -16,11 +16,11 @@ from enrollment.joining import reservations
 from enrollment.joining.errors import EnrollmentRefusal, NotInvited
 from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
 from enrollment.joining.repository import InvitationRepository
-from enrollment.people.models import Pupil
+from enrollment.people.models import Pupil, StaffMember
 from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
 from enrollment.tablets.errors import TabletNotWiped
-from enrollment.tablets.models import Tablet, TabletState
+from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import ENROLLMENT_REFUSED, OUT_OF_SERVICE
 from enrollment.tablets.service import TabletDetails
@@ -120,14 +120,19 @@ def _place_tablet(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> N
     repository = TabletRepository(work.session)
     if invitation.kind is InvitationKind.PUPIL and invitation.pupil_id is not None:
         _lend_to_pupil(work, repository, tablet, work.session.get_one(Pupil, invitation.pupil_id))
-    elif invitation.kind is not InvitationKind.STOCK and repository.get_open_loan_by_tablet(tablet.id) is None:
+    elif invitation.kind is InvitationKind.STAFF and invitation.staff_id is not None:
+        _lend_to_staff(work, repository, tablet, work.session.get_one(StaffMember, invitation.staff_id), invitation.school_id)
+    elif (
+        invitation.kind not in (InvitationKind.STOCK, InvitationKind.STAFF)
+        and repository.get_open_loan_by_tablet(tablet.id) is None
+    ):
         _assign_to_class_or_slot(work, repository, tablet, invitation)
 
 
 def _is_wiped_for(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> bool:
-    """Return whether the tablet holds no other child's data. If not it enrolls, and stays where it is until it is erased."""
+    """Return whether the tablet holds no other person's data. If not it enrolls, and stays where it is until it is erased."""
     try:
-        custody.check_wiped(work, tablet, invitation.pupil_id)
+        custody.check_wiped(work, tablet, invitation.pupil_id or invitation.staff_id)
     except TabletNotWiped:
         log.warning("join.not_placed", tablet=str(tablet.id), why="not_wiped")
         return False
@@ -150,20 +155,43 @@ def _assign_to_class_or_slot(work: UnitOfWork, repository: TabletRepository, tab
     tablets.move_to_state(work, SYSTEM, tablet, TabletState.ASSIGNED, why)
 
 
+def _lend_to_staff(
+    work: UnitOfWork, repository: TabletRepository, tablet: Tablet, member: StaffMember, school_id: UUID | None
+) -> None:
+    """Lend the tablet to the invited adult. A loan of another tablet is continued with this one; the other goes to stock."""
+    former = repository.get_open_loan_by_staff(member.id)
+    if former is None:
+        tablets.open_staff_loan(work, SYSTEM, tablet, member, school_id)
+    else:
+        _continue_with(work, repository, former, tablet)
+    _record_in_use(work, repository.get_open_loan_by_staff(member.id), tablet)
+
+
 def _lend_to_pupil(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, pupil: Pupil) -> None:
     """Lend the tablet to the invited pupil. A loan of another tablet is continued with this one; the other goes to stock."""
     former = repository.get_open_loan_by_pupil(pupil.id)
     if former is None:
         tablets.open_loan(work, SYSTEM, tablet, pupil)
-    elif former.tablet_id != tablet.id:
-        repository.close_loan(tablet.id, work.now)
-        custody.transfer_loan(work, SYSTEM, former, tablet)
-        replaced = repository.get(former.tablet_id)
-        if replaced is not None and replaced.state not in OUT_OF_SERVICE and not replaced.evidence_hold:
-            tablets.move_to_state(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
-    loan = repository.get_open_loan_by_pupil(pupil.id)
+    else:
+        _continue_with(work, repository, former, tablet)
+    _record_in_use(work, repository.get_open_loan_by_pupil(pupil.id), tablet)
+
+
+def _continue_with(work: UnitOfWork, repository: TabletRepository, former: Loan, tablet: Tablet) -> None:
+    """Continue a loan of another tablet with this one; the other goes to stock, unless it is out of service."""
+    if former.tablet_id == tablet.id:
+        return
+    repository.close_loan(tablet.id, work.now)
+    custody.transfer_loan(work, SYSTEM, former, tablet)
+    replaced = repository.get(former.tablet_id)
+    if replaced is not None and replaced.state not in OUT_OF_SERVICE and not replaced.evidence_hold:
+        tablets.move_to_state(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
+
+
+def _record_in_use(work: UnitOfWork, loan: Loan | None, tablet: Tablet) -> None:
+    """Record that whoever installed the profile has the tablet."""
     if loan is not None and loan.handed_over_at is None:
-        loan.handed_over_at = work.now  # whoever installs the profile has the tablet
+        loan.handed_over_at = work.now
     tablet.needs_wipe = True
     tablets.move_to_state(work, SYSTEM, tablet, TabletState.IN_USE, "joined by invitation")
 

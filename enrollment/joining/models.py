@@ -20,6 +20,7 @@ class InvitationKind(StrEnum):
     PUPIL = "pupil"
     CLASS = "class"
     CART_SLOT = "cart_slot"
+    STAFF = "staff"
     STOCK = "stock"
 
 
@@ -37,6 +38,7 @@ class Invitation(TownOwned, Base):
     pupil_id: Mapped[UUID | None] = mapped_column(ForeignKey("pupil.id"), index=True)
     class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"), index=True)
     cart_slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("cart_slot.id"))
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff_member.id", ondelete="CASCADE"), index=True)
     code_hash: Mapped[str] = mapped_column(String(64), unique=True)
     code: Mapped[str] = mapped_column(SealedText("invitation.code"))
     max_uses: Mapped[int] = mapped_column(default=1)

@@ -14,7 +14,7 @@ from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.joining.errors import EnrollmentRefusal
 from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
-from enrollment.people.models import Pupil, PupilState
+from enrollment.people.models import Pupil, PupilState, StaffMember
 from enrollment.tablets.models import Cart, CartSlot, Loan, Tablet
 
 
@@ -78,6 +78,9 @@ class InvitationRepository:
         return self.session.scalar(
             select(InvitationUse).where(InvitationUse.invitation_id == invitation_id, InvitationUse.tablet_id == tablet_id)
         )
+
+    def list_staff(self, staff_ids: Sequence[UUID]) -> Sequence[StaffMember]:
+        return self.session.scalars(select(StaffMember).where(StaffMember.id.in_(staff_ids)).order_by(StaffMember.id)).all()
 
     def list_pupils(self, pupil_ids: Sequence[UUID]) -> Sequence[Pupil]:
         return self.session.scalars(

@@ -38,6 +38,8 @@ def reserve_tablets(work: UnitOfWork, actor: Actor, serials: Sequence[str], spec
     requested = [serial.strip().upper() for serial in serials]
     if not 1 <= len(requested) <= MAX_TABLETS or len(set(requested)) != len(requested):
         raise Invalid(field="serials", maximum=MAX_TABLETS)
+    if spec.kind is InvitationKind.STAFF:
+        raise Invalid(field="kind")  # an adult is handed a tablet, or invited
     targets = _sort_as_requested(spec, resolve_targets(work, spec))
     if spec.kind in (InvitationKind.PUPIL, InvitationKind.CART_SLOT):
         if len(requested) > len(targets) or (len(requested) < len(targets) and spec.class_id is None):

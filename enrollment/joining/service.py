@@ -48,7 +48,7 @@ def create_invitations(work: UnitOfWork, actor: Actor, spec: InvitationSpec) -> 
 
 def _build_invitation(work: UnitOfWork, actor: Actor, spec: InvitationSpec, **target: UUID | None) -> Invitation:
     code = short_code()
-    per_tablet = spec.kind in (InvitationKind.PUPIL, InvitationKind.CART_SLOT)
+    per_tablet = spec.kind in (InvitationKind.PUPIL, InvitationKind.CART_SLOT, InvitationKind.STAFF)
     return Invitation(
         town_id=spec.town_id,
         kind=spec.kind,

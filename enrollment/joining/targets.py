@@ -10,7 +10,8 @@ from cartable.references import require_all_in_town, require_in_town
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.repository import InvitationRepository
-from enrollment.people.models import Pupil
+from enrollment.people.models import Pupil, StaffMember
+from enrollment.people.staff import find_workplace
 from enrollment.places.models import School, SchoolClass
 from enrollment.tablets.models import CartSlot
 
@@ -22,7 +23,7 @@ class InvitationSpec:
     """For whom invitations are created.
 
     PUPIL: `pupil_ids`, or `class_id` for each of its pupils without a tablet. CLASS: one invitation with `max_uses`.
-    CART_SLOT: one per slot. STOCK: one invitation with `max_uses`, for preparing tablets.
+    CART_SLOT: one per slot. STAFF: one per member of staff in `staff_ids`. STOCK: one invitation with `max_uses`, for preparing tablets.
     """
 
     kind: InvitationKind
@@ -31,6 +32,7 @@ class InvitationSpec:
     pupil_ids: tuple[UUID, ...] = ()
     class_id: UUID | None = None
     cart_slot_ids: tuple[UUID, ...] = ()
+    staff_ids: tuple[UUID, ...] = ()
     max_uses: int = 1
     valid_days: int = 14
 
@@ -46,6 +48,8 @@ def resolve_targets(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumn
             return _resolve_class(work, spec)
         case InvitationKind.PUPIL:
             return _resolve_pupils(work, spec)
+        case InvitationKind.STAFF:
+            return _resolve_staff(work, spec)
 
 
 def _resolve_stock(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:
@@ -67,6 +71,14 @@ def _resolve_class(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns
     if school_class is None:
         raise NotFound(field="class_id")
     return [{"class_id": school_class.id, "school_id": school_class.school_id}]
+
+
+def _resolve_staff(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:
+    require_all_in_town(work, StaffMember, spec.staff_ids, spec.town_id, field="staff_ids")
+    members = InvitationRepository(work.session).list_staff(spec.staff_ids)
+    if not members:
+        raise NotFound(field="staff_ids")
+    return [{"staff_id": member.id, "school_id": find_workplace(work, member)} for member in members]
 
 
 def _resolve_pupils(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:

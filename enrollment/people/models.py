@@ -121,6 +121,7 @@ class AssignmentKind(StrEnum):
     RELIEF = "relief"
     SUBSTITUTE = "substitute"
     SUPPORT = "support"
+    AFTER_SCHOOL = "after_school"  # an agent of the town, entered by hand: no roster of a school lists them
 
 
 class TeacherAssignment(TownOwned, Base):

@@ -24,3 +24,8 @@ def label_key(text: str) -> str:
 def compute_name_hash(keyring: Keyring, town_id: UUID, last_name: str, first_name: str) -> str:
     """Return the keyed hash of a name. Spellings that differ in accents or case alone have one hash; each town has its own hashes."""
     return keyring.keyed_hash(f"{label_key(last_name)}|{label_key(first_name)}", f"pupil.name:{town_id}")
+
+
+def compute_email_hash(keyring: Keyring, town_id: UUID, email: str) -> str:
+    """Return the keyed hash of an adult's e-mail address in small letters; each town has its own hashes."""
+    return keyring.keyed_hash(email, f"staff.email:{town_id}")

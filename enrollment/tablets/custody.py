@@ -1,6 +1,6 @@
 """Loans of tablets to pupils: assign, record the agreement, hand over, swap, take back. Never commits.
 
-Tablets without a loan are in `inventory`, breakages and thefts in `incidents`, actions that two people decide in `approvals`.
+Loans to adults begin in `staff_loans` and go on here. Tablets without a loan are in `inventory`, breakages and thefts in `incidents`, actions that two people decide in `approvals`.
 See docs/domain/custody.md#loans.
 """
 
@@ -63,12 +63,12 @@ def assign_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID
     return loan
 
 
-def check_wiped(work: UnitOfWork, tablet: Tablet, pupil_id: UUID | None) -> None:
-    """Raise `TabletNotWiped` if the tablet holds data of a child other than `pupil_id` (PRIV-20).
+def check_wiped(work: UnitOfWork, tablet: Tablet, holder_id: UUID | None) -> None:
+    """Raise `TabletNotWiped` if the tablet holds data of a person other than `holder_id` (PRIV-20).
 
-    The pupil who had the tablet last may get it back as it is. `pupil_id` None: it goes to a class or a cart.
+    The person who had the tablet last may get it back as it is. `holder_id` None: it goes to a class or a cart.
     """
-    if tablet.needs_wipe and (pupil_id is None or TabletRepository(work.session).get_last_holder_id(tablet.id) != pupil_id):
+    if tablet.needs_wipe and (holder_id is None or TabletRepository(work.session).get_last_holder_id(tablet.id) != holder_id):
         raise TabletNotWiped
 
 
@@ -92,7 +92,7 @@ def record_agreement(
         raise Invalid(field="signed_by")
     audit.record_event(work, actor, "loan.agreement", "tablet", tablet.id, town_id=tablet.town_id, answer=agreement.value)
     loan.agreement, loan.signed_by, loan.agreed_on = agreement, signed_by, on
-    if agreement is AgreementState.REFUSED:
+    if agreement is AgreementState.REFUSED and loan.pupil_id is not None:
         work.session.get_one(Pupil, loan.pupil_id).take_home = False
     return loan
 
@@ -103,6 +103,14 @@ def hand_over(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID, fo
     Raises `AgreementMissing` when the pupil takes the tablet home without a signed agreement, and what `assign_tablet` raises.
     """
     loan = assign_tablet(work, actor, tablet, pupil_id)
+    takes_home = work.session.get_one(Pupil, pupil_id).take_home and not form.stays_at_school
+    return complete_handover(work, actor, tablet, loan, form, is_agreement_needed=takes_home)
+
+
+def complete_handover(
+    work: UnitOfWork, actor: Actor, tablet: Tablet, loan: Loan, form: HandoverForm, *, is_agreement_needed: bool
+) -> Loan:
+    """Record the handover of an open loan and return it. Raises `AgreementMissing`."""
     # A tablet that joined by invitation is in the pupil's hands, but its handover was never recorded.
     by_invitation = loan.condition_out is None and loan.agreement is AgreementState.PENDING
     if loan.handed_over_at is not None and not by_invitation:
@@ -111,7 +119,7 @@ def hand_over(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID, fo
         record_agreement(work, actor, tablet, AgreementState.REFUSED, None, None)
     elif form.signed_by is not None:
         record_agreement(work, actor, tablet, AgreementState.SIGNED, form.signed_by, form.signed_on or work.now.date())
-    if loan.agreement is not AgreementState.SIGNED and work.session.get_one(Pupil, pupil_id).take_home:
+    if is_agreement_needed and loan.agreement is not AgreementState.SIGNED:
         raise AgreementMissing
     service.change_state(work, actor, tablet, S.HANDED_OVER, "handed over")
     loan.handed_over_at, loan.condition_out, tablet.needs_wipe = work.now, form.condition, True
@@ -192,7 +200,8 @@ def swap_tablets(work: UnitOfWork, actor: Actor, first: Tablet, second: Tablet, 
 def _continue_loan(work: UnitOfWork, loan: Loan, tablet: Tablet, *, needs_confirmation: bool = False) -> Loan:
     """Open a loan of another tablet with the agreement and the accessories of `loan`, and return it."""
     continued = Loan(
-        town_id=loan.town_id, tablet_id=tablet.id, pupil_id=loan.pupil_id, opened_at=work.now, agreement=loan.agreement,
+        town_id=loan.town_id, tablet_id=tablet.id, pupil_id=loan.pupil_id, staff_id=loan.staff_id, opened_at=work.now,
+        agreement=loan.agreement,
         agreed_on=loan.agreed_on, signed_by=loan.signed_by, handed_over_at=work.now, needs_confirmation=needs_confirmation,
     )  # fmt: skip
     work.session.add(continued)
@@ -203,13 +212,15 @@ def _continue_loan(work: UnitOfWork, loan: Loan, tablet: Tablet, *, needs_confir
 
 
 def transfer_loan(work: UnitOfWork, actor: Actor, loan: Loan, tablet: Tablet) -> Loan:
-    """Close a pupil's loan, open the same loan of another tablet and return it. The caller has checked both tablets."""
-    pupil, former_id = work.session.get_one(Pupil, loan.pupil_id), loan.tablet_id
+    """Close a loan, open the same loan of another tablet and return it. The caller has checked both tablets."""
+    former_id = loan.tablet_id
+    pupil = work.session.get_one(Pupil, loan.pupil_id) if loan.pupil_id is not None else None
+    school_id = pupil.school_id if pupil is not None else work.session.get_one(Tablet, former_id).school_id
     audit.record_event(work, actor, "loan.transfer", "tablet", tablet.id, town_id=tablet.town_id, former=str(former_id))
     loan.closed_at = work.now
     work.session.flush()
     continued = _continue_loan(work, loan, tablet)
-    tablet.school_id, tablet.class_id = pupil.school_id, None
+    tablet.school_id, tablet.class_id = school_id, None
     TabletRepository(work.session).remove_from_slot(tablet.id)
     work.session.flush()
     work.enqueue_job(Topic.RECONCILE, former_id, tablet.id)

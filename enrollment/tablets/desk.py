@@ -120,7 +120,7 @@ def _take_back(
     loan = custody.take_back(work, actor, tablet, condition, back)
     lines = TabletRepository(work.session).list_accessories(loan.id)
     lost = [line.kind.value for line in lines if line.lost_at == work.now]
-    return {"act": "return", **_summarise_tablet(tablet), "pupil_id": str(loan.pupil_id), "lost": lost}
+    return {"act": "return", **_summarise_tablet(tablet), "pupil_id": str(loan.holder_id), "lost": lost}
 
 
 def report_breakage_by_scan(

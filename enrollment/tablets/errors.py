@@ -27,6 +27,13 @@ class PupilHasTablet(Conflict):
     message = Message("This pupil already has a tablet on loan.")
 
 
+class StaffMemberHasTablet(Conflict):
+    """The member of staff has another tablet."""
+
+    code = "staff_member_has_tablet"
+    message = Message("This person has another tablet.")
+
+
 class UnderEvidenceHold(Conflict):
     """The tablet is under an evidence hold."""
 

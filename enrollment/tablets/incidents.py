@@ -92,7 +92,7 @@ def lend_loaner(work: UnitOfWork, actor: Actor, broken: Tablet, loaner: Tablet) 
     loan = repository.get_open_loan_by_tablet(broken.id)
     if loan is None:
         raise NoOpenLoan
-    custody.check_wiped(work, loaner, loan.pupil_id)
+    custody.check_wiped(work, loaner, loan.holder_id)
     incident.loan_id = custody.transfer_loan(work, actor, loan, loaner).id
     service.change_state(work, actor, loaner, S.LOANER_OUT, "stands in for a broken tablet")
     incident.loaner_id = loaner.id
@@ -136,7 +136,7 @@ def settle_breakage(work: UnitOfWork, actor: Actor, tablet: Tablet, *, keep_loan
     else:
         if own is not None:
             raise TabletNotAvailable(state=tablet.state.value)
-        custody.check_wiped(work, tablet, loan.pupil_id)
+        custody.check_wiped(work, tablet, loan.holder_id)
         custody.transfer_loan(work, actor, loan, tablet)
         service.change_state(work, actor, tablet, S.IN_USE, "repaired, back with the pupil")
         service.change_state(work, actor, loaner, S.STOCK, "the pupil has the own tablet back")
@@ -148,7 +148,7 @@ def _get_loaner_loan(work: UnitOfWork, incident: Incident) -> Loan | None:
     """Return the open loan of the loaner if it is still the pupil's of this incident, else None."""
     lent = work.session.get(Loan, incident.loan_id) if incident.loan_id else None
     loan = TabletRepository(work.session).get_open_loan_by_tablet(incident.loaner_id) if incident.loaner_id else None
-    return loan if lent is not None and loan is not None and loan.pupil_id == lent.pupil_id else None
+    return loan if lent is not None and loan is not None and loan.holder_id == lent.holder_id else None
 
 
 def record_theft(work: UnitOfWork, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:

@@ -38,6 +38,18 @@ class LoanRepository:
             tablets |= {row.pupil_id: row.Tablet for row in rows}
         return tablets
 
+    def get_tablets_by_staff(self, staff_ids: Iterable[UUID]) -> dict[UUID, Tablet]:
+        """Return the tablet on loan to each of these members of staff who has one."""
+        tablets: dict[UUID, Tablet] = {}
+        for part in split_ids(staff_ids):
+            rows = self.session.execute(
+                select(Loan.staff_id, Tablet)
+                .join(Tablet, Tablet.id == Loan.tablet_id)
+                .where(Loan.closed_at.is_(None), Loan.staff_id.in_(part))
+            )
+            tablets |= {row.staff_id: row.Tablet for row in rows}
+        return tablets
+
     def move_tablets_to_schools_of_pupils(self, pupil_ids: Iterable[UUID]) -> None:
         """Set the school of the tablets on loan to these pupils to the school of each pupil."""
         school = (

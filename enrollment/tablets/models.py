@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, false, or_, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, UniqueConstraint, false, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
@@ -127,16 +127,17 @@ class AccessoryKind(StrEnum):
 
 
 class Loan(TownOwned, Base):
-    """A tablet lent to a pupil. Unique indexes allow one open loan per pupil and one per tablet.
+    """A tablet lent to a pupil or to a member of staff. Unique indexes allow one open loan per person and one per tablet.
 
-    `needs_confirmation` is true after a swap until a technician confirms who has which tablet.
+    The holder of a closed loan may have been erased since. `needs_confirmation` is true after a swap until a technician confirms who has which tablet.
     """
 
     __tablename__ = "loan"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"))
-    pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id"))
+    pupil_id: Mapped[UUID | None] = mapped_column(ForeignKey("pupil.id"))
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff_member.id", ondelete="SET NULL"))
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     agreement: Mapped[AgreementState] = mapped_column(
@@ -159,8 +160,18 @@ class Loan(TownOwned, Base):
         Index(
             "uq_loan_open_pupil", "pupil_id", unique=True, sqlite_where=closed_at.is_(None), postgresql_where=closed_at.is_(None)
         ),
+        Index(
+            "uq_loan_open_staff", "staff_id", unique=True, sqlite_where=closed_at.is_(None), postgresql_where=closed_at.is_(None)
+        ),
         Index("ix_loan_pupil", "pupil_id"),
+        Index("ix_loan_staff", "staff_id"),
+        CheckConstraint("pupil_id IS NULL OR staff_id IS NULL", name="one_holder"),
     )
+
+    @property
+    def holder_id(self) -> UUID | None:
+        """The pupil or the member of staff who has the tablet."""
+        return self.pupil_id or self.staff_id
 
 
 class LoanAccessory(TownOwned, Base):

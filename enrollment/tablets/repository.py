@@ -54,8 +54,10 @@ class TabletRepository:
     def get_by_serial(self, serial: str) -> Tablet | None:
         return self.session.scalar(select(Tablet).where(Tablet.serial == serial))
 
-    def list_with_holder(self, tablet_ids: Sequence[UUID]) -> Sequence[Row[Tablet, UUID | None, UUID | None, Grade | None]]:
-        """Return each tablet with the pupil of its open loan, and the class and grade of that pupil.
+    def list_with_holder(
+        self, tablet_ids: Sequence[UUID]
+    ) -> Sequence[Row[Tablet, UUID | None, UUID | None, Grade | None, UUID | None]]:
+        """Return each tablet with the pupil of its open loan, the class and grade of that pupil, and the member of staff who has it.
 
         A tablet of a class without a named pupil has the grade of the class if all its pupils share one.
         """
@@ -66,7 +68,7 @@ class TabletRepository:
         )
         grade = type_coerce(func.coalesce(Pupil.grade, shared_grade), EnumText(Grade))
         return self.session.execute(
-            select(Tablet, Pupil.id, func.coalesce(Pupil.class_id, Tablet.class_id), grade)
+            select(Tablet, Pupil.id, func.coalesce(Pupil.class_id, Tablet.class_id), grade, Loan.staff_id)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .where(Tablet.id.in_(tablet_ids))
@@ -113,12 +115,17 @@ class TabletRepository:
         return self.session.scalar(select(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)))
 
     def get_last_holder_id(self, tablet_id: UUID) -> UUID | None:
-        """Return the pupil to whom the tablet was handed over last, whether the loan is open or closed."""
-        statement = select(Loan.pupil_id).where(Loan.tablet_id == tablet_id, Loan.handed_over_at.is_not(None))
+        """Return the person to whom the tablet was handed over last, whether the loan is open or closed."""
+        statement = select(func.coalesce(Loan.pupil_id, Loan.staff_id)).where(
+            Loan.tablet_id == tablet_id, Loan.handed_over_at.is_not(None)
+        )
         return self.session.scalar(statement.order_by(Loan.handed_over_at.desc(), Loan.id.desc()).limit(1))
 
     def get_open_loan_by_pupil(self, pupil_id: UUID) -> Loan | None:
         return self.session.scalar(select(Loan).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None)))
+
+    def get_open_loan_by_staff(self, staff_id: UUID) -> Loan | None:
+        return self.session.scalar(select(Loan).where(Loan.staff_id == staff_id, Loan.closed_at.is_(None)))
 
     def list_accessories(self, loan_id: UUID) -> Sequence[LoanAccessory]:
         return self.session.scalars(
@@ -259,8 +266,8 @@ class TabletRepository:
     def list_returned(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
         """Return the pupils of a class whose loan ended with a return: pupil id, tablet, time of the return; oldest first."""
         return self.session.execute(
-            select(Loan.pupil_id, Tablet, type_coerce(Loan.closed_at, UtcDateTime))
-            .join(Pupil, Pupil.id == Loan.pupil_id)
+            select(Pupil.id, Tablet, type_coerce(Loan.closed_at, UtcDateTime))
+            .join(Loan, Loan.pupil_id == Pupil.id)
             .join(Tablet, Tablet.id == Loan.tablet_id)
             .where(Pupil.class_id == class_id, Loan.condition_in.is_not(None), Loan.closed_at >= since)
             .order_by(Loan.closed_at, Loan.id)

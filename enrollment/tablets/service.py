@@ -12,9 +12,9 @@ from cartable import audit, locks
 from cartable.outbox import Topic
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.models import Pupil
+from enrollment.people.models import Pupil, StaffMember
 from enrollment.places.models import Town
-from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, TransitionNotAllowed
+from enrollment.tablets.errors import PupilHasTablet, StaffMemberHasTablet, TabletNotFound, TransitionNotAllowed
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import DECOMMISSIONED, NOT_PREPARED, build_next_tag, can_transition, find_transition_path
@@ -144,12 +144,31 @@ def open_loan(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil: Pupil) -> L
     if current is not None:
         raise PupilHasTablet(pupil_id=str(pupil.id))
     audit.record_event(work, actor, "loan.open", "tablet", tablet.id, town_id=tablet.town_id, pupil_id=str(pupil.id))
+    return _add_loan(work, tablet, Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id), pupil.school_id)
+
+
+def open_staff_loan(work: UnitOfWork, actor: Actor, tablet: Tablet, member: StaffMember, school_id: UUID | None) -> Loan:
+    """Open a loan of the tablet to a member of staff and return it; the open loan of the same pair is returned unchanged.
+
+    `school_id`: where the person works; None for somebody of the town. Raises `StaffMemberHasTablet`.
+    """
+    current = TabletRepository(work.session).get_open_loan_by_staff(member.id)
+    if current is not None and current.tablet_id == tablet.id:
+        return current
+    if current is not None:
+        raise StaffMemberHasTablet(staff_id=str(member.id))
+    audit.record_event(work, actor, "loan.open", "tablet", tablet.id, town_id=tablet.town_id, staff_id=str(member.id))
+    return _add_loan(work, tablet, Loan(town_id=tablet.town_id, tablet_id=tablet.id, staff_id=member.id), school_id)
+
+
+def _add_loan(work: UnitOfWork, tablet: Tablet, loan: Loan, school_id: UUID | None) -> Loan:
+    """Store a loan in place of the tablet's former loan, class or slot."""
+    repository = TabletRepository(work.session)
     repository.close_loan(tablet.id, work.now)
     repository.remove_from_slot(tablet.id)
-    loan = Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
+    loan.opened_at = work.now
     work.session.add(loan)
-    tablet.school_id = pupil.school_id
-    tablet.class_id = None
+    tablet.school_id, tablet.class_id = school_id, None
     work.session.flush()
     work.enqueue_job(Topic.RECONCILE, tablet.id)
     return loan

@@ -14,7 +14,7 @@ from cartable.audit import AuditEvent
 from cartable.keyset import fetch_keyed_rows, fetch_page
 from cartable.paging import KeyPart, Page, PageRequest
 from cartable.scope import Actor
-from enrollment.people.models import Pupil
+from enrollment.people.models import Pupil, StaffMember
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.devices.repository import select_last_contact
@@ -47,6 +47,7 @@ class TabletRow:
     last_seen_at: datetime | None
     apps_wanted: int
     apps_installed: int
+    staff_member: StaffMember | None = None
 
 
 class OverviewRepository:
@@ -57,9 +58,10 @@ class OverviewRepository:
 
     def list_rows(self, actor: Actor, filters: TabletFilter, pupil_ids: Sequence[UUID], page: PageRequest) -> Page[TabletRow]:
         statement = (
-            select(Tablet, Pupil, School, SchoolClass, select_last_contact())
+            select(Tablet, Pupil, School, SchoolClass, select_last_contact(), StaffMember)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
+            .outerjoin(StaffMember, StaffMember.id == Loan.staff_id)
             .outerjoin(School, School.id == Tablet.school_id)
             .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
         )
@@ -88,7 +90,7 @@ class OverviewRepository:
             statement = statement.where(or_(*matches))
         rows = fetch_page(self.session, actor.restrict(statement, Tablet), page, Tablet.tag, Tablet.id)
         counts = self._count_apps([row[0].id for row in rows.items])
-        return rows.map(lambda row: TabletRow(*row, *counts.get(row[0].id, (0, 0))))
+        return rows.map(lambda row: TabletRow(*row[:5], *counts.get(row[0].id, (0, 0)), staff_member=row[5]))
 
     def _count_apps(self, tablet_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
         rows = self.session.execute(
@@ -108,7 +110,11 @@ class OverviewRepository:
 
     def list_holder_ids(self, town_id: UUID) -> set[UUID]:
         """Return the ids of the pupils of a town who have an open loan."""
-        return set(self.session.scalars(select(Loan.pupil_id).where(Loan.town_id == town_id, Loan.closed_at.is_(None))))
+        return set(
+            self.session.scalars(
+                select(Pupil.id).join(Loan, Loan.pupil_id == Pupil.id).where(Loan.town_id == town_id, Loan.closed_at.is_(None))
+            )
+        )
 
     def list_events(self, tablet_id: UUID, page: PageRequest, source: int) -> list[tuple[tuple[KeyPart, ...], tuple[AuditEvent]]]:
         """Return the acts on a tablet with their keysets (instant, source, id), newest first."""

@@ -59,6 +59,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/desk", Message("Desk"), Permission.HANDLE),
     ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),
+    ("/staff", Message("Staff"), Permission.ROSTER),
     ("/year", Message("School year"), Permission.LEAD),
     ("/rules", Message("Rules"), Permission.AUTHOR),
     ("/hours", Message("Hours"), Permission.AUTHOR),

@@ -96,6 +96,9 @@ class PrivacyRepository:
             StaffMember.town_id == town_id,
             StaffMember.state == RosterState.ABSENT_FROM_ROSTER,
             StaffMember.absent_since < before,
+            ~exists().where(
+                Loan.staff_id == StaffMember.id, Loan.closed_at.is_(None)
+            ),  # the name is needed until the tablet is back
         )
 
     def select_expired_positions(self, town_id: UUID, before: datetime) -> Select[Any]:

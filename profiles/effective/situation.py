@@ -117,7 +117,7 @@ def build_tablet_place(facts: TabletFacts, policy: PolicyData) -> TabletPlace:
         class_id=facts.class_id,
         pupil_id=facts.pupil_id,
         grade=facts.grade,
-        role=TabletRole.PUPIL if facts.pupil_id else TabletRole.CART,
+        role=TabletRole.STAFF if facts.staff_id else TabletRole.PUPIL if facts.pupil_id else TabletRole.CART,
         groups=policy.groups.get(facts.pupil_id, frozenset()) if facts.pupil_id else frozenset(),
     )
 

@@ -212,15 +212,15 @@ class PolicyRepository:
 
     def select_role(self, town_id: UUID, role: TabletRole) -> Select[UUID]:
         """Statement: the tablets of a town that are used in a role."""
-        lent = select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.is_not(None))
+        lent = select(Loan.tablet_id).where(Loan.closed_at.is_(None))
         in_town = select(Tablet.id).where(Tablet.town_id == town_id)
         match role:
             case TabletRole.PUPIL:
-                return in_town.where(Tablet.id.in_(lent))
+                return in_town.where(Tablet.id.in_(lent.where(Loan.pupil_id.is_not(None))))
             case TabletRole.CART:
                 return in_town.where(Tablet.id.not_in(lent))
             case TabletRole.STAFF:
-                return in_town.where(false())
+                return in_town.where(Tablet.id.in_(lent.where(Loan.staff_id.is_not(None))))
 
     def select_any(self, statements: Sequence[Select[UUID]]) -> Select[UUID]:
         """Statement: the tablets that at least one of these statements selects."""

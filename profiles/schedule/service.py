@@ -6,7 +6,7 @@ The rules are in `mode_decision`; changes of schedules are in `authoring` and `s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -172,9 +172,10 @@ def evaluate_modes(work: UnitOfWork, facts: Iterable[TabletFacts], at: datetime 
         activity = activities.get(tablet.tablet_id)
         device_mode = DEVICE_MODES.get(tablet.state)
         rule_ids = tuple(rule.id for rule in rules)
-        key = (id(schedule), device_mode, after_school, session and session.id, activity and activity.id, rule_ids)
+        is_staff = tablet.staff_id is not None
+        key = (id(schedule), device_mode, after_school, session and session.id, activity and activity.id, rule_ids, is_staff)
         if key not in evaluations_by_key:
-            inputs = _build_inputs(schedule, device_mode, after_school, session, activity, rules)
+            inputs = replace(_build_inputs(schedule, device_mode, after_school, session, activity, rules), is_staff=is_staff)
             evaluations_by_key[key] = _evaluate(inputs, rules, session, at)
         evaluations[tablet.tablet_id] = evaluations_by_key[key]
     return evaluations

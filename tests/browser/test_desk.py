@@ -70,7 +70,7 @@ def _open_table(page: Page, server: LiveServer, world: DeskWorld) -> None:
 def _loans_by_pupil(server: LiveServer) -> dict[UUID, Loan]:
     with server.runtime.open_unit_of_work() as work:
         rows = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None), Loan.handed_over_at.is_not(None)))
-        return {loan.pupil_id: loan for loan in rows}
+        return {loan.pupil_id: loan for loan in rows if loan.pupil_id is not None}
 
 
 def _is_asked(page: Page) -> bool:

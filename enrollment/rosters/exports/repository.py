@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from enrollment.people.models import Pupil, PupilState, StaffMember, TeacherAssignment
+from enrollment.people.models import AssignmentKind, Pupil, PupilState, StaffMember, TeacherAssignment
 from enrollment.people.rules import ABSENCE_GRACE_PERIOD
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.places.rules import school_year_of
@@ -66,6 +66,8 @@ class ExportRepository:
         statement = select(TeacherAssignment).where(
             TeacherAssignment.school_id.in_(school_ids), TeacherAssignment.ends_on.is_(None)
         )
+        # Agents of the town teach nobody.
+        statement = statement.where(TeacherAssignment.kind != AssignmentKind.AFTER_SCHOOL)
         return list(self.session.scalars(statement.order_by(TeacherAssignment.id)))
 
     def _list_staff(self, town_id: UUID) -> list[StaffMember]:
@@ -73,7 +75,8 @@ class ExportRepository:
 
     def _get_tags_by_pupil(self, town_id: UUID) -> dict[UUID, str]:
         statement = (
-            select(Loan.pupil_id, Tablet.tag)
+            select(Pupil.id, Tablet.tag)
+            .join(Loan, Loan.pupil_id == Pupil.id)
             .join(Tablet, Tablet.id == Loan.tablet_id)
             .where(Loan.closed_at.is_(None), Loan.town_id == town_id)
         )

@@ -13,6 +13,7 @@ from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.people.models import (
+    AssignmentKind,
     Guardian,
     GuardianLink,
     Pupil,
@@ -106,9 +107,11 @@ class ImportRepository:
         return self.session.scalars(select(StaffMember).where(StaffMember.town_id == town_id).order_by(StaffMember.id)).all()
 
     def list_open_assignments(self, school_ids: Sequence[UUID]) -> Sequence[TeacherAssignment]:
+        """Return the assignments without an end that a school's roster lists. Agents of the town are in none."""
         return self.session.scalars(
             select(TeacherAssignment)
             .where(TeacherAssignment.school_id.in_(school_ids), TeacherAssignment.ends_on.is_(None))
+            .where(TeacherAssignment.kind != AssignmentKind.AFTER_SCHOOL)
             .order_by(TeacherAssignment.id)
         ).all()
 

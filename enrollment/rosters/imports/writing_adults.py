@@ -9,7 +9,7 @@ from uuid import UUID
 from cartable.ids import new_id
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import AssignmentKind, Guardian, GuardianLink, RosterState, StaffMember, TeacherAssignment
-from enrollment.people.text import compute_name_hash
+from enrollment.people.text import compute_email_hash, compute_name_hash
 from enrollment.people.undo_log import Json, UndoLog
 from enrollment.rosters.imports.changes import WRITTEN_KINDS, ChangeKind, build_class_key
 from enrollment.rosters.imports.repository import ImportRepository
@@ -88,7 +88,7 @@ class _StaffWriter(_AdultWriter):
         email = row["email"] or None
         values = self._build_adult_values(row)
         if email is not None:
-            values |= {"email": email, "email_hash": self.work.keyring.keyed_hash(email, f"staff.email:{self.town_id}")}
+            values |= {"email": email, "email_hash": compute_email_hash(self.work.keyring, self.town_id, email)}
         if member is None:
             member = StaffMember(id=new_id(), town_id=self.town_id, **values)
             self.work.session.add(member)

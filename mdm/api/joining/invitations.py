@@ -29,6 +29,7 @@ class InvitationIn(BaseModel):
     town_id: UUID
     school_id: UUID | None = None
     pupil_ids: list[UUID] = Field(default=[], max_length=1000)
+    staff_ids: list[UUID] = Field(default=[], max_length=1000)
     class_id: UUID | None = None
     cart_slot_ids: list[UUID] = Field(default=[], max_length=200)
     max_uses: int = Field(1, ge=1, le=1000)
@@ -52,6 +53,7 @@ class InvitationOut(BaseModel):
     town_id: UUID
     school_id: UUID | None
     pupil_id: UUID | None
+    staff_id: UUID | None
     class_id: UUID | None
     code: str = Field(examples=["7KQ2M9XWAB"])
     url: str
@@ -71,7 +73,9 @@ def _build_invitation_out(work: WorkDep, row: Invitation, refusal: LastRefusal |
 @router.post("", response_model=list[InvitationOut], status_code=201)
 def create_invitations(body: InvitationIn, work: WorkDep, actor: ActorDep) -> list[InvitationOut]:
     """Create invitations for tablets to join: one invitation, or one per pupil or cart slot."""
-    values = body.model_dump() | {"pupil_ids": tuple(body.pupil_ids), "cart_slot_ids": tuple(body.cart_slot_ids)}
+    values = body.model_dump() | {
+        "pupil_ids": tuple(body.pupil_ids), "cart_slot_ids": tuple(body.cart_slot_ids), "staff_ids": tuple(body.staff_ids),
+    }  # fmt: skip
     return [_build_invitation_out(work, row, None) for row in service.create_invitations(work, actor, InvitationSpec(**values))]
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from enrollment.tablets import custody, desk, inventory, lookup
+from enrollment.tablets import custody, desk, inventory, lookup, staff_loans
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.models import (
     AccessoryKind,
@@ -81,6 +81,16 @@ class HandoverIn(BaseModel):
     stays_at_school: bool = Field(False, description="The family does not want it at home.")
 
 
+class StaffHandoverIn(BaseModel):
+    """The handover of one tablet to a member of staff."""
+
+    condition: Condition = Condition.GOOD
+    accessories: list[AccessoryKind] = Field(default_factory=list, max_length=10)
+    signed_by: str | None = Field(None, max_length=120, description="Who signs the agreement at the handover.")
+    signed_on: date | None = None
+    stays_at_school: bool = Field(False, description="The person leaves it at school.")
+
+
 class SwapIn(BaseModel):
     """The scans of the two tablets that were exchanged."""
 
@@ -110,11 +120,12 @@ class LostAccessoryIn(BaseModel):
 
 
 class LoanOut(BaseModel):
-    """A loan. The pupil is an id, never a name."""
+    """A loan to a pupil or to a member of staff. The person is an id, never a name."""
 
     id: UUID
     tablet_id: UUID
-    pupil_id: UUID
+    pupil_id: UUID | None
+    staff_id: UUID | None
     opened_at: datetime
     closed_at: datetime | None
     agreement: AgreementState
@@ -181,6 +192,21 @@ def record_agreement(tablet_id: UUID, body: AgreementIn, work: WorkDep, actor: A
 def assign_tablet(tablet_id: UUID, pupil_id: UUID, work: WorkDep, actor: ActorDep) -> LoanOut:
     """Assign a tablet to a pupil before the handover."""
     return build_loan_out(custody.assign_tablet(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), pupil_id))
+
+
+@router.put("/tablets/{tablet_id}/staff/{staff_id}")
+def assign_tablet_to_staff(tablet_id: UUID, staff_id: UUID, work: WorkDep, actor: ActorDep) -> LoanOut:
+    """Assign a tablet to a member of staff before the handover."""
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id)
+    return build_loan_out(staff_loans.assign_to_staff(work, actor, tablet, staff_id))
+
+
+@router.post("/tablets/{tablet_id}/staff/{staff_id}/handover")
+def hand_over_to_staff(tablet_id: UUID, staff_id: UUID, body: StaffHandoverIn, work: WorkDep, actor: ActorDep) -> LoanOut:
+    """Hand a tablet over to a member of staff, who signs the agreement or leaves it at school."""
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id)
+    form = HandoverForm(body.condition, tuple(body.accessories), body.signed_by, body.signed_on, body.stays_at_school)
+    return build_loan_out(staff_loans.hand_over_to_staff(work, actor, tablet, staff_id, form))
 
 
 @router.post("/tablets/{tablet_id}/return")

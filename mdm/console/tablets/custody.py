@@ -84,6 +84,8 @@ def _list_facts(row: TabletRow, summary: TabletSummary, language: Language) -> l
     facts = []
     if pupil is not None:
         facts.append((language.gettext("Pupil"), f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"))
+    if row.staff_member is not None:
+        facts.append((language.gettext("Adult"), f"{row.staff_member.first_name} {row.staff_member.last_name}"))
     if row.school_class is not None:
         facts.append((language.gettext("Class"), f"{row.school_class.label}{f' ({pupil.grade})' if pupil is not None else ''}"))
     if row.school is not None:

@@ -182,15 +182,21 @@ def get_row_zone(row: TabletRow, town_zone: ZoneInfo) -> ZoneInfo:
 
 def describe_row(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str, Any]:
     """Return a tablet as lists and pages show it: a child by first name and initial."""
-    pupil = row.pupil
     return {
         "id": row.tablet.id,
         "tag": row.tablet.tag,
         "serial": row.tablet.serial,
         "state": STATES[row.tablet.state].translate(language),
         "tone": _TONES.get(row.tablet.state, "soft"),
-        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})" if pupil else "–",
+        "holder": _describe_holder(row, language),
         "school": row.school.name if row.school else "–",
         "apps": f"{row.apps_installed} / {row.apps_wanted}",
         "last_seen": format_instant(row.last_seen_at, zone),
     }
+
+
+def _describe_holder(row: TabletRow, language: Language) -> str:
+    pupil, member = row.pupil, row.staff_member
+    if pupil is not None:
+        return f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})"
+    return f"{member.first_name} {member.last_name} ({language.gettext('staff')})" if member is not None else "–"

@@ -304,6 +304,7 @@ class CustodyMachine(RuleBasedStateMachine):
     def _loans(self, work: UnitOfWork, rows: dict[UUID, Tablet], loans: list[Loan], pupils: dict[UUID, Pupil]) -> None:
         assert len({loan.tablet_id for loan in loans}) == len({loan.pupil_id for loan in loans}) == len(loans)
         for loan in loans:
+            assert loan.pupil_id is not None
             tablet, pupil = rows[loan.tablet_id], pupils[loan.pupil_id]
             assert tablet.state not in WITH_NOBODY, f"{tablet.state} with an open loan"
             assert (tablet.school_id, tablet.class_id) == (pupil.school_id, None)

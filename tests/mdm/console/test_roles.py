@@ -32,9 +32,9 @@ ADMIN_MENU = {address for address, *_ in CHAPTERS}
 EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
     Role.OPERATOR: ("/start", set(), {"/rosters", "/desk/{town}", "/town", "/accounts", "/class", "/activities"}),
     Role.TOWN_ADMIN: ("/", ADMIN_MENU, set()),
-    Role.TECHNICIAN: ("/", {"/", "/desk", "/rosters"}, {"/town", "/accounts", "/calendar", "/activities"}),
+    Role.TECHNICIAN: ("/", {"/", "/desk", "/rosters", "/staff"}, {"/town", "/accounts", "/calendar", "/activities"}),
     Role.HELPDESK: ("/", {"/"}, {"/desk/{town}", "/rosters", "/town", "/accounts"}),
-    Role.HEAD: ("/", {"/", "/class", "/rosters", "/year"}, {"/town", "/accounts", "/desk/{town}", "/activities"}),
+    Role.HEAD: ("/", {"/", "/class", "/rosters", "/staff", "/year"}, {"/town", "/accounts", "/desk/{town}", "/activities"}),
     Role.TEACHER: ("/class", {"/", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities", "/year"}),
     Role.SUBSTITUTE: ("/class", {"/", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
     Role.AFTER_SCHOOL_AGENT: ("/activities", {"/activities"}, {"/rosters", "/town", "/accounts", "/desk/{town}"}),
