@@ -61,8 +61,8 @@ async def _live_through(server: LiveServer) -> None:
 
         left = admin.post(f"/staff/{teacher['id']}/departure").raise_for_status().json()
         assert (left["has_left"], left["tablet_id"]) == (True, tablet_id), "what the person leaves behind"
-        body = {"request_id": "6f1c1c52-7d1b-4d0a-9a59-6b1f1b6c0d01", "condition": "good", "accessories": []}
-        admin.post(f"/tablets/{tablet_id}/return", json=body).raise_for_status()
+        returned = {"request_id": "6f1c1c52-7d1b-4d0a-9a59-6b1f1b6c0d01", "condition": "good", "accessories": []}
+        admin.post(f"/tablets/{tablet_id}/return", json=returned).raise_for_status()
         for _ in range(4):
             await asyncio.to_thread(server.run_worker)
             await tablet.poll()

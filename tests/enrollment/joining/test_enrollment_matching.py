@@ -15,6 +15,7 @@ from enrollment.joining.errors import NotInvited
 from enrollment.joining.models import InvitationKind as K
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
+from enrollment.people.staff import add_staff_member
 from enrollment.tablets.models import Cart, CartSlot, Loan, Tablet, TabletState
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.rules import ENROLLMENT_REFUSED, OUT_OF_SERVICE, find_transition_path
@@ -30,6 +31,7 @@ class EnrollmentSetup:
         self.town = self.world.create_town()
         self.school_class = self.world.create_class(self.world.create_school(self.town))
         self.child = self.world.create_pupil(self.school_class)
+        self.adult = add_staff_member(work, SYSTEM, self.school_class.school_id, last_name="Durand", first_name="Paule")
         cart = Cart(town_id=self.town.id, school_id=self.school_class.school_id, label="Chariot 1")
         work.session.add(cart)
         work.session.flush()
@@ -42,6 +44,7 @@ class EnrollmentSetup:
             K.PUPIL: {"pupil_ids": (self.child.id,)},
             K.CLASS: {"class_id": self.school_class.id},
             K.CART_SLOT: {"cart_slot_ids": (self.slot.id,)},
+            K.STAFF: {"staff_ids": (self.adult.id,)},
             K.STOCK: {},
         }[kind]
         [invitation] = create_invitations(self.work, SYSTEM, InvitationSpec(kind=kind, town_id=self.town.id, **spec))  # type: ignore[arg-type]
@@ -71,7 +74,7 @@ def test_a_tablet_in_any_state_enrolls_or_is_rejected_with_a_reason(runtime: Run
             return
         tablet = setup.enroll_by_invitation(kind, known.serial)
         assert tablet.id == known.id
-        placed = {K.PUPIL: S.IN_USE, K.CLASS: S.ASSIGNED, K.CART_SLOT: S.ASSIGNED}
+        placed = {K.PUPIL: S.IN_USE, K.STAFF: S.IN_USE, K.CLASS: S.ASSIGNED, K.CART_SLOT: S.ASSIGNED}
         if state is S.MISSING_WRITTEN_OFF:
             assert tablet.state is S.FOUND
         elif state in OUT_OF_SERVICE:
@@ -149,7 +152,7 @@ def test_a_transition_path_has_only_allowed_transitions() -> None:
     assert find_transition_path(S.DISPOSED, S.STOCK) is None
 
 
-@pytest.mark.parametrize("kind", [K.PUPIL, K.CLASS, K.CART_SLOT])
+@pytest.mark.parametrize("kind", [K.PUPIL, K.CLASS, K.CART_SLOT, K.STAFF])
 def test_an_enrollment_does_not_replace_the_wipe(runtime: Runtime, kind: K) -> None:
     with runtime.open_unit_of_work() as work:
         setup = EnrollmentSetup(work)

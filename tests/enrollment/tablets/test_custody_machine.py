@@ -156,7 +156,7 @@ class Stage:
 
     @property
     def kind(self) -> K:
-        return list(K)[self.number % 4]
+        return (K.PUPIL, K.CLASS, K.CART_SLOT, K.STOCK)[self.number % 4]  # the machine has no adults
 
     @property
     def passage(self) -> UUID:

@@ -14,10 +14,10 @@ from cartable.unit_of_work import Runtime
 from enrollment.facts import load_facts
 from enrollment.people import staff
 from enrollment.people.models import AssignmentKind, RosterState
-from enrollment.tablets import custody, staff_loans
+from enrollment.tablets import custody, service, staff_loans
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.errors import AgreementMissing, StaffMemberHasTablet, TabletNotAvailable, TabletNotWiped
-from enrollment.tablets.models import AccessoryKind, AgreementState, Condition, TabletState
+from enrollment.tablets.models import AccessoryKind, AgreementState, Condition, Tablet, TabletState
 from mdm.privacy.repository import PrivacyRepository
 from profiles.effective.situation import build_tablet_place, load_policy
 from profiles.policy.kinds import TabletRole
@@ -153,7 +153,7 @@ def test_two_technicians_lend_two_tablets_to_one_person_at_once(runtime: Runtime
         together.wait()
         try:
             with runtime.open_unit_of_work() as work:
-                tablet = custody.service.lock_tablet(work, work.session.get_one(type(world.tablets[0]), tablet_id))
+                tablet = service.lock_tablet(work, work.session.get_one(Tablet, tablet_id))
                 staff_loans.hand_over_to_staff(work, technician, tablet, teacher_id, SIGNED)
         except DomainError as error:
             return error.code
