@@ -1837,7 +1837,8 @@ def upgrade() -> None:
         "loan",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
-        sa.Column("pupil_id", sa.Uuid(), nullable=False),
+        sa.Column("pupil_id", sa.Uuid(), nullable=True),
+        sa.Column("staff_id", sa.Uuid(), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("agreement", sa.String(length=32), server_default="pending", nullable=False),
@@ -1848,17 +1849,29 @@ def upgrade() -> None:
         sa.Column("condition_in", sa.String(length=32), nullable=True),
         sa.Column("needs_confirmation", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.CheckConstraint("pupil_id IS NULL OR staff_id IS NULL", name=op.f("ck_loan_one_holder")),
         sa.ForeignKeyConstraint(["pupil_id"], ["pupil.id"], name=op.f("fk_loan_pupil_id_pupil")),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff_member.id"], name=op.f("fk_loan_staff_id_staff_member"), ondelete="SET NULL"
+        ),
         sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_loan_tablet_id_tablet")),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_loan_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_loan")),
     )
     with op.batch_alter_table("loan", schema=None) as batch_op:
         batch_op.create_index("ix_loan_pupil", ["pupil_id"], unique=False)
+        batch_op.create_index("ix_loan_staff", ["staff_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_loan_town_id"), ["town_id"], unique=False)
         batch_op.create_index(
             "uq_loan_open_pupil",
             ["pupil_id"],
+            unique=True,
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_loan_open_staff",
+            ["staff_id"],
             unique=True,
             sqlite_where=sa.text("closed_at IS NULL"),
             postgresql_where=sa.text("closed_at IS NULL"),
@@ -2280,6 +2293,7 @@ def upgrade() -> None:
         sa.Column("pupil_id", sa.Uuid(), nullable=True),
         sa.Column("class_id", sa.Uuid(), nullable=True),
         sa.Column("cart_slot_id", sa.Uuid(), nullable=True),
+        sa.Column("staff_id", sa.Uuid(), nullable=True),
         sa.Column("code_hash", sa.String(length=64), nullable=False),
         sa.Column("code", sa.LargeBinary(), nullable=False),
         sa.Column("max_uses", sa.Integer(), nullable=False),
@@ -2296,6 +2310,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["class_id"], ["school_class.id"], name=op.f("fk_invitation_class_id_school_class")),
         sa.ForeignKeyConstraint(["pupil_id"], ["pupil.id"], name=op.f("fk_invitation_pupil_id_pupil")),
         sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_invitation_school_id_school")),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff_member.id"], name=op.f("fk_invitation_staff_id_staff_member"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_invitation_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
         sa.UniqueConstraint("code_hash", name=op.f("uq_invitation_code_hash")),
@@ -2304,6 +2321,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_invitation_class_id"), ["class_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invitation_pupil_id"), ["pupil_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invitation_school_id"), ["school_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invitation_staff_id"), ["staff_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invitation_town_id"), ["town_id"], unique=False)
 
     op.create_table(
@@ -2601,6 +2619,7 @@ def downgrade() -> None:
     op.drop_table("last_seen")
     with op.batch_alter_table("invitation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invitation_town_id"))
+        batch_op.drop_index(batch_op.f("ix_invitation_staff_id"))
         batch_op.drop_index(batch_op.f("ix_invitation_school_id"))
         batch_op.drop_index(batch_op.f("ix_invitation_pupil_id"))
         batch_op.drop_index(batch_op.f("ix_invitation_class_id"))
@@ -2707,9 +2726,13 @@ def downgrade() -> None:
             "uq_loan_open_tablet", sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")
         )
         batch_op.drop_index(
+            "uq_loan_open_staff", sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")
+        )
+        batch_op.drop_index(
             "uq_loan_open_pupil", sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")
         )
         batch_op.drop_index(batch_op.f("ix_loan_town_id"))
+        batch_op.drop_index("ix_loan_staff")
         batch_op.drop_index("ix_loan_pupil")
 
     op.drop_table("loan")
