@@ -44,6 +44,7 @@ def run_backup(parsed: argparse.Namespace) -> int:
             head = read_archive(parsed.file, passphrase)
         else:
             runtime = compose(Settings())
+            TimelineWatch(runtime).check()  # the copy knows its place
             head = make_backup(runtime.settings, runtime.engine, parsed.file, passphrase, runtime.clock.now())
             TimelineWatch(runtime).check()  # from now on the database is ahead of this backup
     except BackupFailed as error:

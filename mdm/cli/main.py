@@ -67,11 +67,12 @@ def _parse_day(text: str) -> datetime:
 
 
 def _add_server_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import backups, restores
+    from mdm.cli import backups, restores, town_export
     from mdm.cli.doctor import run as doctor
 
     doctor.add_arguments(choices["doctor"])
     restores.add_clock_arguments(choices["clock"])
+    town_export.add_arguments(choices["export-town"])
     backups.add_backup_arguments(choices["backup"])
     backups.add_restore_arguments(choices["restore"])
 
@@ -265,6 +266,12 @@ def _diagnose(parsed: argparse.Namespace) -> int:
     return run.run(parsed)
 
 
+def _export_town(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import town_export
+
+    town_export.run(work, parsed)  # type: ignore[arg-type]
+
+
 def _list_restores(work: object, parsed: argparse.Namespace) -> None:
     from mdm.cli import restores
 
@@ -298,6 +305,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "doctor": ("check everything that the server needs, and say what to do", _diagnose),
     "backup": ("write database and data folder to one encrypted archive, and read it back", _backup),
     "restore": ("restore an archive into an empty place", _restore),
+    "export-town": ("write everything that is stored of a town to a readable archive", _with_unit_of_work(_export_town)),
     "restores": (
         "list the restores that were noticed, and the tablets from after the backup",
         _with_unit_of_work(_list_restores),

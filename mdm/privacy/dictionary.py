@@ -66,6 +66,11 @@ def list_entries() -> tuple[DictionaryEntry, ...]:
     )
 
 
+def list_secrets() -> frozenset[str]:
+    """Return the columns (table.column) that hold keys and tokens."""
+    return frozenset(_load_document()["secrets"])
+
+
 def list_purposes() -> dict[str, dict[str, str]]:
     """Return why data are kept, by purpose then language code."""
     texts = {name: read_message(text) for name, text in _load_document()["purposes"].items()}
