@@ -37,6 +37,14 @@ def diagnose(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, dict[st
     return code, {each["check"]: each for each in sorted(report["checks"], key=lambda each: order.index(each["health"]))}
 
 
+def run_worker() -> int:
+    """Start a worker that cannot start. Returns its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main(["worker"])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
 def test_a_new_installation_lacks_the_push_certificate_alone(capsys: pytest.CaptureFixture[str]) -> None:
     code, checks = diagnose(capsys)
     assert code == 2
@@ -115,11 +123,11 @@ def test_a_start_says_what_is_wrong_in_one_sentence(capsys: pytest.CaptureFixtur
     assert main(["serve"]) == 1
     assert "CARTABLE_BROKER_URL" in capsys.readouterr().err
     monkeypatch.setenv("CARTABLE_WEB_WORKERS", "1")
-    assert main(["worker"]) == 1
+    assert run_worker() == 1
     assert "inside `cartable serve`" in capsys.readouterr().err
     monkeypatch.setenv("CARTABLE_DATABASE_URL", f"postgresql+psycopg://cartable:{SECRET}@127.0.0.1:1/cartable")
     monkeypatch.setenv("CARTABLE_BROKER_URL", "redis://127.0.0.1:1/0")
-    assert main(["worker"]) == 1
+    assert run_worker() == 1
     printed = capsys.readouterr()
     assert "the database does not answer" in printed.err
     assert "Traceback" not in printed.err
