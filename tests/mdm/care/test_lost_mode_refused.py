@@ -167,7 +167,7 @@ def test_a_report_from_before_the_lift_opens_no_case(tablet: EnrolledTablet) -> 
     tablet.connect()
     with tablet.runtime.open_unit_of_work() as work:
         enqueue_refresh(work, [tablet.tablet_id])
-    tablet._converse()  # it answers that it is in lost mode, and the worker has not read it yet
+    tablet.converse()  # it answers that it is in lost mode, and the worker has not read it yet
     request_lift(tablet)
     tablet.connect()
     assert load_case(tablet) is None

@@ -63,7 +63,7 @@ class EnrolledTablet:
         before = len(self.received)
         for _ in range(2):
             self.run_worker()
-            self._converse()
+            self.converse()
         self.run_worker()
         return self.received[before:]
 
@@ -75,7 +75,8 @@ class EnrolledTablet:
                 HOUSEKEEPING[job](work)
         return self.connect()
 
-    def _converse(self) -> None:
+    def converse(self) -> None:
+        """Ask for commands and answer them until there are none."""
         message: dict[str, Any] = {"status": "Idle"}
         while True:
             [response] = process_batch(self.runtime, [build_request(self.enrollment, **message)])
