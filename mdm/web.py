@@ -163,6 +163,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import bulk_erases
     from mdm.console.care import restores as restore_pages
     from mdm.console.care import safeguards as safeguard_pages
+    from mdm.console.filters import lists as filter_list_pages
     from mdm.console.people import rosters
     from mdm.console.people import staff as staff_pages
     from mdm.console.places import town as town_pages
@@ -209,6 +210,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         licence_pages,
         rights_pages,
         audit_pages,
+        filter_list_pages,
         sign_in,
         session_pages,
         account_link_pages,

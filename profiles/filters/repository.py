@@ -30,6 +30,10 @@ class FilterRepository:
         statement = select(FilterCategory).where(FilterCategory.town_id == town_id)
         return fetch_scalar_page(self.session, statement, page, FilterCategory.name)
 
+    def list_all_categories(self, town_id: UUID) -> Sequence[FilterCategory]:
+        statement = select(FilterCategory).where(FilterCategory.town_id == town_id)
+        return self.session.scalars(statement.order_by(FilterCategory.name)).all()
+
     def count_hosts(self, town_id: UUID) -> dict[str, int]:
         """The number of hosts of each category of a town."""
         rows = self.session.execute(select(FilterCategory.name, FilterCategory.hosts).where(FilterCategory.town_id == town_id))

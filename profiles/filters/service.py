@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 from uuid import UUID
@@ -44,6 +45,10 @@ class ReadLists:
     categories: dict[str, tuple[bool, list[HostBlock]]]
     skipped: list[str]
 
+    def count_hosts(self) -> dict[str, int]:
+        """Return how many hosts each category has."""
+        return {name: sum(block.count for block in blocks) for name, (_, blocks) in self.categories.items()}
+
 
 def read_lists(file: IO[bytes]) -> ReadLists:
     """Read an archive in UT1's format; it needs no database. Memory is bounded by what the hosts have compressed. Raises `BadList`."""
@@ -60,6 +65,46 @@ def read_lists(file: IO[bytes]) -> ReadLists:
     return ReadLists(categories, lists.skipped)
 
 
+@dataclass(frozen=True, slots=True)
+class ImportPreview:
+    """What an import would change. `before`: hosts of the town's categories now; `lost`: categories that would lose all their hosts,
+    `lost_baseline` those among them that are closed to every child.
+    """
+
+    changes: ListImport
+    before: dict[str, int]
+    lost: list[str]
+    lost_baseline: list[str]
+
+
+def preview_import(
+    work: UnitOfWork, actor: Actor, town_id: UUID, lists: ReadLists, *, remove_others: bool = False
+) -> ImportPreview:
+    """Return what importing an archive would change, and change nothing. Raises `Forbidden`."""
+    actor.require_permission(Permission.AUTHOR, town_id)
+    before = FilterRepository(work.session).count_hosts(town_id)
+    hosts = lists.count_hosts()
+    removed, emptied, lost = _list_losses(before, hosts, remove_others)
+    after = {**{name: number for name, number in before.items() if name not in removed}, **hosts}
+    return ImportPreview(
+        ListImport(hosts, sorted(set(after) - set(hosts)), removed, emptied, _list_missing_baseline(after), lists.skipped),
+        before,
+        lost,
+        sorted(LEGAL_CATEGORIES.intersection(lost)),
+    )
+
+
+def _list_losses(before: dict[str, int], hosts: dict[str, int], remove_others: bool) -> tuple[list[str], list[str], list[str]]:
+    """Return the categories that are removed, those that are emptied, and all that lose their hosts."""
+    removed = sorted(set(before) - set(hosts)) if remove_others else []
+    emptied = sorted(name for name, number in hosts.items() if not number and before.get(name))
+    return removed, emptied, sorted({*emptied, *(name for name in removed if before[name])})
+
+
+def _list_missing_baseline(hosts: dict[str, int]) -> list[str]:
+    return sorted(name for name in LEGAL_CATEGORIES if not hosts.get(name))
+
+
 def import_lists(
     work: UnitOfWork, actor: Actor, town_id: UUID, lists: ReadLists, *, remove_others: bool = False, confirmed: bool = False
 ) -> ListImport:
@@ -74,9 +119,7 @@ def import_lists(
     before = repository.count_hosts(town_id)
     with work.session.begin_nested():
         hosts = _replace_categories(work, town_id, lists)
-        removed = sorted(set(before) - set(hosts)) if remove_others else []
-        emptied = sorted(name for name, number in hosts.items() if not number and before.get(name))
-        lost = sorted({*emptied, *(name for name in removed if before[name])})
+        removed, emptied, lost = _list_losses(before, hosts, remove_others)
         if lost and not confirmed:
             raise ListImportUnconfirmed(
                 categories=", ".join(lost), emptied=emptied, removed=removed, baseline=sorted(LEGAL_CATEGORIES.intersection(lost))
@@ -86,10 +129,9 @@ def import_lists(
         work, actor, "filter.import", "town", town_id, town_id=town_id, categories=len(hosts), removed=removed, emptied=emptied
     )
     after = repository.count_hosts(town_id)
-    missing_baseline = sorted(name for name in LEGAL_CATEGORIES if not after.get(name))
     if LEGAL_CATEGORIES.intersection(lost):
         log.warning("filter.baseline_category_lost", town=str(town_id), categories=sorted(LEGAL_CATEGORIES.intersection(lost)))
-    return ListImport(hosts, sorted(set(after) - set(hosts)), removed, emptied, missing_baseline, lists.skipped)
+    return ListImport(hosts, sorted(set(after) - set(hosts)), removed, emptied, _list_missing_baseline(after), lists.skipped)
 
 
 def _replace_categories(work: UnitOfWork, town_id: UUID, lists: ReadLists) -> dict[str, int]:
@@ -100,6 +142,12 @@ def _replace_categories(work: UnitOfWork, town_id: UUID, lists: ReadLists) -> di
         name: repository.add_category(town_id, name, white, blocks, work.now)
         for name, (white, blocks) in lists.categories.items()
     }
+
+
+def list_all_categories(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[FilterCategory]:
+    """Return all of the town's imported categories, by name. An archive has some dozens."""
+    actor.require_permission(Permission.SEE, town_id)
+    return FilterRepository(work.session).list_all_categories(town_id)
 
 
 def list_categories(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest) -> Page[FilterCategory]:

@@ -1,0 +1,1 @@
+"""Console pages of the web filter: the lists of a town."""

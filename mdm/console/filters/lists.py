@@ -1,0 +1,179 @@
+"""The page of a town's filter lists: categories with their numbers, and an import that is seen before it is made. Holds no rules."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError
+from cartable.i18n import Language, Message
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from cartable.uploads import reading_upload
+from enrollment.places.models import Town
+from mdm.api.deps import RuntimeDep, WorkDep
+from mdm.console.forms import CsrfField
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_day,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
+from profiles.filters import service
+from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_CATEGORIES
+from profiles.filters.service import ImportPreview
+
+router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
+_NOTICES = {"imported": Message("The lists are imported.")}
+UploadField = Annotated[UploadFile, File()]
+
+
+@router.get("")
+def show_lists(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """Show the categories of a town, and the form to import lists."""
+    actor, _ = require_sign_in(request, work)
+    return _render_lists(request, work, actor, _select_town(work, actor, town), notice=done)
+
+
+@router.post("/{town}/preview")
+def preview_import(
+    request: Request,
+    runtime: RuntimeDep,
+    town: UUID,
+    csrf: CsrfField,
+    file: UploadField,
+    remove_others: Annotated[bool, Form()] = False,
+) -> Response:
+    """Show what an archive would change. Nothing is stored, the archive neither."""
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        check_csrf(request, csrf)
+        chosen = _select_town(work, actor, town)
+    digest = _compute_digest(file)
+    try:
+        with reading_upload():
+            lists = service.read_lists(file.file)
+    except DomainError as refusal:
+        with runtime.open_unit_of_work() as work:
+            return _render_lists(request, work, actor, chosen, refusal=refusal)
+    with runtime.open_unit_of_work() as work:
+        preview = service.preview_import(work, actor, chosen.id, lists, remove_others=remove_others)
+    return _render_preview(request, chosen, preview, digest, remove_others=remove_others)
+
+
+@router.post("/{town}/import")
+def import_lists(
+    request: Request,
+    runtime: RuntimeDep,
+    town: UUID,
+    csrf: CsrfField,
+    file: UploadField,
+    digest: Annotated[str, Form(max_length=64)] = "",
+    remove_others: Annotated[bool, Form()] = False,
+    confirmed: Annotated[bool, Form()] = False,
+) -> Response:
+    """Import the archive that was seen in the preview. Another one is shown first."""
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        check_csrf(request, csrf)
+        chosen = _select_town(work, actor, town)
+    given = _compute_digest(file)
+    try:
+        with reading_upload():
+            lists = service.read_lists(file.file)
+        if given == digest:
+            with runtime.open_unit_of_work() as work:
+                service.import_lists(work, actor, chosen.id, lists, remove_others=remove_others, confirmed=confirmed)
+            return RedirectResponse(f"/filter-lists?town={town}&done=imported", status_code=303)
+    except DomainError as refusal:
+        with runtime.open_unit_of_work() as work:
+            return _render_lists(request, work, actor, chosen, refusal=refusal)
+    with runtime.open_unit_of_work() as work:
+        preview = service.preview_import(work, actor, chosen.id, lists, remove_others=remove_others)
+    return _render_preview(request, chosen, preview, given, remove_others=remove_others, is_other=bool(digest))
+
+
+def _compute_digest(file: UploadFile) -> str:
+    digest = sha256()
+    file.file.seek(0)
+    while part := file.file.read(2**20):
+        digest.update(part)
+    file.file.seek(0)
+    return digest.hexdigest()
+
+
+def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
+    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
+
+
+def _render_lists(
+    request: Request, work: UnitOfWork, actor: Actor, town: Town, *, notice: str = "", refusal: DomainError | None = None
+) -> Response:
+    language = get_language(request)
+    categories = service.list_all_categories(work, actor, town.id)
+    hosts = {category.name: category.hosts for category in categories}
+    return render_page(
+        request,
+        "filters/lists.html",
+        status=refusal.status if refusal else 200,
+        notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
+        problem=refusal.translate(language) if refusal else "",
+        town=town,
+        towns=list_permitted_towns(work, actor, Permission.AUTHOR),
+        categories=[
+            {
+                "name": each.name,
+                "hosts": each.hosts,
+                "role": _describe_role(each.name, language),
+                "day": format_day(each.imported_at),
+            }
+            for each in categories
+        ],
+        missing=sorted(name for name in LEGAL_CATEGORIES if not hosts.get(name)),
+    )
+
+
+def _render_preview(
+    request: Request, town: Town, preview: ImportPreview, digest: str, *, remove_others: bool, is_other: bool = False
+) -> Response:
+    language = get_language(request)
+    return render_page(
+        request,
+        "filters/preview.html",
+        town=town,
+        digest=digest,
+        remove_others=remove_others,
+        is_other=is_other,
+        rows=_describe_changes(preview, language),
+        kept=preview.changes.kept,
+        removed=preview.changes.removed,
+        lost=preview.lost,
+        lost_baseline=preview.lost_baseline,
+        missing=preview.changes.missing_baseline,
+        skipped=preview.changes.skipped,
+    )
+
+
+def _describe_changes(preview: ImportPreview, language: Language) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "role": _describe_role(name, language), "before": preview.before.get(name, 0), "after": number}
+        for name, number in sorted(preview.changes.hosts.items())
+    ]
+
+
+def _describe_role(category: str, language: Language) -> str:
+    if category in LEGAL_CATEGORIES:
+        return language.gettext("closed to every child")
+    if category in BYPASS_CATEGORIES:
+        return language.gettext("ways around a filter: closed")
+    if category in IGNORED_CATEGORIES:
+        return language.gettext("for other uses: blocks nothing")
+    return language.gettext("as the rules of a place say")

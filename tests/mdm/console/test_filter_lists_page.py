@@ -1,0 +1,104 @@
+"""The page of filter lists: categories, a preview that stores nothing, a second question before one is emptied, damaged files by name."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable
+from uuid import UUID
+
+import httpx
+import pytest
+
+from cartable.scope import SYSTEM, Role
+from profiles.filters import service
+from tests.mdm.console.conftest import Person
+from tests.profiles.filters.test_lists import archive
+from tests.support.server import LiveServer
+from tests.support.world import TownFactory
+
+LISTS = {
+    "blacklists/adult/domains": b"a.example\nb.example\n", "blacklists/malware/domains": b"m.example\n",
+    "blacklists/games/domains": b"g.example\n",
+}  # fmt: skip
+
+
+@pytest.fixture
+def town_id(server: LiveServer) -> UUID:
+    with server.runtime.open_unit_of_work() as work:
+        town_id = TownFactory(work).create_town().id
+        service.import_lists(work, SYSTEM, town_id, service.read_lists(archive(LISTS)))
+        return town_id
+
+
+def send(admin: Person, town_id: UUID, act: str, content: io.BytesIO | bytes, **fields: str) -> httpx.Response:
+    body = content if isinstance(content, bytes) else content.getvalue()
+    return admin.client.post(
+        f"/filter-lists/{town_id}/{act}",
+        data={"csrf": admin.csrf, **fields},
+        files={"file": ("lists.tar.gz", body)},
+        follow_redirects=True,
+    )
+
+
+def read_digest(page: httpx.Response) -> str:
+    return str(re.findall(r'name="digest" value="([0-9a-f]{64})"', page.text)[0])
+
+
+def count_hosts(server: LiveServer, town_id: UUID) -> dict[str, int]:
+    with server.runtime.open_unit_of_work() as work:
+        return {each.name: each.hosts for each in service.list_all_categories(work, SYSTEM, town_id)}
+
+
+def test_lists_are_seen_before_they_are_imported(server: LiveServer, person: Callable[..., Person], town_id: UUID) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    page = html.unescape(admin.client.get("/filter-lists").text)
+    assert "sans cela, elle est écrite mais pas appliquée" in page, "what is enforced is told honestly"
+    assert "phishing" in page, "a category closed to every child that the town does not have"
+    one = archive({"adult/domains": b"c.example\nd.example\ne.example\n"})
+    preview = send(admin, town_id, "preview", one)
+    assert "games, malware" in html.unescape(preview.text), "those of the town that stay"
+    assert count_hosts(server, town_id)["adult"] == 2, "a preview stores nothing"
+    other = send(admin, town_id, "import", archive({"adult/domains": b"z.example\n"}), digest=read_digest(preview))
+    assert "une autre archive" in html.unescape(other.text)
+    assert count_hosts(server, town_id)["adult"] == 2
+    done = send(admin, town_id, "import", one, digest=read_digest(preview))
+    assert "Les listes sont importées" in html.unescape(done.text)
+    assert count_hosts(server, town_id) == {"adult": 3, "games": 1, "malware": 1}
+
+
+def test_a_category_that_would_be_emptied_is_asked_about_again(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    empty = archive({"adult/domains": b"", "games/domains": b"g.example\n"})
+    preview = send(admin, town_id, "preview", empty, remove_others="true")
+    text = html.unescape(preview.text)
+    assert "n'auraient plus aucun site : adult, malware" in text
+    fields = {"digest": read_digest(preview), "remove_others": "true"}
+    refused = send(admin, town_id, "import", empty, **fields)
+    assert (refused.status_code, "adult, malware" in html.unescape(refused.text)) == (409, True)
+    assert count_hosts(server, town_id) == {"adult": 2, "games": 1, "malware": 1}
+    assert send(admin, town_id, "import", empty, confirmed="true", **fields).status_code == 200
+    assert count_hosts(server, town_id) == {"adult": 0, "games": 1}
+
+
+def test_what_cannot_be_read_is_named_and_changes_nothing(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    damaged = archive({"games/domains": b"x.example\n", "adult/domains.gz": b"\x1f\x8b\x08 this is no gzip"})
+    for act in ("preview", "import"):
+        page = send(admin, town_id, act, damaged)
+        assert (page.status_code, "adult/domains.gz" in html.unescape(page.text)) == (422, True), act
+        assert send(admin, town_id, act, b"no archive").status_code == 422
+    assert count_hosts(server, town_id) == {"adult": 2, "games": 1, "malware": 1}
+
+
+def test_others_do_not_open_the_page(person: Callable[..., Person], town_id: UUID) -> None:
+    technician = person(town_id, Role.TECHNICIAN)
+    assert technician.client.get("/filter-lists").status_code == 404
+    admin = person(town_id, Role.TOWN_ADMIN)
+    admin.csrf = "of another site"
+    assert send(admin, town_id, "import", archive(LISTS)).status_code == 403
