@@ -32,6 +32,15 @@ class SecondFactorPolicy(StrEnum):
     """Nobody is made to; whoever has one gives it at each sign-in."""
 
 
+class SmtpSecurity(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+    """Only for a mail server on the same machine."""
+
+
 class Settings(BaseSettings):
     """The server's settings. `docs/operator/settings.md` explains each of them to operators."""
 
@@ -178,9 +187,23 @@ class Settings(BaseSettings):
         description="Payload types that go by InstallProfile even to tablets that apply declarations, e.g. com.apple.webcontent-filter,com.apple.wifi.managed",
     )
     declarative_apps: bool = Field(False, description="Deliver apps by declaration (app.managed) instead of commands.")
+    smtp_host: str = Field("", description="Mail server for alarms; empty: no mail is sent.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server: 587 with STARTTLS, 465 with TLS.")
+    smtp_security: SmtpSecurity = Field(
+        SmtpSecurity.STARTTLS, description="starttls, tls, or none for a server on the same machine."
+    )
+    smtp_user: str = Field("", description="Login at the mail server; empty: none.")
+    smtp_password: str = Field("", repr=False, description="Password at the mail server.")
+    smtp_ca: Path | None = Field(None, description="PEM of the CA of the mail server's certificate; empty: public roots.")
+    mail_from: str = Field("cartable@localhost", description="Sender of mails.")
+    alarm_emails: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Mail addresses (separated by commas) that get every alarm of every town and of the server. They should lie outside this "
+        "system, so that they can be read when it is in the wrong hands.",
+    )
     log_json: bool = Field(False, description="Write one JSON object per log line.")
 
-    @field_validator("trusted_proxies", "profile_payloads", mode="before")
+    @field_validator("trusted_proxies", "profile_payloads", "alarm_emails", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

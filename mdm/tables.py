@@ -26,6 +26,7 @@ import mdm.care.erasing.models
 import mdm.care.lost_mode.models
 import mdm.channel.models
 import mdm.devices.models
+import mdm.notices.models
 import mdm.privacy.models
 import mdm.push.models
 import mdm.queue.models

@@ -29,6 +29,8 @@ from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
 from mdm.api.people import people, roster_exports, rosters, staff
+from mdm.api.notices import notices
+from mdm.api.people import people, roster_exports, rosters
 from mdm.api.places import places, schools, towns
 from mdm.api.policy import documents as policy_documents
 from mdm.api.policy import groups, presets, settings
@@ -55,6 +57,7 @@ ROUTERS = (
     schools,
     second_factors,
     identity_providers,
+    notices,
     places,
     people,
     staff,
@@ -164,6 +167,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import restores as restore_pages
     from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.filters import lists as filter_list_pages
+    from mdm.console.notices import notices as notice_pages
     from mdm.console.people import rosters
     from mdm.console.people import staff as staff_pages
     from mdm.console.places import town as town_pages
@@ -219,6 +223,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         second_factor_pages,
         identity_provider_pages,
         sign_in_elsewhere,
+        notice_pages,
     ):
         router.include_router(chapter.router)
     return tuple(router.routes)

@@ -12,6 +12,7 @@ TAGS = [
     {"name": name, "description": description}
     for name, description in {
         "accounts": "Sign-in, accounts, their roles, and the missions of technicians who are shared by several towns.",
+        "notices": "Who is written to about alarms: people, addresses outside, webhooks, and what became of each notice.",
         "places": "Towns, schools, classes and the pupils in them.",
         "people": "The people of a school: absent pupils, groups, guardians, substitutes.",
         "rosters": "Imports of school rosters (preview, confirm, undo) and exports of them.",

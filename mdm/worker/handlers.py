@@ -16,6 +16,8 @@ from enrollment.joining.ade import service as ade
 from enrollment.joining.apple_school_manager import service as apple_school_manager
 from mdm.care.lost_mode import service as lost_mode
 from mdm.care.restores.service import advance_timeline, notice_restore_by_certificates
+from mdm.notices.sending import send_due_notices
+from mdm.notices.service import plan_notices
 from mdm.push.service import send_due_pushes
 from mdm.queue.service import CERTIFICATE_EVIDENCE
 from mdm.reconcile import renewals
@@ -53,12 +55,13 @@ def handle_renewals(work: UnitOfWork, keys: list[str]) -> None:
         renewals.renew_identity(work, int(key))
 
 
-def leave_alarms_in_the_log(_work: UnitOfWork, _keys: list[str]) -> None:
-    """Send nothing: alarms are in the log, the API and the console, and no address outside is known."""
+def handle_alarms(work: UnitOfWork, keys: list[str]) -> None:
+    """Plan the notices of alarms."""
+    plan_notices(work, [UUID(key) for key in keys])
 
 
 HANDLERS: dict[Topic, Callable[[UnitOfWork, list[str]], None]] = {
-    Topic.ALARM: leave_alarms_in_the_log,
+    Topic.ALARM: handle_alarms,
     Topic.COMMAND_RESULT: handle_results,
     Topic.RECONCILE: handle_decisions,
     Topic.ENROLLED: handle_enrollments,
@@ -150,4 +153,5 @@ EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime, Claimant], int]] = {
     Topic.ADE_SYNC: _sync_due_assignments,
     Topic.APPLE_SCHOOL_MANAGER_SYNC: _sync_due_organisations,
     Topic.TIMELINE: _advance_timeline_once,
+    Topic.NOTICE: send_due_notices,
 }

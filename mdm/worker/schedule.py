@@ -22,6 +22,7 @@ from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.care.lost_mode.attempts import retry_due_cases
 from mdm.care.lost_mode.positions import purge_positions
 from mdm.devices.repository import select_last_contact
+from mdm.notices.service import purge_notices
 from mdm.privacy.audit_jobs import verify_next_events, write_anchors
 from mdm.privacy.history import purge_history
 from mdm.privacy.retention import apply_next_due
@@ -81,6 +82,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "audit_verification": verify_next_events,
     "purge_sessions": purge_sessions,
     "purge_account_links": purge_links,
+    "purge_notices": purge_notices,
     "purge_attempt_counters": purge_counters,
 }
 #: Jobs that delete, end or send something because time has passed, and cannot take it back: they wait while the clock is not believed.
@@ -88,7 +90,7 @@ DECIDED_BY_CLOCK = frozenset(
     {
         "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",
         "retention", "purge_imports", "purge_positions", "purge_idempotency_keys", "purge_acme", "purge_sessions", "purge_attempt_counters",
-        "purge_account_links", "history",
+        "purge_account_links", "purge_notices", "history",
     }
 )  # fmt: skip
 #: Time between two runs of each job.
@@ -112,6 +114,7 @@ INTERVALS: dict[str, timedelta] = {
     "purge_acme": timedelta(hours=1),
     "purge_sessions": timedelta(hours=1),
     "purge_account_links": timedelta(hours=1),
+    "purge_notices": timedelta(hours=1),
     "purge_attempt_counters": timedelta(minutes=10),
     "contacts": timedelta(minutes=1),
     "absences": timedelta(hours=1),

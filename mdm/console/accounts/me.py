@@ -10,6 +10,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, ReauthenticationRequired
+from cartable.i18n import available_languages
+from cartable.scope import Permission
 from mdm.accounts import passkeys, second_factors, sessions
 from mdm.accounts.errors import PasskeyRefused, WrongSecondFactor
 from mdm.accounts.oidc.repository import ProviderRepository
@@ -20,6 +22,7 @@ from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.frame import OWN_ACCOUNT_PAGE, PageRoute, authenticate, check_csrf, format_day, get_language, render_page
+from mdm.notices.service import get_choice
 
 router = APIRouter(prefix=OWN_ACCOUNT_PAGE, include_in_schema=False, route_class=PageRoute)
 
@@ -45,7 +48,19 @@ def show_account(request: Request, work: WorkDep) -> Response:
         has_factor=bool(overview.count),
         recovery_codes=overview.recovery_codes,
         **_list_providers(work, who),
+        **_describe_notices(work, who),
     )
+
+
+def _describe_notices(work: WorkDep, who: Authentication) -> dict[str, Any]:
+    """Return the choice of notices of a person who gets any: who governs a town, or operates the server."""
+    gets_any = who.actor.operates() or bool(who.actor.list_permitted_towns(Permission.GOVERN))
+    return {
+        "notice_level": get_choice(work, who.account).value if gets_any else "",
+        "email": who.account.email or "",
+        "notice_language": who.account.language,
+        "language_names": [(each.code, each.name) for each in available_languages()],
+    }
 
 
 def _list_providers(work: WorkDep, who: Authentication) -> dict[str, Any]:
