@@ -28,9 +28,8 @@ from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
-from mdm.api.people import people, roster_exports, rosters, staff
 from mdm.api.notices import notices
-from mdm.api.people import people, roster_exports, rosters
+from mdm.api.people import people, roster_exports, rosters, staff
 from mdm.api.places import places, schools, towns
 from mdm.api.policy import documents as policy_documents
 from mdm.api.policy import groups, presets, settings

@@ -625,6 +625,30 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_mission_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "notice_address",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.LargeBinary(), nullable=False),
+        sa.Column("language", sa.String(length=16), nullable=False),
+        sa.Column("added_by", sa.Uuid(), nullable=True),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_notice_address_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_address")),
+    )
+    with op.batch_alter_table("notice_address", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notice_address_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "notice_choice",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("level", sa.String(length=32), nullable=False),
+        sa.Column("chosen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_notice_choice_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_notice_choice")),
+    )
+    op.create_table(
         "organisation_device",
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.Column("serial", sa.String(length=64), nullable=False),
@@ -977,6 +1001,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_town_calendar_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "webhook",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("url", sa.String(length=500), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("added_by", sa.Uuid(), nullable=True),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_webhook_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
+    )
+    with op.batch_alter_table("webhook", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "activity",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
@@ -1209,6 +1247,27 @@ def upgrade() -> None:
     with op.batch_alter_table("licence_token_school", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_licence_token_school_token_id"), ["token_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_licence_token_school_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("alarm_id", sa.Uuid(), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("recipient_kind", sa.String(length=32), nullable=False),
+        sa.Column("recipient_id", sa.Uuid(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(["alarm_id"], ["alarm.id"], name=op.f("fk_notice_alarm_id_alarm"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_notice_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+    )
+    with op.batch_alter_table("notice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notice_alarm_id"), ["alarm_id"], unique=False)
+        batch_op.create_index("ix_notice_recipient", ["recipient_id", "kind", "due_at"], unique=False)
+        batch_op.create_index("ix_notice_town", ["town_id", "due_at", "id"], unique=False)
 
     op.create_table(
         "policy_document",
@@ -2877,6 +2936,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_policy_document_town_id"))
 
     op.drop_table("policy_document")
+    with op.batch_alter_table("notice", schema=None) as batch_op:
+        batch_op.drop_index("ix_notice_town")
+        batch_op.drop_index("ix_notice_recipient")
+        batch_op.drop_index(batch_op.f("ix_notice_alarm_id"))
+
+    op.drop_table("notice")
     with op.batch_alter_table("licence_token_school", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_licence_token_school_town_id"))
         batch_op.drop_index(batch_op.f("ix_licence_token_school_token_id"))
@@ -2939,6 +3004,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_activity_ends"))
 
     op.drop_table("activity")
+    with op.batch_alter_table("webhook", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_webhook_town_id"))
+
+    op.drop_table("webhook")
     with op.batch_alter_table("town_calendar", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_town_calendar_town_id"))
 
@@ -3016,6 +3085,11 @@ def downgrade() -> None:
     op.drop_table("passkey")
     op.drop_table("organisation_key")
     op.drop_table("organisation_device")
+    op.drop_table("notice_choice")
+    with op.batch_alter_table("notice_address", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_notice_address_town_id"))
+
+    op.drop_table("notice_address")
     with op.batch_alter_table("mission", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_mission_town_id"))
         batch_op.drop_index(batch_op.f("ix_mission_account_id"))
