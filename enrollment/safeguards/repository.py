@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
+from enrollment.places.models import Town
 from enrollment.safeguards.models import BudgetEntry, BudgetExtension, BudgetLimits, StopSwitch
 from enrollment.safeguards.rules import DAY, HOUR, Limits, Spending
 
@@ -85,3 +86,12 @@ class SafeguardRepository:
         """List the stop switches that are on in these towns."""
         statement = select(StopSwitch).where(StopSwitch.town_id.in_(town_ids), StopSwitch.stopped_at.is_not(None))
         return self.session.scalars(statement.order_by(StopSwitch.id)).all()
+
+    def list_stopped_names(self, town_ids: Collection[UUID]) -> Sequence[str]:
+        """List the names of those of the towns whose stop switch is on."""
+        statement = (
+            select(Town.name)
+            .join(StopSwitch, StopSwitch.town_id == Town.id)
+            .where(Town.id.in_(town_ids), StopSwitch.stopped_at.is_not(None))
+        )
+        return self.session.scalars(statement.order_by(Town.name, Town.id)).all()

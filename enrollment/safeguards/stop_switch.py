@@ -28,6 +28,11 @@ def list_stopped_towns(work: UnitOfWork, town_ids: Collection[UUID]) -> set[UUID
     return {switch.town_id for switch in SafeguardRepository(work.session).list_stopped(town_ids)} if town_ids else set()
 
 
+def list_stopped_town_names(work: UnitOfWork, town_ids: Collection[UUID]) -> list[str]:
+    """Return the names of those of the towns whose stop switch is on, for people who may see these towns."""
+    return list(SafeguardRepository(work.session).list_stopped_names(town_ids)) if town_ids else []
+
+
 def check_not_stopped(work: UnitOfWork, town_id: UUID, actor: Actor = SYSTEM) -> None:
     """Raise `DestructiveCommandsStopped` if the town's stop switch is on; the attempt of a person raises an alarm."""
     if is_stopped(work, town_id):

@@ -35,6 +35,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.places.zones import PARIS
+from enrollment.safeguards.stop_switch import list_stopped_town_names
 from mdm.accounts.errors import MustChangePassword, NotSignedIn, SecondFactorEnrollmentRequired, SecondFactorRequired
 from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.passkeys import MAX_ANSWER_LENGTH, begin_assertion
@@ -66,6 +67,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
     ("/town", Message("Town"), Permission.AUTHOR),
     ("/accounts", Message("Accounts"), Permission.GOVERN),
+    ("/safeguards", Message("Safeguards"), Permission.CARE),
     ("/data", Message("Data and rights"), Permission.PRIVACY),
 )
 #: Marks a form that carries the password once more, and the names of the fields of password, code and passkey.
@@ -97,6 +99,7 @@ def authenticate(request: Request, work: UnitOfWork, *, allowed: Collection[Sign
     token = request.cookies.get(SESSION_COOKIE, "")
     who = authenticate_token(work, token, SessionKind.CONSOLE, allowed=allowed)
     request.state.actor, request.state.session_ends_at = who.actor, who.session.expires_at
+    request.state.stopped_towns = list_stopped_town_names(work, who.actor.list_permitted_towns(Permission.CARE))
     return who
 
 
@@ -369,6 +372,7 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
         "chapters": _list_chapters(request, language),
         "csrf": make_csrf_token(request),
         "session_seconds": _count_session_seconds(request),
+        "stopped_towns": getattr(request.state, "stopped_towns", ()),
         **values,
     }
     response = templates.TemplateResponse(request, template, context, status_code=status)

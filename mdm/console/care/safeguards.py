@@ -1,4 +1,4 @@
-"""The page of the safeguards: alarms, the stop switch, the budget and its extensions. Holds no rules."""
+"""The page of the safeguards: the stop switch and what it holds, alarms, the budget and its extensions. Holds no rules."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from mdm.console.frame import (
     require_sign_in,
     select_town,
 )
+from mdm.queue import service as queue
 
 _NOTICES = {
     "stopped": Message("Stopped. Two people are needed to release it."),
@@ -41,34 +42,51 @@ ReasonField = Annotated[str, Form(min_length=3, max_length=300)]
 
 @router.get("/safeguards")
 def show_safeguards(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
-    """Show alarms, stop switch and budget of a town."""
+    """Show stop switch, alarms and budget of a town. Who cares for the tablets of one school only sees whether it is stopped, and the budget."""
     actor, _ = require_sign_in(request, work)
     chosen = select_town(list_permitted_towns(work, actor, Permission.CARE), town)
-    actor.require_permission(Permission.CARE, chosen.id)
-    language, governs = get_language(request), actor.has_permission(Permission.GOVERN, chosen.id)
-    switch = stop_switch.get_stop_switch(work, actor, chosen.id)
-    state = budget.get_budget(work, actor, chosen.id)
+    cares, governs = (actor.has_permission(each, chosen.id) for each in (Permission.CARE, Permission.GOVERN))
+    language, state = get_language(request), budget.get_budget(work, actor, chosen.id)
     return render_page(
         request,
         "care/safeguards.html",
         notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         town=chosen,
+        cares=cares,
         governs=governs,
+        is_stopped=stop_switch.is_stopped(work, chosen.id),
         alarms=[describe_alarm(row, language) for row in alarms.list_alarms(work, actor, chosen.id).items] if governs else [],
-        stopped=language.gettext("Stopped since {at}", at=format_instant(switch.stopped_at))
-        if switch and switch.stopped_at
-        else "",
-        stop_reason=switch.reason if switch else "",
-        release=switch.release_reason if switch and switch.release_requested_at else "",
-        may_release=switch is not None and switch.release_requested_by != actor.account_id,
         remaining=language.gettext(
             "Left for you at this moment: {count} tablets", count=count_remaining_tablets(state.limits, state.spending)
         ),
         most=MAX_EXTENSION,
-        extensions=[
-            _describe_extension(row, actor, language) for row in extensions.list_extensions(work, actor, chosen.id).items
-        ],
+        **(_describe_town(work, actor, chosen.id, language) if cares else {}),
     )
+
+
+def _describe_town(work: UnitOfWork, actor: Actor, town_id: UUID, language: Language) -> dict[str, Any]:
+    """Return what those see who care for the tablets of the whole town: the switch, what it holds, and extensions."""
+    switch = stop_switch.get_stop_switch(work, actor, town_id)
+    is_stopped = switch is not None and switch.stopped_at is not None
+    return {
+        "stopped": language.gettext("Stopped since {at}", at=format_instant(switch.stopped_at)) if switch and is_stopped else "",
+        "stop_reason": switch.reason if switch else "",
+        "release": switch.release_reason if switch and switch.release_requested_at else "",
+        "may_release": switch is not None and switch.release_requested_by != actor.account_id,
+        "held": [
+            {"id": command.id, "tablet_id": tablet.id, "tag": tablet.tag, "by": body.requested_by_name,
+             "until": format_instant(command.deadline)}
+            for command, body, tablet in queue.list_undelivered_destructive(work, actor, town_id).items
+        ],
+        "extensions": [_describe_extension(row, actor, language) for row in extensions.list_extensions(work, actor, town_id).items],
+    }  # fmt: skip
+
+
+@router.post("/safeguards/{town}/held/{command_id}/cancel")
+def cancel_held_command(request: Request, work: WorkDep, town: UUID, command_id: int, csrf: CsrfField) -> Response:
+    """Cancel a destructive command that no tablet has received."""
+    _enter(request, work, csrf)(queue.cancel_command, command_id)
+    return _redirect(town, "done")
 
 
 @router.post("/safeguards/{town}/stop")
@@ -128,6 +146,7 @@ def describe_alarm(row: Alarm, language: Language) -> dict[str, Any]:
         "what": alarms.MESSAGES[row.kind].translate(language),
         "when": format_instant(row.raised_at),
         "is_open": row.acknowledged_at is None,
+        "may_acknowledge": row.acknowledged_at is None and row.town_id is not None,
     }
 
 
