@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -246,3 +247,18 @@ def test_a_person_says_that_the_clock_is_right(runtime: Runtime, clock: ManualCl
     assert not _is_paused(runtime)
     with runtime.open_unit_of_work() as work, pytest.raises(ClockNotPaused):
         release_clock(work, SYSTEM, "again")
+
+
+def test_two_processes_that_notice_a_restore_at_once_react_once(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        enroll_tablets(work)
+    TimelineWatch(runtime).check()
+    _take_back(runtime)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: TimelineWatch(runtime).check(), range(4)))
+    assert _count_restores(runtime) == 1
+    with runtime.open_unit_of_work() as work:
+        assert work.session.query(Timeline).one().position == 5
+    point = read_point(runtime.settings.secrets_dir)
+    assert point is not None
+    assert point.position == 5
