@@ -8,12 +8,14 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from cartable import audit
 from cartable.backups.archive import read_archive
 from cartable.backups.errors import BackupFailed
 from cartable.backups.service import make_backup, restore_backup
 from cartable.clock import SystemClock
 from cartable.database import make_engine
 from cartable.migrate import list_missing_migrations
+from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from mdm.care.restores.service import TimelineWatch
 from mdm.composition import compose
@@ -46,6 +48,8 @@ def run_backup(parsed: argparse.Namespace) -> int:
             runtime = compose(Settings())
             TimelineWatch(runtime).check()  # the copy knows its place
             head = make_backup(runtime.settings, runtime.engine, parsed.file, passphrase, runtime.clock.now())
+            with runtime.open_unit_of_work() as work:  # the checklist of the first day asks when the last one was made
+                audit.record_event(work, SYSTEM, "backup.create", "server", "server", town_id=None, files=len(head.hashes))
             TimelineWatch(runtime).check()  # from now on the database is ahead of this backup
     except BackupFailed as error:
         return _fail(error)

@@ -46,6 +46,11 @@ def list_done(page: Page) -> set[str]:
     return {str(each.get_attribute("data-step")) for each in page.locator(".todo .done").all()}
 
 
+def take_picture(page: Page) -> None:
+    if folder := os.environ.get("CARTABLE_PICTURES"):
+        page.screenshot(path=Path(folder) / "console-first-day.fr.png", clip={"x": 0, "y": 0, "width": 820, "height": 900})
+
+
 async def enroll(server: LiveServer, code: str) -> None:
     async with SimulatedTablet(server.url, code, ca=server.ca) as tablet:
         await tablet.enrol()
@@ -53,6 +58,10 @@ async def enroll(server: LiveServer, code: str) -> None:
 
 def test_from_an_empty_server_to_a_first_tablet(server: LiveServer, browser: Browser, page: Page) -> None:
     link = page.url
+    check_page(page)
+    page.fill("#password", PASSWORD)
+    page.get_by_role("button", name="Montrer le mot de passe").click()
+    expect(page.locator("#password")).to_have_attribute("type", "text")
     choose_password(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Premier jour")
     check_page(page)
@@ -74,8 +83,7 @@ def test_from_an_empty_server_to_a_first_tablet(server: LiveServer, browser: Bro
     expect(page.get_by_role("heading", name="Premiers jours de Belleville-sur-Craie")).to_be_visible()
     assert list_done(page) == {"schools"}
     check_page(page)
-    if folder := os.environ.get("CARTABLE_PICTURES"):
-        page.screenshot(path=Path(folder) / "console-first-day.fr.png", clip={"x": 0, "y": 0, "width": 1100, "height": 800})
+    take_picture(page)
     page.get_by_role("link", name="Cartable", exact=True).click()
     assert list_done(page) == {"schools"}  # it stays on the start page
 

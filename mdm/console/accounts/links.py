@@ -30,13 +30,13 @@ def show_link(request: Request, token: str, work: WorkDep) -> Response:
 
 @router.post("/welcome/{token}")
 def set_password(
-    request: Request, token: str, work: WorkDep, password: Annotated[str, Form()], again: Annotated[str, Form()]
+    request: Request, token: str, work: WorkDep, password: Annotated[str, Form()], again: Annotated[str | None, Form()] = None
 ) -> Response:
-    """Set the password and sign the person in."""
+    """Set the password and sign the person in. A page without scripts sends the password twice."""
     check_origin(request)
     language = get_language(request)
     try:
-        if password != again:
+        if again is not None and password != again:
             return _render_form(request, work, token, language.gettext("The two passwords differ: type them again."))
         signed_in = links.set_password(work, token, password[:201], get_sign_in_client(request), SessionKind.CONSOLE)
     except WeakPassword as refusal:

@@ -104,14 +104,19 @@ def describe_checklist(checklist: Checklist, language: Language) -> dict[str, An
         )  # fmt: skip
     return {
         "town": checklist.town, "is_tour": checklist.is_tour, "done": checklist.done, "total": len(items), "rows": items,
-        "is_complete": checklist.is_complete,
+        "is_complete": checklist.is_complete, "offers_own_town": False,
     }  # fmt: skip
 
 
 def list_open_checklists(work: UnitOfWork, actor: Actor, language: Language) -> list[dict[str, Any]]:
     """Return the checklists of the towns that the person governs and that are not done yet, for the first page."""
     checklists = [load_checklist(work, actor, town.id) for town in list_permitted_towns(work, actor, Permission.GOVERN)]
-    return [describe_checklist(each, language) for each in checklists if not each.is_complete]
+    has_own_town = any(not each.town.is_demonstration for each in checklists)
+    return [
+        describe_checklist(each, language) | {"offers_own_town": each.is_tour and actor.operates() and not has_own_town}
+        for each in checklists
+        if not each.is_complete
+    ]
 
 
 def _render_start(
