@@ -201,6 +201,9 @@ class Settings(BaseSettings):
         description="Mail addresses (separated by commas) that get every alarm of every town and of the server. They should lie outside this "
         "system, so that they can be read when it is in the wrong hands.",
     )
+    metrics_token: str = Field(
+        "", repr=False, description="Bearer token for `/metrics` (Prometheus). Empty: there is no such page."
+    )
     log_json: bool = Field(False, description="Write one JSON object per log line.")
 
     @field_validator("trusted_proxies", "profile_payloads", "alarm_emails", mode="before")

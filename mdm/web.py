@@ -36,7 +36,7 @@ from mdm.api.policy import groups, presets, settings
 from mdm.api.privacy import audit_trail, privacy, rights
 from mdm.api.rollover import return_campaigns, rollovers
 from mdm.api.schedule import calendars, class_sessions, day_exceptions, guardian_rules, timetables
-from mdm.api.system import restores, system
+from mdm.api.system import health, restores, system
 from mdm.api.tablets import approvals, carts, custody, desk, documents, identities, incidents, storage, tablets
 from mdm.care.restores.thread import TimelineThread
 from mdm.channel.batcher import Batcher
@@ -125,6 +125,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequ
     app = _create_bare_app(lifespan, hsts_seconds=runtime.settings.hsts_seconds)
     app.router.routes.extend(_build_api_routes())
     app.state.runtime = runtime
+    app.state.batcher = batcher
     app.router.routes.extend(scep_routes(runtime))
     app.router.routes.extend(acme_routes(runtime))
     app.router.routes.extend(automated_routes(runtime, get_active_topic))
@@ -245,7 +246,7 @@ def _build_api_routes() -> tuple[BaseRoute, ...]:
         api.include_router(module.router)
     before = len(app.router.routes)
     app.include_router(api)
-    app.include_router(system.health)
+    app.include_router(health.router)
     return tuple(app.router.routes[before:])
 
 

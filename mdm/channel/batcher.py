@@ -40,6 +40,16 @@ class Batcher:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._batch_count = self._request_count = 0
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Batches and requests so far."""
+        return {"batches": self._batch_count, "requests": self._request_count}
+
+    def is_alive(self) -> bool:
+        """Return whether requests are processed."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Start the thread; call it on the event loop that will submit."""
@@ -77,6 +87,7 @@ class Batcher:
                     return
                 batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
             responses = self.process_batch([request for request, _ in batch])
+            self._batch_count, self._request_count = self._batch_count + 1, self._request_count + len(batch)
             assert self._loop is not None
             self._loop.call_soon_threadsafe(_resolve_futures, batch, responses)
 

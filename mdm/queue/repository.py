@@ -196,6 +196,11 @@ class QueueRepository:
             .execution_options(synchronize_session=False)
         )
 
+    def count_armed_erases(self) -> int:
+        """Return how many erases wait for their tablets."""
+        statement = select(func.count()).select_from(QueuedCommand)
+        return self.session.scalar(statement.where(QueuedCommand.lane == Lane.FINAL, QueuedCommand.state.in_(OPEN_STATES))) or 0
+
     def cancel_command(self, command_id: int, now: datetime) -> bool:
         """Cancel a command unless it has been sent or has ended meanwhile. Returns whether it was cancelled."""
         statement = (

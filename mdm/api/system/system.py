@@ -1,4 +1,4 @@
-"""Endpoints of the server itself: health, state, audit trail, cancelling a command."""
+"""Endpoints of the server itself: state, audit trail, cancelling a command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import text
 
 from cartable import audit, outbox_figures
 from cartable.errors import Forbidden
@@ -18,13 +17,14 @@ from enrollment.joining.ade.models import AdeAlarm
 from enrollment.joining.ade.service import list_servers_needing_attention
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.care.server_state import load_server_state
 from mdm.privacy.audit_repository import CheckpointRepository
 from mdm.push.certificates import get_certificate_health
+from mdm.push.rules import StopReason
 from mdm.queue import service as queue
 from mdm.reconcile.renewals import count_ending_identities
 
 router = APIRouter(tags=["system"])
-health = APIRouter(tags=["system"])
 
 
 class PushHealth(BaseModel):
@@ -56,6 +56,37 @@ class IdentityHealth(BaseModel):
     first_end: datetime | None = Field(description="When the first of these certificates ends.")
 
 
+class SenderHealth(BaseModel):
+    """Whether pushes are sent."""
+
+    model_config = ConfigDict(from_attributes=True)
+    stopped_at: datetime | None = Field(description="Since when no pushes are sent but tests; null while they are sent.")
+    stop_reason: StopReason | None
+    stop_detail: str | None = Field(description="Apple's reasons, the most frequent first.")
+    test_at: datetime | None = Field(description="When the sender tests itself next.")
+    last_delivered_at: datetime | None
+
+
+class WorkerOut(BaseModel):
+    """A worker process that lives, or died within the last hour."""
+
+    id: str
+    kinds: list[str] = Field(description="The kinds of its work.")
+    stuck: list[str] = Field(description="Kinds of work that overran their time limit.")
+    started_at: datetime
+    heartbeat_at: datetime
+    alive: bool
+
+
+class LaneLagOut(BaseModel):
+    """The due jobs of one lane of a topic."""
+
+    topic: Topic
+    lane: str
+    waiting: int
+    oldest_due: datetime
+
+
 class SystemStateOut(BaseModel):
     """The state of the server."""
 
@@ -66,6 +97,14 @@ class SystemStateOut(BaseModel):
     parked_jobs: dict[Topic, int] = Field(
         description="Jobs by topic that failed too often and wait for a person: `cartable jobs list` shows why."
     )
+    leased_jobs: dict[Topic, int] = Field(description="Jobs by topic that a worker executes.")
+    lag: list[LaneLagOut]
+    workers: list[WorkerOut]
+    failing_schedule: list[str] = Field(description="Jobs of the schedule whose last run failed.")
+    sender: SenderHealth
+    invalid_tokens: int = Field(description="Enrolled tablets that cannot be woken: APNs refuses their tokens.")
+    armed_erases: int = Field(description="Erases that wait for their tablets.")
+    disk_free: int = Field(description="Free bytes where the data folder is.")
     broken_audit_chains: int = Field(
         description="Chains of the audit trail in which the scheduled verification found something wrong: `cartable audit verify` shows what."
     )
@@ -93,26 +132,14 @@ class CancelledCommandOut(BaseModel):
     state_reason: str | None
 
 
-@health.get("/healthz", operation_id="healthz", include_in_schema=False)
-def healthz() -> dict[str, str]:
-    """Return that the process answers."""
-    return {"status": "ok"}
-
-
-@health.get("/readyz", operation_id="readyz", include_in_schema=False)
-def readyz(work: WorkDep) -> dict[str, str]:
-    """Return that the database answers."""
-    work.session.execute(text("SELECT 1"))
-    return {"status": "ready"}
-
-
 @router.get("/system/state", response_model=SystemStateOut)
 def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
     """Get the state of the server.
 
-    It shows the push certificate, the tablets that are about to go silent, the device management servers that need a person, and whether jobs wait.
+    It shows the push certificate and whether pushes are sent, the tablets that are about to go silent, the device management servers that need a
+    person, the workers, and what waits.
     """
-    certificate = get_certificate_health(work)
+    certificate, state = get_certificate_health(work), load_server_state(work)
     push = PushHealth(
         installed=certificate.installed,
         simulated=certificate.simulated,
@@ -130,7 +157,28 @@ def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
         identities=IdentityHealth.model_validate(count_ending_identities(work, actor)),
         ade_servers=servers,
         oldest_job_due=outbox_figures.get_oldest_due(work.session, work.now),
-        parked_jobs=outbox_figures.count_parked_jobs(work.session),
+        parked_jobs=dict(state.parked_jobs),
+        leased_jobs=dict(state.leased_jobs),
+        lag=[
+            LaneLagOut(topic=each.topic, lane=each.lane.name.lower(), waiting=each.waiting, oldest_due=each.oldest_due)
+            for each in state.lag
+        ],
+        workers=[
+            WorkerOut(
+                id=row.id,
+                kinds=row.kinds,
+                stuck=row.stuck,
+                started_at=row.started_at,
+                heartbeat_at=row.heartbeat_at,
+                alive=row.is_alive(work.now),
+            )
+            for row in state.workers
+        ],
+        failing_schedule=[job.name for job in state.failing_jobs],
+        sender=SenderHealth.model_validate(state.sender),
+        invalid_tokens=state.invalid_tokens,
+        armed_erases=state.armed_erases,
+        disk_free=state.disk_free,
         broken_audit_chains=len(CheckpointRepository(work.session).list_faulty()),
     )
 

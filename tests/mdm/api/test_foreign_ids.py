@@ -34,7 +34,16 @@ from tests.support.world import TownFactory
 DOCUMENT = describe_api()
 SCHEMAS = DOCUMENT["components"]["schemas"]
 #: These end the session of the test, or need none.
-LEFT_OUT = {"create_token", "change_password", "end_current_session", "end_all_sessions", "confirm_session", "healthz", "readyz"}
+LEFT_OUT = {
+    "create_token",
+    "change_password",
+    "end_current_session",
+    "end_all_sessions",
+    "confirm_session",
+    "healthz",
+    "readyz",
+    "metrics",
+}
 #: The table of an id, where the name of the parameter does not say it.
 TABLES = {
     "class_id": "school_class", "rollover_id": "rollover", "document_id": "policy_document", "import_id": "roster_import",

@@ -1,0 +1,67 @@
+"""What watches the server asks: whether the process lives, whether it can work, and its figures. No account is needed."""
+
+from __future__ import annotations
+
+import hmac
+import shutil
+from datetime import timedelta
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from cartable.leases import acquire_lease
+from cartable.migrate import list_missing_migrations
+from cartable.unit_of_work import Runtime
+from mdm.api.system.metrics import render_metrics
+from mdm.care.server_state import load_server_state
+from mdm.channel.batcher import Batcher
+
+router = APIRouter(tags=["system"])
+#: Less free space than this, and nothing more may be accepted.
+MINIMUM_DISK_BYTES = 50 * 2**20
+
+
+@router.get("/healthz", operation_id="healthz", include_in_schema=False)
+def healthz() -> dict[str, str]:
+    """Return that the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", operation_id="readyz", include_in_schema=False)
+def readyz(request: Request, response: Response) -> dict[str, object]:
+    """Return whether requests can be served here; with 503 and the problems when they cannot."""
+    problems = find_problems(request.app.state.runtime, request.app.state.batcher)
+    if problems:
+        response.status_code = 503
+    return {"status": "not ready" if problems else "ready", "problems": problems}
+
+
+def find_problems(runtime: Runtime, batcher: Batcher) -> list[str]:
+    """Return what keeps this process from serving: a database that cannot be written, a missing migration, a dead batcher, a full disk."""
+    problems = []
+    if not batcher.is_alive():
+        problems.append("batcher_dead")
+    folder = runtime.settings.data_dir
+    if folder.exists() and shutil.disk_usage(folder).free < MINIMUM_DISK_BYTES:
+        problems.append("disk_full")
+    try:
+        with runtime.open_unit_of_work() as work:
+            acquire_lease(work, "readiness", "any", timedelta(minutes=1))  # a real write: a read-only database answers questions
+        if list_missing_migrations(runtime.engine):
+            problems.append("migration_missing")
+    except SQLAlchemyError:
+        problems.append("database_not_writable")
+    return problems
+
+
+@router.get("/metrics", operation_id="metrics", include_in_schema=False)
+def metrics(request: Request) -> Response:
+    """Return the figures for Prometheus, to whoever gives the token of the settings; without one in the settings there is no such page."""
+    runtime: Runtime = request.app.state.runtime
+    token = runtime.settings.metrics_token
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not token or not hmac.compare_digest(given.encode(), token.encode()):
+        return Response(status_code=404)
+    with runtime.open_unit_of_work() as work:
+        text = render_metrics(load_server_state(work), request.app.state.batcher.counters, work.now)
+    return Response(text, media_type="text/plain; version=0.0.4")
