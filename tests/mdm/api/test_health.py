@@ -67,7 +67,8 @@ def test_what_watches_the_server_sees_its_state(server: LiveServer) -> None:
         work.session.add(
             WorkerProcess(id="w", host="h", pid=1, kinds=["pushes"], stuck=[], started_at=work.now, heartbeat_at=work.now)
         )
-    state = server.sign_in(town.id, Role.TOWN_ADMIN, "admin").get("/system/state").json()
+    with server.sign_in(town.id, Role.TOWN_ADMIN, "admin") as admin:
+        state = admin.get("/system/state").json()
     assert (state["invalid_tokens"], state["armed_erases"]) == (1, 1)
     assert state["sender"]["stop_detail"] == "TopicDisallowed (7)"
     assert [(worker["id"], worker["alive"]) for worker in state["workers"]] == [("w", True)]
