@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import httpx
 import pytest
 from sqlalchemy import Engine, text
@@ -67,7 +69,7 @@ def test_what_watches_the_server_sees_its_state(server: LiveServer) -> None:
         work.session.add(
             WorkerProcess(id="w", host="h", pid=1, kinds=["pushes"], stuck=[], started_at=work.now, heartbeat_at=work.now)
         )
-    with server.sign_in(town.id, Role.TOWN_ADMIN, "admin") as admin:
+    with contextlib.closing(server.sign_in(town.id, Role.TOWN_ADMIN, "admin")) as admin:
         state = admin.get("/system/state").json()
     assert (state["invalid_tokens"], state["armed_erases"]) == (1, 1)
     assert state["sender"]["stop_detail"] == "TopicDisallowed (7)"
