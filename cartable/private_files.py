@@ -40,6 +40,11 @@ def list_open_paths(folder: Path) -> list[Path]:
     return [path for path in _walk(folder) if not path.is_symlink() and (path.is_file() or path.is_dir()) and _is_open(path)]
 
 
+def list_paths_of_others(folder: Path, owner_id: int) -> list[Path]:
+    """Return the paths in a folder that belong to another user than `owner_id`: the server could not write them."""
+    return [path for path in _walk(folder) if path.lstat().st_uid != owner_id]
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     yield folder
     yield from sorted(folder.rglob("*"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cartable.private_files import ensure_private_folder
+from cartable.private_files import ensure_private_folder, list_paths_of_others
 from cartable.settings import Settings
 from mdm.cli import preflight
 from mdm.composition import compose
@@ -46,3 +46,10 @@ def test_every_command_closes_the_data_folder(tmp_path: Path, command: str) -> N
     else:
         preflight.check_data_folder(folder)
     assert _mode(folder) == 0o700
+
+
+def test_paths_of_another_user_are_found(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    owner_id = tmp_path.stat().st_uid
+    assert list_paths_of_others(tmp_path, owner_id) == []
+    assert list_paths_of_others(tmp_path, owner_id + 1) == [tmp_path, tmp_path / "secrets"]

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cartable.backups.database_copy import describe_server
 from cartable.migrate import list_missing_migrations
-from cartable.private_files import list_open_paths
+from cartable.private_files import list_open_paths, list_paths_of_others
 from cartable.settings import Settings
 from cartable.timeline.file import UnreadableTimeline, read_point
 from cartable.timeline.repository import TimelineRepository
@@ -99,6 +99,13 @@ def check_folder(settings: Settings) -> Iterator[Diagnosis]:
         )
     else:
         yield good("data folder", "private")
+    if foreign := list_paths_of_others(folder, folder.stat().st_uid):
+        names = ", ".join(str(path.relative_to(folder)) for path in foreign[:5])
+        yield failed(
+            "owners",
+            f"{len(foreign)} paths belong to another user: {names}",
+            f"chown -R --reference={folder.absolute()} {folder.absolute()}",
+        )
     yield _check_space(folder)
 
 
