@@ -22,9 +22,9 @@ worker: ## Start a worker beside a server that uses a broker (CARTABLE_BROKER_UR
 	@$(PYTHON) deploy/bootstrap.py run
 	@exec $(RUN) -m mdm worker
 
-simulate: ## Let N more simulated tablets enrol with the running server: make simulate N=30, TOWN=short-name
+simulate: ## Let N more simulated tablets enrol with the running server: make simulate N=30, TOWN=short-name, BEHAVIOUR=mix
 	@$(PYTHON) deploy/bootstrap.py run
-	@exec $(RUN) -m mdm simulate --count $(or $(N),30) $(if $(TOWN),--town $(TOWN))
+	@exec $(RUN) -m mdm simulate --count $(or $(N),30) $(if $(TOWN),--town $(TOWN)) $(if $(BEHAVIOUR),--behaviour $(BEHAVIOUR))
 
 check: setup ## Lint, format, types, import contracts, migrations, generated API description
 	@$(RUN) -m ruff check .

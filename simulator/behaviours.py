@@ -16,6 +16,7 @@ from simulator.refusing import (
     CannotApply,
     LateFetches,
     PartialReports,
+    RefusesApps,
     RefusesLostMode,
     RefusesProfiles,
     RefusesRemoval,
@@ -238,6 +239,7 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
         RefusesProfiles,
         RefusesRemoval,
         RefusesLostMode,
+        RefusesApps,
         ReportsProgressFirst,
         CannotApply,
         PartialReports,
@@ -250,12 +252,13 @@ _RARE = (
     "refuses_profiles",
     "refuses_removal",
     "refuses_lost_mode",
+    "refuses_apps",
     "in_progress",
     "invalid",
     "partial_reports",
     "late_fetches",
 )
-MIXED_CLASS = {"normal": 59} | {name: 1 if name in _RARE else 3 for name in BEHAVIOURS if name != "normal"}
+MIXED_CLASS = {"normal": 58} | {name: 1 if name in _RARE else 3 for name in BEHAVIOURS if name != "normal"}
 """How many of a hundred tablets of a mixed class have each behaviour."""
 
 

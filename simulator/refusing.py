@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from typing import Any, ClassVar
 
@@ -60,6 +61,33 @@ class RefusesLostMode(RefusesCommands):
     name = "refuses_lost_mode"
     request_type = "EnableLostMode"
     error_chain = (build_error(ErrorCode.UNKNOWN_COMMAND, "EnableLostMode is not a valid request type."),)
+
+
+class RefusesApps(RefusesCommands):
+    """Refuses to install apps, for another reason each time: no licence, a prompt that waits, gone from the store, no room."""
+
+    name = "refuses_apps"
+    request_type = "InstallApplication"
+    error_chain = (
+        build_error(12064, "Could not retrieve license for the app.", "MDMErrorDomain"),
+        build_error(2605, "Could not retrieve license.", "DeviceManagement.error"),
+    )
+    #: The reasons after the first.
+    other_chains: ClassVar[tuple[tuple[dict[str, Any], ...], ...]] = (
+        (build_error(1407, "The user is already being prompted.", "DeviceManagement.error"),),
+        (build_error(12023, "The app could not be validated.", "MCMDMErrorDomain"),),
+        (
+            build_error(12024, "The app could not be installed.", "MCMDMErrorDomain"),
+            build_error(28, "No space left on device", "NSPOSIXErrorDomain"),
+        ),
+    )
+
+    def __init__(self, argument: float | None = None) -> None:
+        super().__init__(argument)
+        self.chains = itertools.cycle((self.error_chain, *self.other_chains))
+
+    def refuse_command(self, arguments: dict[str, Any]) -> list[dict[str, Any]] | None:
+        return list(next(self.chains)) if super().refuse_command(arguments) is not None else None
 
 
 class ReportsProgressFirst(Behaviour):

@@ -15,7 +15,6 @@ from sqlalchemy import ScalarSelect
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
-from enrollment.places.zones import HolidayZone
 from enrollment.tablets import service
 from enrollment.tablets.absence_repository import AbsenceRepository
 from enrollment.tablets.models import Tablet, TabletState
@@ -43,7 +42,7 @@ def update_contacts(work: UnitOfWork, last_contact: ScalarSelect[datetime], is_s
 def update_absences(work: UnitOfWork, last_contact: ScalarSelect[datetime], is_school_day: IsSchoolDay) -> int:
     """Set the tablets absent that have been in no contact for ten school days. Returns how many changed.
 
-    One statement reads the fleet, whatever the number of towns: their cutoffs differ by zone only.
+    One statement reads the fleet, whatever the number of towns: their cutoffs differ by calendar and time zone only.
     """
     repository = AbsenceRepository(work.session, last_contact)
     moved = 0
@@ -56,12 +55,8 @@ def _group_towns_by_cutoff(
     work: UnitOfWork, repository: AbsenceRepository, is_school_day: IsSchoolDay
 ) -> dict[datetime, list[UUID]]:
     towns_by_cutoff: dict[datetime, list[UUID]] = {}
-    cutoffs: dict[tuple[HolidayZone, str], datetime] = {}
     for town in repository.list_towns():
-        key = (town.zone, town.time_zone)
-        if key not in cutoffs:
-            cutoffs[key] = compute_absence_cutoff(work.now, town, is_school_day)
-        towns_by_cutoff.setdefault(cutoffs[key], []).append(town.id)
+        towns_by_cutoff.setdefault(compute_absence_cutoff(work.now, town, is_school_day), []).append(town.id)
     return towns_by_cutoff
 
 
@@ -81,5 +76,5 @@ def compute_absence_cutoff(now: datetime, town: Town, is_school_day: IsSchoolDay
     day, remaining = today, ABSENT_AFTER_SCHOOL_DAYS
     while remaining and today - day < _MAX_LOOK_BACK:
         day -= timedelta(days=1)
-        remaining -= is_school_day(town.zone, day)
+        remaining -= is_school_day(town, day)
     return datetime.combine(day, time(), zone).astimezone(UTC)

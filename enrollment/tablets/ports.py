@@ -10,11 +10,11 @@ from uuid import UUID
 
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.zones import HolidayZone
+from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet
 
-#: Returns whether pupils are at school on a day, by the zone of their town.
-IsSchoolDay = Callable[[HolidayZone, date], bool]
+#: Returns whether pupils of a town are at school on a day.
+IsSchoolDay = Callable[[Town, date], bool]
 #: Revokes every certificate of a tablet, for a reason.
 RevokeCertificates = Callable[[UnitOfWork, Actor, UUID, str], None]
 #: Ends the enrollments of a tablet, so that it is unenrolled at its next contact.

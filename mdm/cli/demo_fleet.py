@@ -124,10 +124,10 @@ def _get_bench_invitation(work: UnitOfWork, town: Town) -> Invitation:
     return invitation or joining.create_invitations(work, SYSTEM, InvitationSpec(InvitationKind.STOCK, town.id, max_uses=20))[0]
 
 
-def run_simulator(count: int, slug: str | None) -> int:
+def run_simulator(count: int, slug: str | None, behaviour: str) -> int:
     """Enroll `count` simulated tablets in a town of the running server, by an invitation of their own (`make simulate`).
 
-    Without a short name: in the first town by name. Returns an exit code.
+    Without a short name: in the first town by name. `behaviour`: one of the simulator's, or `mix`. Returns an exit code.
     """
     runtime = compose(Settings())
     url_file = runtime.settings.data_dir / "public-url"
@@ -157,5 +157,7 @@ def run_simulator(count: int, slug: str | None) -> int:
         *push,
         "--seed",
         code,
+        "--behaviour",
+        behaviour,
     ]
     return subprocess.call(command)  # noqa: S603 - own module

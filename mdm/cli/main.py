@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     choices["up"].add_argument("--empty", action="store_true", help="without the demo town and its simulated tablets")
     choices["simulate"].add_argument("--count", type=int, default=30)
+    choices["simulate"].add_argument(
+        "--behaviour", default="normal", metavar="NAME[:NUMBER]", help="how they misbehave; `mix`: like a class in the field"
+    )
     choices["simulate"].add_argument("--town", metavar="SLUG", help="short name of the town; without it the first by name")
     choices["worker"].add_argument(
         "--kinds", default="", help="only these kinds of work, separated by commas, such as pushes,urgent_pushes"
@@ -127,7 +130,7 @@ def _migrate(_parsed: argparse.Namespace) -> int:
 def _simulate(parsed: argparse.Namespace) -> int:
     from mdm.cli.demo_fleet import run_simulator
 
-    return run_simulator(parsed.count, parsed.town)
+    return run_simulator(parsed.count, parsed.town, parsed.behaviour)
 
 
 def _with_unit_of_work(function: Callable[..., object]) -> Callable[[argparse.Namespace], int]:

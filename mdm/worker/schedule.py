@@ -33,7 +33,7 @@ from mdm.reconcile.rollouts import watch_rollouts
 from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, release_unfinished_setups
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
-from profiles.schedule.official_calendars import is_school_day
+from profiles.schedule.school_days import load_school_days
 
 HousekeepingJob = Callable[[UnitOfWork], object]
 
@@ -45,12 +45,12 @@ def enqueue_licence_syncs(work: UnitOfWork) -> None:
 
 def update_contacts(work: UnitOfWork) -> int:
     """Set the tablets in use that came into contact. Returns how many changed."""
-    return absence.update_contacts(work, select_last_contact(), is_school_day)
+    return absence.update_contacts(work, select_last_contact(), load_school_days(work))
 
 
 def update_absences(work: UnitOfWork) -> int:
-    """Set the tablets absent that fell silent, by the official calendars. Returns how many changed."""
-    return absence.update_absences(work, select_last_contact(), is_school_day)
+    """Set the tablets absent that fell silent, by the calendars of their towns. Returns how many changed."""
+    return absence.update_absences(work, select_last_contact(), load_school_days(work))
 
 
 HOUSEKEEPING: dict[str, HousekeepingJob] = {

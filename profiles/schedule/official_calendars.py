@@ -80,9 +80,3 @@ def get_official_calendar(zone: HolidayZone, region: str | None) -> Calendar:
     known_until = PUBLISHED_UNTIL if zone in KNOWN_ZONES else None
     public_holidays = list_public_holidays(region or get_zone_facts(zone).region)
     return build_calendar(f"zone {zone}", list_zone_periods(zone), public_holidays, known_until)
-
-
-def is_school_day(zone: HolidayZone, day: date) -> bool:
-    """Return whether pupils of every town of a zone are at school: no weekend, no Wednesday, no day off."""
-    calendar = get_official_calendar(zone, None)
-    return day.weekday() not in (2, 5, 6) and not calendar.is_day_off(day) and not calendar.is_public_holiday(day)

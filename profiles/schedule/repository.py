@@ -71,6 +71,10 @@ class ScheduleRepository:
         rows = self.session.scalars(select(TownCalendar).where(TownCalendar.town_id.in_(town_ids)))
         return {(row.town_id, row.name): row for row in rows}
 
+    def list_towns_with_calendars(self) -> Sequence[UUID]:
+        """Return the towns that have a calendar of their own or an imported one."""
+        return self.session.scalars(select(TownCalendar.town_id).distinct().order_by(TownCalendar.town_id)).all()
+
     def list_overrides(self, town_ids: Sequence[UUID]) -> Sequence[CalendarOverride]:
         return self.session.scalars(
             select(CalendarOverride)

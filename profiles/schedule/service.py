@@ -15,7 +15,7 @@ from enrollment.facts import TabletFacts
 from enrollment.places.models import School, Town
 from enrollment.places.zones import HolidayZone
 from enrollment.tablets.models import TabletState
-from profiles.schedule.calendar import RESERVED_NAMES, Calendar, update_calendar
+from profiles.schedule.calendar import FOLLOW_ZONE, RESERVED_NAMES, Calendar, update_calendar
 from profiles.schedule.day_exceptions import DayOverride, OverrideScope
 from profiles.schedule.guardian_rules import GuardianRestriction, GuardianRuleKind, list_hidden_apps
 from profiles.schedule.local_time import get_time_zone, to_instant, to_local_day
@@ -111,6 +111,11 @@ class ScheduleData:
                 exam for school_id, grade, exam in exams if school_id in (None, facts.school_id) and grade in (None, facts.grade)
             ),
         )
+
+    def get_town_calendar(self, town: Town) -> Calendar:
+        """Return the calendar that a town's timetable follows; without a timetable, that of its zone."""
+        row = self.timetables.get((town.id, None))
+        return self._get_calendar(town, None, row.calendar if row is not None else FOLLOW_ZONE)
 
     def _get_calendar(self, town: Town, school: School | None, name: str) -> Calendar:
         """Return the calendar of that name. The calendar of a zone is the official one, updated by the file that the town imported; a

@@ -12,7 +12,7 @@ import pytest
 from mdm.protocol.commands.queries import DeviceInformation
 from mdm.queue.models import CommandState, QueuedCommand
 from simulator import SimulatedTablet
-from simulator.behaviours import OddBytes
+from simulator.behaviours import OddBytes, parse_behaviour
 from simulator.commands.apps import install_application, managed_application_list
 from simulator.commands.base import ReceivedCommand, ResultBody
 from simulator.device import DeviceState
@@ -102,3 +102,11 @@ def test_odd_status_items_are_reported_and_accepted(server: LiveServer) -> None:
         assert (await tablet.poll()).http_status == 200
 
     run_scenario(server, scenario)
+
+
+def test_a_tablet_refuses_apps_for_another_reason_each_time_and_then_obeys() -> None:
+    behaviour = parse_behaviour("refuses_apps:5")
+    order = {"RequestType": "InstallApplication", "iTunesStoreID": 4711}
+    assert behaviour.refuse_command({"RequestType": "InstallProfile"}) is None
+    codes = [[error["ErrorCode"] for error in behaviour.refuse_command(order) or ()] for _ in range(6)]
+    assert codes == [[12064, 2605], [1407], [12023], [12024, 28], [12064, 2605], []]

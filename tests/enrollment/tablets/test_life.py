@@ -19,6 +19,7 @@ from enrollment.facts import load_facts
 from enrollment.identity import service as identity
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, SchoolClass, Town
+from enrollment.places.zones import HolidayZone
 from enrollment.tablets import carts, custody, desk, incidents, inventory, lookup
 from enrollment.tablets.absence import compute_absence_cutoff
 from enrollment.tablets.custody import HandoverForm
@@ -59,7 +60,9 @@ from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.errors import CallBackRequired, ScanRequired
 from mdm.devices.models import EnrollmentState, LastSeen
 from mdm.worker.schedule import update_absences, update_contacts
-from profiles.schedule.official_calendars import is_school_day
+from profiles.schedule import calendar_import
+from profiles.schedule.calendar import HolidayPeriod
+from profiles.schedule.school_days import load_school_days
 from tests.support import custody as acts
 from tests.support.world import TownFactory, create_actor
 
@@ -440,7 +443,7 @@ def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime:
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.IN_USE, S.IN_USE]
         # From Monday after the autumn holidays, ten school days lead back behind the two weeks off.
         monday = datetime(2026, 11, 2, 8, tzinfo=UTC)
-        assert compute_absence_cutoff(monday, work.session.get_one(Town, town.id), is_school_day) == datetime(
+        assert compute_absence_cutoff(monday, work.session.get_one(Town, town.id), load_school_days(work)) == datetime(
             2026, 9, 30, 22, tzinfo=UTC
         )
     clock.advance(timedelta(days=25))
@@ -451,6 +454,22 @@ def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime:
             beat.last_seen_at = work.now
         assert update_contacts(work) == 2
         assert update_contacts(work) == update_absences(work) == 0
+
+
+def test_absence_counts_the_days_of_the_towns_own_calendar(runtime: Runtime, clock: ManualClock) -> None:
+    """A town whose imported file has other holidays than the calendar that comes with the server, and one overseas."""
+    with runtime.open_unit_of_work() as work:
+        world = TownFactory(work)
+        town, elsewhere = world.create_town(), world.create_town("Ailleurs")
+        monday = datetime(2026, 11, 23, 8, tzinfo=UTC)
+        before = compute_absence_cutoff(monday, town, load_school_days(work))
+        closed = HolidayPeriod(date(2026, 11, 9), date(2026, 11, 22), "Fermeture")
+        calendar_import.save_imported_periods(work, SYSTEM, town.id, {HolidayZone.C: [closed]})
+        days = load_school_days(work)
+        assert compute_absence_cutoff(monday, town, days) < before
+        assert compute_absence_cutoff(monday, elsewhere, days) == before, "only for the town that has imported it"
+        elsewhere.zone, elsewhere.time_zone = HolidayZone.NOUVELLE_CALEDONIE, "Pacific/Noumea"
+        assert compute_absence_cutoff(monday, elsewhere, days).hour == 13, "midnight in Nouméa"
 
 
 def test_the_loans_of_a_class_are_read_in_a_constant_number_of_queries(runtime: Runtime) -> None:
