@@ -81,7 +81,7 @@ def _add_server_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
 
 
 def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import admins, audit_trail, calendars, keys, safeguards, schools, towns
+    from mdm.cli import admins, audit_trail, calendars, keys, policy, safeguards, schools, towns
 
     audit_trail.add_arguments(choices["audit"])
     keys.add_arguments(choices["keys"])
@@ -90,6 +90,7 @@ def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     admins.add_arguments(choices["admin"])
     safeguards.add_arguments(choices["stop"], choices["budget-limits"], choices["alarms"])
     calendars.add_arguments(choices["calendar"])
+    policy.add_arguments(choices["policy"])
 
 
 def _run_up(parsed: argparse.Namespace) -> int:
@@ -230,6 +231,12 @@ def _import_calendar(work: object, parsed: argparse.Namespace) -> None:
     calendars.run(work, parsed)  # type: ignore[arg-type]
 
 
+def _run_policy(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import policy
+
+    policy.run(work, parsed)  # type: ignore[arg-type]
+
+
 def _sign_csr(parsed: argparse.Namespace) -> int:
     from mdm.push.certificates import sign_as_vendor
 
@@ -330,6 +337,10 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "admin": ("create an administrator of a town, or an operator; prints a link that works once", _with_unit_of_work(_run_admin)),
     "school": ("add schools to a town one by one or by a list, rename, close", _with_unit_of_work(_run_school)),
     "calendar": ("import the ministry's calendar of school holidays", _with_unit_of_work(_import_calendar)),
+    "policy": (
+        "export the policy of a town as a file, show what a file would change, or apply it",
+        _with_unit_of_work(_run_policy),
+    ),
     "technician": (
         "enter a technician whom several towns call by missions; prints the one-time password",
         _with_unit_of_work(_create_technician),

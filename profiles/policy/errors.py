@@ -102,3 +102,10 @@ class RisksNeedStages(Conflict):
 
     code = "risks_need_stages"
     message = Message("This could cut tablets off: it goes by stages only.")
+
+
+class BadPolicyFile(Invalid):
+    """A file of a town's policy cannot be read or is not acceptable: `line` and `why` say where and what."""
+
+    code = "bad_policy_file"
+    message = Message("Line {line} of the file is not acceptable: {why}.")

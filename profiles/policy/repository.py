@@ -158,6 +158,15 @@ class PolicyRepository:
         """Every roll-out under way."""
         return self._list_with_owner(PolicyVersion.state == VersionState.ROLLING)
 
+    def list_live(self, town_id: UUID) -> list[tuple[Versioned, PolicyVersion]]:
+        """Every live version of the documents and presets of a town."""
+        in_town = or_(PolicyDocument.town_id == town_id, Preset.town_id == town_id)
+        return self._list_with_owner(PolicyVersion.state == VersionState.LIVE, in_town)
+
+    def list_all_presets(self, town_id: UUID) -> Sequence[Preset]:
+        """Every preset of a town, those without a version too."""
+        return self.session.scalars(select(Preset).where(Preset.town_id == town_id).order_by(Preset.id)).all()
+
     def list_ended(self, now: datetime) -> list[tuple[Versioned, PolicyVersion]]:
         """Every temporary version in force whose time is over."""
         return self._list_with_owner(PolicyVersion.state.in_(IN_FORCE), PolicyVersion.until <= now)
