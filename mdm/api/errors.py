@@ -113,4 +113,6 @@ async def _answer_unstorable_value(request: Request, error: Exception) -> JSONRe
 
 async def _answer_unexpected_error(request: Request, error: Exception) -> JSONResponse:
     log.error("api.unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
-    return build_problem(500, "internal", "Something went wrong on our side; nothing was changed.")
+    problem = build_problem(500, "internal", "Something went wrong on our side; nothing was changed.")
+    problem.headers["Connection"] = "close"  # the rest of the body may not have been read
+    return problem

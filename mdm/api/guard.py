@@ -114,4 +114,6 @@ class _GuardedRequest:
 
     async def _reject_too_large(self) -> None:
         self.status = 413
-        await build_problem(413, "too_large", "The request is too large.")(self.scope, self.receive, self.send)
+        problem = build_problem(413, "too_large", "The request is too large.")
+        problem.headers["Connection"] = "close"  # the rest of the body is not read
+        await problem(self.scope, self.receive, self.send)

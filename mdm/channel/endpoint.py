@@ -34,6 +34,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: A body may be larger than what is parsed: it is then verified and ends its command as unreadable, instead of coming again.
 MAX_BODY = 32 * 2**20
+#: After these the connection ends, and says so: the rest of the body may not have been read, and the server may be in a bad state.
+CLOSING_STATUSES = frozenset({413, 500})
 #: Larger bodies are parsed in a thread: a report of 160 kB would block the event loop for 10 ms.
 PARSE_IN_THREAD_ABOVE = 16 * 1024
 log = structlog.get_logger()
@@ -166,5 +168,7 @@ async def _send_response(response: ChannelResponse, send: Send) -> None:
     headers = [(b"content-length", str(len(response.body)).encode())]
     if response.body:
         headers.append((b"content-type", response.content_type))
+    if response.status in CLOSING_STATUSES:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -200,7 +200,7 @@ async def _ask_sign_in(request: Request) -> Response:
 async def _keep_form(request: Request) -> str | None:
     """Return the form of a request, sealed; None unless it comes from a page of a session that has ended."""
     form = await request.form(max_fields=MAX_FIELDS)
-    if not hmac.compare_digest(str(form.get("csrf", "")).encode(), make_csrf_token(request).encode()):
+    if not hmac.compare_digest(str(form.get("csrf", "")).encode("utf-8", "replace"), make_csrf_token(request).encode()):
         return None
     runtime = request.app.state.runtime
 
@@ -255,7 +255,10 @@ def get_place(request: Request) -> str:
     """Return the address of the page that a person was on, to come back to: of a form, the page that it stands on."""
     if request.method == "GET":
         return request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    parts = urlsplit(request.headers.get("referer", ""))
+    try:
+        parts = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # no browser sends such an address
+        return "/"
     return parts.path + (f"?{parts.query}" if parts.query else "") if parts.netloc == request.url.netloc else "/"
 
 
@@ -338,7 +341,7 @@ def show_times_in(zone: ZoneInfo) -> None:
 
 def check_csrf(request: Request, offered: str) -> None:
     """Check that a form comes from a page of this session. Raises `StalePage`."""
-    if not hmac.compare_digest(offered, make_csrf_token(request)):
+    if not hmac.compare_digest(offered.encode("utf-8", "replace"), make_csrf_token(request).encode()):
         raise StalePage
 
 

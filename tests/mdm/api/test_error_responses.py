@@ -60,3 +60,21 @@ def test_a_response_that_does_not_fit_its_schema_is_a_problem_and_one_short_line
     assert "Zoé" not in str(line)
     with runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(Town.id)) is None, "nothing was changed"
+
+
+def test_after_a_fault_the_connection_says_that_it_ends(app: FastAPI) -> None:
+    router = APIRouter()
+
+    @router.get("/broken")
+    def fail() -> None:
+        raise RuntimeError
+
+    app.include_router(router)
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get("/broken")
+
+    response = asyncio.run(ask())
+    assert (response.status_code, response.headers["connection"]) == (500, "close")
