@@ -125,7 +125,7 @@ def _build_cases(route: APIRoute, attacker: Attacker, turn: int) -> Iterator[Cas
     """Yield requests: each kind of header and body in its turn, each field with two hostile values. All routes together meet all."""
     path, form = _fill_path(route, attacker.known), "application/x-www-form-urlencoded"
     values = itertools.islice(itertools.cycle(VALUES), turn, None)
-    for method in sorted(route.methods):
+    for method in sorted(route.methods or ()):
         yield method, _fill_path(route, attacker.known, next(values) or "%20"), form, b"csrf=x", []
         for name in [parameter.alias for parameter in route.dependant.query_params] or ["lang"]:
             value = next(values)
