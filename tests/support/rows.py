@@ -33,17 +33,17 @@ _VALUES: dict[tuple[str, str], Any] = {
     ("ade_server", "skip_setup_items"): [],
     ("command_body", "request_type"): "DeviceLock",
 }
-#: Tables of one row, or whose rows change what the server does.
-_OF_THE_SERVER = {"timeline", "clock_pause", "database_restore"}
+#: Tables whose rows change what the whole server does.
+_OF_THE_SERVER = {"clock_pause", "database_restore"}
 #: References that must be empty beside another one.
-_EMPTY = {("policy_version", "preset_id")}
+_EMPTY = {("policy_version", "preset_id"), ("loan", "staff_id")}
 
 
 def fill_tables(work: UnitOfWork, town: Town) -> dict[str, Any]:
     """Add one row to every table, each referring to the others of the same town. Returns the keys by table."""
     keys: dict[str, Any] = {"town": town.id}
     for table in metadata.sorted_tables:
-        if table.name == "town" or table.name in _OF_THE_SERVER:
+        if table.name == "town" or _is_of_the_server(table):
             continue
         values = {column.name: _make_value(table, column, keys) for column in table.columns if not _is_left_out(table, column)}
         result = cast("CursorResult[Any]", work.session.execute(table.insert().values(**values)))
@@ -51,6 +51,14 @@ def fill_tables(work: UnitOfWork, town: Town) -> dict[str, Any]:
         keys[table.name] = inserted[0] if inserted is not None and len(inserted) == 1 else tuple(inserted or ())
     work.session.expire_all()
     return keys
+
+
+def _is_of_the_server(table: Table) -> bool:
+    """Tell whether a table is none of a town: it has one row for the server, whose key is given, or its rows stop everything."""
+    keys = [column for column in table.primary_key if not column.foreign_keys]
+    return table.name in _OF_THE_SERVER or any(
+        isinstance(column.type, Integer) and column.autoincrement is False for column in keys
+    )
 
 
 def _is_left_out(table: Table, column: Column[Any]) -> bool:

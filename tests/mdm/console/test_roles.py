@@ -32,13 +32,21 @@ ADMIN_MENU = {address for address, *_ in CHAPTERS}
 EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
     Role.OPERATOR: ("/start", set(), {"/rosters", "/desk/{town}", "/town", "/accounts", "/class", "/activities"}),
     Role.TOWN_ADMIN: ("/", ADMIN_MENU, set()),
-    Role.TECHNICIAN: ("/", {"/", "/desk", "/rosters", "/staff"}, {"/town", "/accounts", "/calendar", "/activities"}),
-    Role.HELPDESK: ("/", {"/"}, {"/desk/{town}", "/rosters", "/town", "/accounts"}),
-    Role.HEAD: ("/", {"/", "/class", "/rosters", "/staff", "/year"}, {"/town", "/accounts", "/desk/{town}", "/activities"}),
+    Role.TECHNICIAN: (
+        "/",
+        {"/", "/desk", "/rosters", "/staff", "/safeguards"},
+        {"/town", "/accounts", "/calendar", "/activities"},
+    ),
+    Role.HELPDESK: ("/", {"/", "/safeguards"}, {"/desk/{town}", "/rosters", "/town", "/accounts"}),
+    Role.HEAD: (
+        "/",
+        {"/", "/class", "/rosters", "/staff", "/year", "/safeguards"},
+        {"/town", "/accounts", "/desk/{town}", "/activities"},
+    ),
     Role.TEACHER: ("/class", {"/", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities", "/year"}),
     Role.SUBSTITUTE: ("/class", {"/", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
     Role.AFTER_SCHOOL_AGENT: ("/activities", {"/activities"}, {"/rosters", "/town", "/accounts", "/desk/{town}"}),
-    Role.DPO: ("/", set(), {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
+    Role.DPO: ("/data", {"/data"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
 }
 DAY = [{"kind": "school", "from": "08:00", "to": "16:30"}, {"kind": "after_school", "from": "16:30", "to": "18:30"}]
 WEEK: dict[str, list[dict[str, object]]] = dict.fromkeys(("mon", "tue", "thu", "fri"), DAY)  # type: ignore[arg-type]
