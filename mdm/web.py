@@ -178,6 +178,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
     from mdm.console.setup import first_tablet, start
+    from mdm.console.system import system as system_page
     from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
 
     router = APIRouter()
@@ -186,6 +187,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         tablets,
         why,
         ending_identities,
+        system_page,
         custody,
         api_docs,
         desk_documents,

@@ -69,6 +69,18 @@ class ScannedCommand:
     command_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class NotedDevice:
+    """A device whose requests were refused or not understood for one reason: how often, and when last."""
+
+    udid: str
+    kind: str
+    count: int
+    last_at: datetime
+    tablet_id: UUID | None
+    tag: str | None
+
+
 class ChannelRepository:
     """Reads what requests of tablets need, for a batch in one statement; writes notes."""
 
@@ -176,6 +188,21 @@ class ChannelRepository:
         return fetch_scalar_page(
             self.session, select(Readoption).where(is_visible), page, Readoption.last_at, Readoption.id, descending=True
         )
+
+    def list_noted_devices(self, actor: Actor, limit: int = 100) -> list[NotedDevice]:
+        """Return the devices with notes that the actor may see, by reason, the latest first: unknown ones, and those of own towns."""
+        tablet = (DeviceEnrollment.tablet_id, Tablet.tag)
+        last_at = func.max(ChannelNote.at)
+        statement = (
+            select(ChannelNote.udid, ChannelNote.kind, func.count(), last_at, *tablet)
+            .outerjoin(DeviceEnrollment, (DeviceEnrollment.udid == ChannelNote.udid) & DeviceEnrollment.parent_id.is_(None))
+            .outerjoin(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
+            .where(Tablet.id.is_(None) | actor.visibility_of(Tablet, Permission.GOVERN))
+            .group_by(ChannelNote.udid, ChannelNote.kind, *tablet)
+            .order_by(last_at.desc(), ChannelNote.udid, ChannelNote.kind)
+            .limit(limit)
+        )
+        return [NotedDevice(*row) for row in self.session.execute(statement)]
 
     def add_note(self, udid: str, fingerprint: str, kind: str, details: dict[str, Any], now: datetime) -> None:
         """Store a note, unless the certificate has had its notes of this hour."""

@@ -69,6 +69,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/accounts", Message("Accounts"), Permission.GOVERN),
     ("/safeguards", Message("Safeguards"), Permission.CARE),
     ("/data", Message("Data and rights"), Permission.PRIVACY),
+    ("/system", Message("Server"), Permission.GOVERN),
 )
 #: Marks a form that carries the password once more, and the names of the fields of password, code and passkey.
 CONFIRM_PARAMETER, CONFIRM_FIELDS = "confirm", ("confirm_password", "confirm_code", "confirm_passkey")

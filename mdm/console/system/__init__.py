@@ -1,0 +1,1 @@
+"""Pages of the server itself: what it does at this moment."""

@@ -1,0 +1,66 @@
+"""The page of the server: whether tablets are woken, which workers live, what waits, and which devices were refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from cartable.errors import Forbidden
+from cartable.i18n import Language
+from cartable.scope import Permission
+from mdm.api.deps import WorkDep
+from mdm.care.server_state import ServerState, load_server_state
+from mdm.channel.repository import ChannelRepository, NotedDevice
+from mdm.console.frame import PageRoute, format_instant, get_language, render_page, require_sign_in
+from mdm.console.system.labels import OTHER_NOTE, REJECTIONS, STOP_REASONS
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/system")
+def show_system(request: Request, work: WorkDep) -> Response:
+    """Show the state of the server, to whoever governs a town or operates the server."""
+    actor, _ = require_sign_in(request, work)
+    if not (actor.everywhere or actor.list_permitted_towns(Permission.GOVERN)):
+        raise Forbidden(permission=Permission.GOVERN.value)
+    state, language = load_server_state(work), get_language(request)
+    reason = state.sender.stop_reason
+    return render_page(
+        request,
+        "system/system.html",
+        state=state,
+        stop_reason=STOP_REASONS[reason].translate(language) if reason is not None else "",
+        stopped_at=format_instant(state.sender.stopped_at),
+        test_at=format_instant(state.sender.test_at),
+        last_delivered=format_instant(state.sender.last_delivered_at),
+        workers=[
+            {"id": row.id, "kinds": ", ".join(row.kinds), "seen": format_instant(row.heartbeat_at), "alive": row.is_alive(work.now),
+             "stuck": ", ".join(row.stuck)}
+            for row in state.workers
+        ],
+        waiting=_describe_lag(state),
+        disk_free=state.disk_free // 2**30,
+        disk_total=state.disk_total // 2**30,
+        devices=[_describe_device(row, language) for row in ChannelRepository(work.session).list_noted_devices(actor)],
+    )  # fmt: skip
+
+
+def _describe_lag(state: ServerState) -> list[dict[str, Any]]:
+    return [
+        {"topic": lag.topic.value, "lane": lag.lane.name.lower(), "count": lag.waiting, "since": format_instant(lag.oldest_due)}
+        for lag in state.lag
+    ]
+
+
+def _describe_device(row: NotedDevice, language: Language) -> dict[str, Any]:
+    return {
+        "tablet_id": row.tablet_id,
+        "tag": row.tag,
+        "udid": row.udid,
+        "reason": REJECTIONS.get(row.kind, OTHER_NOTE).translate(language),
+        "kind": row.kind,
+        "count": row.count,
+        "last": format_instant(row.last_at),
+    }
