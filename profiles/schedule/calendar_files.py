@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from enrollment.people.text import strip_accents
@@ -154,19 +155,21 @@ def _read_icalendar(text: str) -> Iterator[CalendarRecord]:
     lines = re.sub(r"\n[ \t]", "", text).split("\n")
     calendar_zones: tuple[str, ...] = ()
     event: dict[str, str] | None = None
-    number = 0
+    number, is_inner = 0, False
     for line in lines:
         match = _PROPERTY.fullmatch(line.strip())
         if match is None:
             continue
         name, parameters, value = match.group(1).upper(), match.group(2), _ESCAPED.sub(_unescape, match.group(3)).strip()
         if name == "BEGIN" and value.upper() == "VEVENT":
-            event, number = {}, number + 1
+            event, number, is_inner = {}, number + 1, False
         elif name == "END" and value.upper() == "VEVENT" and event is not None:
             if event.get("STATUS", "").upper() != "CANCELLED":
                 yield _build_event(number, event, calendar_zones)
             event = None
-        elif event is not None:
+        elif event is not None and name in ("BEGIN", "END"):
+            is_inner = name == "BEGIN"  # an alarm has a duration and a description of its own
+        elif event is not None and not is_inner:
             event.setdefault(name, value)
             if name in ("DTSTART", "DTEND"):
                 event[f"{name} TZID"] = _get_parameter(parameters, "TZID")
@@ -177,6 +180,7 @@ def _read_icalendar(text: str) -> Iterator[CalendarRecord]:
 def _build_event(number: int, event: Mapping[str, str], calendar_zones: tuple[str, ...]) -> CalendarRecord:
     description = event.get("SUMMARY", "")
     start, end = (_format_date(event.get(name, ""), event.get(f"{name} TZID", "")) for name in ("DTSTART", "DTEND"))
+    end = end or _add_duration(start, event.get("DURATION", ""))
     zones = _find_zones(description) or _find_zones(event.get("DESCRIPTION", "")) or _find_zones(event.get("LOCATION", ""))
     places = tuple(part.strip()[:60] for part in _LIST_SEPARATOR.split(event.get("LOCATION", "")) if part.strip())
     return CalendarRecord(number, description[:200], "", start, end or start, zones or calendar_zones, () if zones else places)
@@ -192,6 +196,21 @@ def _get_parameter(parameters: str, name: str) -> str:
 
 def _find_zones(text: str) -> tuple[str, ...]:
     return tuple(f"Zone {letter.upper()}" for letter in _ZONE_IN_TEXT.findall(text))
+
+
+_DURATION = re.compile(r"P(?:(\d{1,3})W|(\d{1,3})D(?:T0*[HMS])?)")
+
+
+def _add_duration(start: str, duration: str) -> str:
+    """Return the end of an event that has a duration of weeks or days in place of an end; what is no such duration comes back as it is."""
+    match = _DURATION.fullmatch(duration.upper())
+    if match is None:
+        return duration
+    weeks, days = (int(number or 0) for number in match.groups())
+    try:
+        return (datetime.fromisoformat(start) + timedelta(weeks=weeks, days=days)).isoformat().removesuffix("T00:00:00")
+    except (ValueError, OverflowError):
+        return ""
 
 
 _ICAL_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})(Z?))?")

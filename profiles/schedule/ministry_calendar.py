@@ -177,7 +177,8 @@ def _name_period(description: str) -> str:
 
 #: Years outside of these are typing errors.
 _FIRST_YEAR, _LAST_YEAR = 1990, 2100
-_FRENCH = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:[ T].*)?")
+_FRENCH = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(?:[ T].*)?")
+_YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})(?:[ T].*)?")
 
 
 def parse_day(text: str, clock: ZoneInfo) -> date | None:
@@ -188,7 +189,9 @@ def parse_day(text: str, clock: ZoneInfo) -> date | None:
     try:
         if french := _FRENCH.fullmatch(text):
             day, month, year = (int(part) for part in french.groups())
-            return _accept(date(year, month, day))
+            return _accept(date(year + 2000 * (year < 100), month, day))
+        if year_first := _YEAR_FIRST.fullmatch(text):
+            return _accept(date(*(int(part) for part in year_first.groups())))
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             return _accept(date.fromisoformat(text))
         instant = datetime.fromisoformat(text)

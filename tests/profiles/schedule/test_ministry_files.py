@@ -364,3 +364,33 @@ def test_the_api_previews_stores_and_reads_back(server: LiveServer, town_id: UUI
         refused = client.post(path, files={"file": ("calendar.csv", b"PK")})
         assert (refused.status_code, refused.json()["code"]) == (422, "unreadable_calendar")
         assert client.put(f"/towns/{town_id}/calendars/C", json={"periods": []}).status_code == 422, "an official name"
+
+
+@pytest.mark.parametrize(
+    ("end", "last"),
+    [
+        ("DURATION:P16D", date(2026, 11, 1)),
+        ("DURATION:P2W", date(2026, 10, 30)),
+        ("BEGIN:VALARM\nDURATION:P3D\nEND:VALARM", date(2026, 10, 17)),
+    ],
+)
+def test_an_event_with_a_duration_lasts_as_long(end: str, last: date) -> None:
+    event = f"DTSTART;VALUE=DATE:20261017\n{end}\nSUMMARY:Vacances de la Toussaint - Zone C"
+    imported = parse_ministry_calendar(f"BEGIN:VCALENDAR\nBEGIN:VEVENT\n{event}\nEND:VEVENT\nEND:VCALENDAR\n".encode())
+    [period] = imported.periods[HolidayZone.C]
+    assert (period.first, period.last) == (date(2026, 10, 17), last)
+
+
+def test_a_duration_that_is_not_understood_is_told() -> None:
+    event = "DTSTART;VALUE=DATE:20261017\nDURATION:P1Y\nSUMMARY:Vacances de la Toussaint - Zone C"
+    imported = parse_ministry_calendar(f"BEGIN:VCALENDAR\nBEGIN:VEVENT\n{event}\nEND:VEVENT\nEND:VCALENDAR\n".encode())
+    assert [row.outcome for row in imported.rows] == [RowOutcome.NOT_A_DATE]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("17/10/26", "02/11/26"), ("2026/10/17", "2026/11/02"), ("2026.10.17", "2026.11.02 00:00")]
+)
+def test_dates_of_spreadsheets_are_read(start: str, end: str) -> None:
+    imported = parse_ministry_calendar(build_csv(f"Vacances de la Toussaint;-;{start};{end};Versailles;Zone C;2026-2027"))
+    [period] = imported.periods[HolidayZone.C]
+    assert (period.first, period.last) == (date(2026, 10, 17), date(2026, 11, 1))
