@@ -93,13 +93,18 @@ TEMPORARY_ROLES = frozenset({Role.SUBSTITUTE})
 class RoleAssignment:
     """A role in one town, in one of its schools when `school_id` is set, in one class of it when `class_id` is set too.
 
-    Without a town it is a role of the operator, which holds in no town.
+    Without a town it is a role of the operator, which holds in no town. `only` leaves it some of its permissions: those of a service token.
     """
 
     role: Role
     town_id: UUID | None
     school_id: UUID | None = None
     class_id: UUID | None = None
+    only: frozenset[Permission] | None = None
+
+    def allows(self, permission: Permission) -> bool:
+        """Return whether the role has a permission, where it holds."""
+        return permission in PERMISSIONS[self.role] and (self.only is None or permission in self.only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ class Actor:
         if self.everywhere:
             return True
         return any(
-            permission in PERMISSIONS[grant.role]
+            grant.allows(permission)
             and grant.town_id == town_id
             and (grant.school_id is None or grant.school_id == school_id)
             and (grant.class_id is None or grant.class_id == class_id)
@@ -135,7 +140,7 @@ class Actor:
 
     def operates(self) -> bool:
         """Return whether the actor is the operator, who makes towns."""
-        return self.everywhere or any(Permission.OPERATE in PERMISSIONS[grant.role] for grant in self.role_assignments)
+        return self.everywhere or any(grant.allows(Permission.OPERATE) for grant in self.role_assignments)
 
     def require_operator(self) -> None:
         """Raise `Forbidden` unless the actor is the operator."""
@@ -144,9 +149,7 @@ class Actor:
 
     def has_permission_somewhere(self, permission: Permission, town_id: UUID) -> bool:
         """Return whether the actor has `permission` in the town, or in a school or class of it."""
-        return self.everywhere or any(
-            permission in PERMISSIONS[grant.role] and grant.town_id == town_id for grant in self.role_assignments
-        )
+        return self.everywhere or any(grant.allows(permission) and grant.town_id == town_id for grant in self.role_assignments)
 
     def require_permission(
         self, permission: Permission, town_id: UUID, school_id: UUID | None = None, class_id: UUID | None = None
@@ -174,11 +177,7 @@ class Actor:
 
     def list_permitted_towns(self, permission: Permission) -> set[UUID]:
         """Return the towns in which the actor has `permission`, even for one school or class only. Empty for the server itself."""
-        return {
-            grant.town_id
-            for grant in self.role_assignments
-            if grant.town_id is not None and permission in PERMISSIONS[grant.role]
-        }
+        return {grant.town_id for grant in self.role_assignments if grant.town_id is not None and grant.allows(permission)}
 
     def list_own_towns(self) -> set[UUID]:
         """Return the towns in which the actor has any role. Empty for the server itself."""
@@ -194,7 +193,7 @@ class Actor:
         has_school = hasattr(model, "school_id")
         conditions = []
         for grant in self.role_assignments:
-            if permission not in PERMISSIONS[grant.role] or grant.town_id is None:
+            if not grant.allows(permission) or grant.town_id is None:
                 continue
             if grant.class_id is not None:
                 if hasattr(model, "is_of_class"):

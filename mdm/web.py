@@ -19,7 +19,7 @@ from enrollment.identity.verifier import TrustStore
 from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
-from mdm.api.accounts import accounts, identity_providers, missions, second_factors, sessions
+from mdm.api.accounts import accounts, identity_providers, missions, second_factors, service_tokens, sessions
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles, content_tokens
@@ -56,6 +56,7 @@ ROUTERS = (
     schools,
     second_factors,
     identity_providers,
+    service_tokens,
     notices,
     places,
     people,
@@ -159,6 +160,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import me, sign_in, sign_in_elsewhere
     from mdm.console.accounts import roles as role_pages
     from mdm.console.accounts import second_factors as second_factor_pages
+    from mdm.console.accounts import service_tokens as service_token_pages
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
@@ -225,6 +227,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         second_factor_pages,
         identity_provider_pages,
         sign_in_elsewhere,
+        service_token_pages,
         notice_pages,
     ):
         router.include_router(chapter.router)

@@ -182,3 +182,19 @@ class NoSecondFactor(Conflict):
 
     code = "no_second_factor"
     message = Message("Set up a second factor first.")
+
+
+class TokenTooStrong(Forbidden):
+    """A service token would erase, govern or operate, which asks for a person; or have a permission that its role lacks."""
+
+    code = "token_too_strong"
+    message = Message(
+        "A token has only permissions of its role, and none to erase, to govern or to operate: these ask for a person."
+    )
+
+
+class TokenTooLong(Invalid):
+    """A service token ends in the future, within the longest time."""
+
+    code = "token_too_long"
+    message = Message("A token ends after {maximum} days at most.")

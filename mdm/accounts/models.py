@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String
@@ -133,6 +134,27 @@ class AccountRole(Base):
     granted_by: Mapped[UUID | None]
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_role_assignment_town", "town_id", "account_id"),)
+
+
+class ServiceToken(TownOwned, Base):
+    """A token of a program, with some permissions of a role. It acts for the account that made it, and never longer than that may.
+
+    Only its keyed hash is stored.
+    """
+
+    __tablename__ = "service_token"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[Role] = mapped_column(EnumText(Role))
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
+    permissions: Mapped[list[Any]]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class LinkPurpose(StrEnum):

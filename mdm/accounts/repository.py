@@ -14,7 +14,7 @@ from cartable.paging import Page, PageRequest
 from cartable.scope import Role
 from enrollment.places.models import Town
 from mdm.accounts.factor_repository import has_second_factor
-from mdm.accounts.models import Account, AccountRole, AccountSession, Mission, SessionKind
+from mdm.accounts.models import Account, AccountRole, AccountSession, Mission, ServiceToken, SessionKind
 
 
 class AccountRepository:
@@ -85,6 +85,25 @@ class AccountRepository:
 
     def delete_sessions_expired_before(self, instant: datetime) -> None:
         self.session.execute(delete(AccountSession).where(AccountSession.expires_at < instant))
+
+    def get_service_token(self, token_hash: str, now: datetime) -> Row[ServiceToken, Account] | None:
+        """Return the service token with this hash, if it can be used, and the account that it acts for, if that is active."""
+        return self.session.execute(
+            select(ServiceToken, Account)
+            .join(Account, Account.id == ServiceToken.account_id)
+            .where(
+                ServiceToken.token_hash == token_hash,
+                ServiceToken.revoked_at.is_(None),
+                ServiceToken.expires_at > now,
+                Account.active,
+            )
+        ).one_or_none()
+
+    def list_service_tokens(self, town_id: UUID, page: PageRequest) -> Page[tuple[ServiceToken, Account]]:
+        """List the service tokens of a town that nobody has revoked, each with the account that it acts for, the newest first."""
+        statement = select(ServiceToken, Account).join(Account, Account.id == ServiceToken.account_id)
+        statement = statement.where(ServiceToken.town_id == town_id, ServiceToken.revoked_at.is_(None))
+        return fetch_page(self.session, statement, page, ServiceToken.created_at, ServiceToken.id, descending=True)
 
     def list_roles(self, account_id: UUID, now: datetime) -> Sequence[AccountRole]:
         """List the roles of an account that are valid at this instant."""

@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from cartable.scope import Actor
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.accounts.errors import NotSignedIn
+from mdm.accounts.service_tokens import authenticate_program
 from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token
 
 _bearer = HTTPBearer(auto_error=False, description="The token of `POST /api/v1/tokens`.")
@@ -36,7 +37,7 @@ def _authenticate_first(request: Request, credentials: _Credentials) -> Actor:
     if credentials is None:
         raise NotSignedIn
     with get_runtime(request).open_unit_of_work() as work:
-        return authenticate_token(work, credentials.credentials).actor
+        return authenticate_program(work, credentials.credentials)
 
 
 #: For endpoints that take long before they need the database, or read it page by page: they open their units of work themselves. The
@@ -70,8 +71,11 @@ NewcomerDep = Annotated[Authentication, Depends(_authenticate_newcomer, scope="f
 EnrollingDep = Annotated[Authentication, Depends(_authenticate_enrolling, scope="function")]
 
 
-def _get_actor(who: AuthenticationDep) -> Actor:
-    return who.actor
+def _get_actor(work: WorkDep, credentials: _Credentials) -> Actor:
+    """Return who calls: a person's session, or a service token."""
+    if credentials is None:
+        raise NotSignedIn
+    return authenticate_program(work, credentials.credentials)
 
 
 ActorDep = Annotated[Actor, Depends(_get_actor, scope="function")]

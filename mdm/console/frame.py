@@ -30,7 +30,7 @@ from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Forbidden, Invalid, NotFound, ReauthenticationRequired
 from cartable.i18n import Language, Message, available_languages, find_language, preferred_language
-from cartable.scope import PERMISSIONS, Actor, Permission, Role
+from cartable.scope import Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
@@ -293,8 +293,7 @@ def _list_chapters(request: Request, language: Language) -> list[tuple[str, str,
     return [
         (address, title.translate(language), here == address or (address != "/" and here.startswith(address + "/")))
         for address, title, permission in CHAPTERS
-        if actor is not None
-        and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.role_assignments))
+        if actor is not None and (actor.everywhere or any(grant.allows(permission) for grant in actor.role_assignments))
     ]
 
 

@@ -1439,6 +1439,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_school_succession_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "service_token",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("school_id", sa.Uuid(), nullable=True),
+        sa.Column(
+            "permissions",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_service_token_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_service_token_school_id_school")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_service_token_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_service_token")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_service_token_token_hash")),
+    )
+    with op.batch_alter_table("service_token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_service_token_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_service_token_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "timetable",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=True),
@@ -2900,6 +2930,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_timetable_town_id"))
 
     op.drop_table("timetable")
+    with op.batch_alter_table("service_token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_service_token_town_id"))
+        batch_op.drop_index(batch_op.f("ix_service_token_account_id"))
+
+    op.drop_table("service_token")
     with op.batch_alter_table("school_succession", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_school_succession_town_id"))
 

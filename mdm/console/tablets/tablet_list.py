@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from cartable import alarms
 from cartable.i18n import Language, Message
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
-from cartable.scope import PERMISSIONS, Actor, Permission
+from cartable.scope import Actor, Permission
 from cartable.spreadsheets import build_workbook
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
@@ -95,7 +95,7 @@ def show_tablets(
         query={name: value for name, value in query.items() if name != "state"},
         is_filtered=bool(query.keys() - {"state", "q"}),
         total=sum(counts.values()),
-        sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
+        sees=actor.everywhere or any(grant.allows(Permission.SEE) for grant in actor.role_assignments),
         tiles=[
             {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].translate(language, count=counts.get(s, 0))}
             for s in TabletState
