@@ -65,7 +65,7 @@ def test_a_token_may_what_was_chosen_and_nothing_else(runtime: Runtime, town: To
             actor.require_trust(work.now)
         stored = work.session.scalars(select(ServiceToken)).one()
         assert created.token not in str(vars(stored))
-        assert [event.action for event in audit.list_events(work, town.town.id).items][0] == "service_token.create"
+        assert "service_token.create" in {event.action for event in audit.list_events(work, town.town.id).items}
 
 
 def test_no_token_erases_governs_or_lasts_for_ever(runtime: Runtime, town: Town) -> None:
