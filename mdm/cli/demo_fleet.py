@@ -21,6 +21,7 @@ from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, Town
 from mdm.composition import compose
+from mdm.push.certificates import ensure_simulated_certificate
 
 
 def find_free_port() -> int:
@@ -127,7 +128,8 @@ def _get_bench_invitation(work: UnitOfWork, town: Town) -> Invitation:
 def run_simulator(count: int, slug: str | None, behaviour: str) -> int:
     """Enroll `count` simulated tablets in a town of the running server, by an invitation of their own (`make simulate`).
 
-    Without a short name: in the first town by name. `behaviour`: one of the simulator's, or `mix`. Returns an exit code.
+    Without a short name: in the first town by name. `behaviour`: one of the simulator's, or `mix`. A server without a push certificate gets
+    a simulated one. Returns an exit code.
     """
     runtime = compose(Settings())
     url_file = runtime.settings.data_dir / "public-url"
@@ -137,6 +139,7 @@ def run_simulator(count: int, slug: str | None, behaviour: str) -> int:
         town = work.session.scalar(statement.where(Town.slug == slug) if slug else statement)
         if town is None:
             raise NotFound(field="town")
+        ensure_simulated_certificate(work)  # without any certificate nothing enrolls
         spec = InvitationSpec(InvitationKind.STOCK, town.id, max_uses=count, valid_days=1)
         code = joining.create_invitations(work, SYSTEM, spec)[0].code
     ports = runtime.settings.data_dir / "demo" / "push.json"

@@ -1,4 +1,4 @@
-"""The built wheel in an empty environment: its version, the migrations, the server, and one tablet that enrols."""
+"""The built wheel in an empty environment, by the command line alone: a town, its school, its administrator, and one tablet that enrols."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import textwrap
 import time
 import venv
 from pathlib import Path
@@ -19,24 +18,6 @@ from cartable import __version__
 from tests.support.server import find_free_port
 
 ROOT = Path(__file__).parents[2]
-#: Makes a town with an invitation, as the demonstration does, and prints the invitation's code.
-_PREPARE = """
-from cartable.scope import SYSTEM
-from cartable.settings import Settings
-from enrollment.joining import service as joining
-from enrollment.joining.models import InvitationKind
-from enrollment.joining.targets import InvitationSpec
-from enrollment.places.models import Town
-from mdm.composition import compose
-from mdm.push import certificates
-
-with compose(Settings()).open_unit_of_work() as work:
-    certificates.ensure_simulated_certificate(work)
-    town = Town(name="Essai", slug="essai", zone="C", time_zone="Europe/Paris", tag_prefix="ESS", support_phone="+33 1 00 00 00 00")
-    work.session.add(town)
-    work.session.flush()
-    print(joining.create_invitations(work, SYSTEM, InvitationSpec(InvitationKind.STOCK, town.id, max_uses=1))[0].code)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +76,14 @@ def test_migrate_serve_and_enrol_a_tablet(installed: dict[str, str]) -> None:
         server = subprocess.Popen(["cartable", "serve"], env=installed, cwd=installed["HOME"], stdout=output, stderr=output)
     try:
         _wait_until_ready(installed["CARTABLE_PUBLIC_URL"], server, log)
-        code = _run(installed, "python", "-c", textwrap.dedent(_PREPARE)).strip()
-        ca = str(Path(installed["CARTABLE_DATA_DIR"]) / "secrets" / "tls-ca.pem")
-        arguments = ["--url", installed["CARTABLE_PUBLIC_URL"], "--code", code, "--ca", ca, "--quiet"]
-        assert "1 " in _run(installed, "python", "-m", "simulator", *arguments)
+        _run(installed, "cartable", "town", "create", "Essai", "--zone", "B", "--phone", "01 23 45 67 89")
+        _run(installed, "cartable", "school", "add", "essai", "0922999K", "École Jules-Verne")
+        link = _run(installed, "cartable", "admin", "create", "--town", "essai", "claire", "Claire Morel").splitlines()[0]
+        chosen = httpx.post(
+            link, data={"password": "a sentence of my own"}, headers={"Origin": installed["CARTABLE_PUBLIC_URL"]}, verify=False
+        )
+        assert chosen.status_code == 303, chosen.text
+        _run(installed, "cartable", "simulate", "--count", "1", "--town", "essai")
         enrolled = "from sqlalchemy import text; from cartable.settings import Settings; from mdm.composition import compose\n"
         enrolled += "with compose(Settings()).engine.connect() as c: print(c.scalar(text('select state from device_enrollment')))"
         assert _run(installed, "python", "-c", enrolled).strip() == "enrolled"

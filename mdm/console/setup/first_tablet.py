@@ -28,6 +28,7 @@ from mdm.console.frame import (
     select_town,
 )
 from mdm.console.setup.labels import REFUSALS
+from mdm.push.certificates import get_certificate_health
 
 router = APIRouter(prefix="/start/tablet", include_in_schema=False, route_class=PageRoute)
 MAX_TABLETS, VALID_DAYS = 20, 7
@@ -52,6 +53,7 @@ def show_first_tablet(request: Request, work: WorkDep, town: UUID | None = None)
         until=format_instant(invitation.expires_at) if invitation is not None else "",
         tablets=[{"id": tablet.id, "tag": tablet.tag, "serial": tablet.serial} for tablet in tablets],
         refusal=_describe_refusal(request, invitation),
+        lacks_certificate=not get_certificate_health(work).installed,
         refresh=_REFRESH_SECONDS if invitation is not None and invitation.uses < invitation.max_uses else 0,
     )
 

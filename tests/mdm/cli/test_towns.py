@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from enrollment.places.towns import create_town
 from mdm.cli.main import main
+from mdm.composition import compose
+from mdm.setup.checklist import SetupStep, load_checklist
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +82,12 @@ def test_an_administrator_gets_a_link_and_another_until_it_is_used(capsys: pytes
     assert (code, "This login exists already." in text) == (1, True)
     assert run(capsys, "admin", "create", "--operator", "op", "Operator")[0] == 0
     assert run(capsys, "admin", "create", "--town", "nowhere", "x", "X")[0] == 1
+
+
+def test_a_backup_is_on_record_for_the_checklist(capsys: pytest.CaptureFixture[str], data_folder: Path) -> None:
+    (data_folder / "passphrase").write_text("a passphrase that nobody guesses")
+    code, text = run(capsys, "backup", str(data_folder / "monday.backup"), "--passphrase-file", str(data_folder / "passphrase"))
+    assert code == 0, text
+    with compose(Settings()).open_unit_of_work() as work:
+        town = create_town(work, SYSTEM, name="Ville")
+        assert dict(load_checklist(work, SYSTEM, town.id).items)[SetupStep.BACKUP]
