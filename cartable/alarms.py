@@ -62,6 +62,7 @@ class AlarmKind(StrEnum):
     DELETION_WITHHELD = "deletion_withheld"
     PUSHES_STOPPED = "pushes_stopped"
     JOB_PARKED = "job_parked"
+    LICENCE_ACCOUNT_CLAIMED = "licence_account_claimed"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -87,6 +88,7 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.CLOCK_JUMPED: AlarmSeverity.CRITICAL,
     AlarmKind.DELETION_WITHHELD: AlarmSeverity.WARNING,
     AlarmKind.PUSHES_STOPPED: AlarmSeverity.CRITICAL,
+    AlarmKind.LICENCE_ACCOUNT_CLAIMED: AlarmSeverity.WARNING,
     AlarmKind.JOB_PARKED: AlarmSeverity.WARNING,
 }
 MESSAGES: dict[AlarmKind, Message] = {
@@ -120,6 +122,10 @@ MESSAGES: dict[AlarmKind, Message] = {
         "The retention table would delete unusually much at once. Look at the preview, then start it yourself."
     ),
     AlarmKind.PUSHES_STOPPED: Message("Apple refuses or does not receive our notifications: tablets are not woken."),
+    AlarmKind.LICENCE_ACCOUNT_CLAIMED: Message(
+        "Another MDM server ({server}) has claimed an Apps and Books account of the town ({location}): no licence is given until a "
+        "person takes it over."
+    ),
     AlarmKind.JOB_PARKED: Message("A job of the server failed too often and waits for a person."),
 }
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from cartable import audit
+from cartable.alarms import AlarmKind, raise_alarm
 from cartable.locks import lock_town
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
@@ -78,6 +79,14 @@ def _store_token_state(work: UnitOfWork, token: LicenceToken, outcome: AccountEx
     token.location, token.location_uid = location.name or token.location, location.uid or token.location_uid
     token.expires = location.expires or token.expires
     is_elsewhere = outcome.problem is TokenProblem.CLAIMED_ELSEWHERE
+    if is_elsewhere and location.claimed_by is not None and location.claimed_by.id != token.claimed_by_id:
+        raise_alarm(
+            work,
+            token.town_id,
+            AlarmKind.LICENCE_ACCOUNT_CLAIMED,
+            server=location.claimed_by.name or location.claimed_by.id,
+            location=token.location,
+        )
     token.claimed_by_id = location.claimed_by.id if is_elsewhere and location.claimed_by is not None else None
     token.claimed_by_name = location.claimed_by.name if is_elsewhere and location.claimed_by is not None else None
     if token.takeover_of == outcome.takeover_of:

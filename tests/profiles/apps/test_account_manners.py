@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cartable.alarms import Alarm, AlarmKind
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.outbox import Topic
@@ -57,6 +58,11 @@ def test_an_account_of_a_former_server_is_read_and_not_written_to(town: LicenceT
     row = town.load_token(token_id)
     assert (row.problem, row.claimed_by_id, row.claimed_by_name) == (TokenProblem.CLAIMED_ELSEWHERE, "jamf-0815", "Jamf Pro")
     assert town.list_pools()["Ville"].total == 5, "what it owns can be seen before somebody decides"
+    with town.runtime.open_unit_of_work() as work:
+        [alarm] = work.session.query(Alarm).all()
+        assert (alarm.kind, alarm.details["server"]) == (AlarmKind.LICENCE_ACCOUNT_CLAIMED, "Jamf Pro"), (
+            "told once, not at each run"
+        )
 
 
 def test_an_account_is_taken_over_by_a_person_and_the_audit_trail_says_from_whom(
