@@ -156,7 +156,9 @@ def remove_totp(work: UnitOfWork, account: Account, roles: Iterable[RoleAssignme
     row = FactorRepository(work.session).get_totp(account.id)
     if row is None:
         raise NotFound
-    _remove(work, account, roles, row, "account.remove_totp")
+    _check_removable(work, account, roles)
+    audit.record_event(work, SYSTEM, "account.remove_totp", "account", account.id, town_id=None)
+    _delete(work, account, row)
 
 
 def remove_passkey(work: UnitOfWork, account: Account, roles: Iterable[RoleAssignment], passkey_id: UUID) -> None:
@@ -164,13 +166,19 @@ def remove_passkey(work: UnitOfWork, account: Account, roles: Iterable[RoleAssig
     row = FactorRepository(work.session).get_passkey(account.id, passkey_id)
     if row is None:
         raise NotFound
-    _remove(work, account, roles, row, "account.remove_passkey")
+    _check_removable(work, account, roles)
+    audit.record_event(work, SYSTEM, "account.remove_passkey", "account", account.id, town_id=None)
+    _delete(work, account, row)
 
 
-def _remove(work: UnitOfWork, account: Account, roles: Iterable[RoleAssignment], row: TotpFactor | Passkey, action: str) -> None:
+def _check_removable(work: UnitOfWork, account: Account, roles: Iterable[RoleAssignment]) -> None:
+    """Raise `LastSecondFactor` when the account must have a second factor, and has one only."""
     if get_overview(work, account).count <= 1 and must_have_factor(work, roles):
         raise LastSecondFactor
-    audit.record_event(work, SYSTEM, action, "account", account.id, town_id=None)
+
+
+def _delete(work: UnitOfWork, account: Account, row: TotpFactor | Passkey) -> None:
+    """Delete a factor; with the last one, the recovery codes too."""
     work.session.delete(row)
     work.session.flush()
     account.factors_changed_at = work.now
