@@ -1,4 +1,4 @@
-# One image, three commands: serve, worker, beat.
+# One image, two commands: serve and worker.
 FROM python:3.11-slim
 # Names on the papers, in any script.
 RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \

@@ -54,7 +54,7 @@ class Runtime:
     engine: Engine
     clock: Clock
     keyring: Keyring
-    #: Called after a commit that added outbox rows. If the notification is lost, the worker's periodic sweep finds the rows.
+    #: Called after a commit that added outbox rows. If the notification is lost, a worker finds the rows within a second.
     notify_worker: Callable[[Topic], None] = lambda _topic: None
 
     @contextmanager

@@ -35,7 +35,7 @@ from tests.support import databases
 from tests.support.server import LiveServer, find_free_port, start_live_server
 from tests.support.waiting import wait_until
 
-SECONDS = float(os.environ.get("CARTABLE_SOAK_SECONDS", "4"))
+SECONDS = float(os.environ.get("CARTABLE_SOAK_SECONDS", "2"))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -170,3 +172,16 @@ def test_no_push_is_lost_when_apns_is_unreachable(server: LiveServer) -> None:
     server.runtime.settings = reachable.model_copy(update={"apns_url": "https://localhost:1"})
     send_due_pushes(server.runtime)
     assert _count_waiting_pushes(server) == 1
+
+
+def test_the_stand_in_ends_with_its_parent(server: LiveServer) -> None:
+    """A parent that is killed cannot end its children: the pipe to them breaks instead."""
+    secrets = server.runtime.settings.secrets_dir
+    command = [
+        sys.executable, "-m", "mdm.push.testserver", "--port", "0", "--listen-port", "0", "--cert", str(secrets / "tls.pem"),
+        "--key", str(secrets / "tls.key"), "--client-ca", str(secrets / "push-test-ca.pem"), "--end-with-stdin",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.close()
+        assert child.wait(15) == 0
