@@ -24,17 +24,9 @@ from mdm.accounts.administration import AccountSummary
 from mdm.accounts.models import AccountRole
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.labels import ROLES
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_day, format_instant
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

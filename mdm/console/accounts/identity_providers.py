@@ -20,7 +20,6 @@ from mdm.api.deps import WorkDep, get_runtime
 from mdm.console.accounts.labels import ROLES
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import (
-    PageRoute,
     authenticate,
     check_csrf,
     get_language,
@@ -29,6 +28,7 @@ from mdm.console.frame import (
     require_sign_in,
     select_town,
 )
+from mdm.console.page_route import PageRoute
 
 PAGE = "/identity-providers"
 router = APIRouter(prefix=PAGE, include_in_schema=False, route_class=PageRoute)

@@ -14,7 +14,8 @@ from mdm.accounts.models import LinkPurpose, SessionKind
 from mdm.api.clients import check_origin, get_sign_in_client
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.sign_in import continue_signed_in
-from mdm.console.frame import PageRoute, get_language, render_page
+from mdm.console.frame import get_language, render_page
+from mdm.console.page_route import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -21,7 +21,9 @@ from mdm.accounts.sessions import Authentication, SignInStep
 from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import set_device_cookie
 from mdm.api.deps import WorkDep
-from mdm.console.frame import OWN_ACCOUNT_PAGE, PageRoute, authenticate, check_csrf, format_day, get_language, render_page
+from mdm.console.frame import OWN_ACCOUNT_PAGE, authenticate, check_csrf, get_language, render_page
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_day
 from mdm.notices.service import get_choice
 
 router = APIRouter(prefix=OWN_ACCOUNT_PAGE, include_in_schema=False, route_class=PageRoute)

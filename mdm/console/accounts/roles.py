@@ -9,7 +9,8 @@ from cartable import scope
 from cartable.scope import Permission, Role
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.labels import PERMISSIONS, ROLES, SCOPES
-from mdm.console.frame import PageRoute, get_language, render_page, require_sign_in
+from mdm.console.frame import get_language, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -15,7 +15,8 @@ from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.sign_in_pages import render_kept_form, render_second_factor
-from mdm.console.frame import SECOND_FACTOR_PAGE, PageRoute, authenticate, check_csrf, is_own_address
+from mdm.console.frame import SECOND_FACTOR_PAGE, authenticate, check_csrf, is_own_address
+from mdm.console.page_route import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -17,17 +17,9 @@ from mdm.accounts import roles, service_tokens
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.labels import PERMISSIONS, ROLES
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_day, format_instant
 
 PAGE = "/service-tokens"
 router = APIRouter(prefix=PAGE, include_in_schema=False, route_class=PageRoute)

@@ -14,7 +14,9 @@ from mdm.accounts import sessions
 from mdm.accounts.models import AccountSession, SessionKind
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.sign_in import redirect_signed_out
-from mdm.console.frame import PageRoute, authenticate, check_csrf, format_instant, get_language, render_page
+from mdm.console.frame import authenticate, check_csrf, get_language, render_page
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_instant
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -19,16 +19,8 @@ from mdm.accounts.sessions import SignedIn, SignInStep
 from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.sign_in_pages import render_kept_form, render_second_factor
-from mdm.console.frame import (
-    SESSION_COOKIE,
-    SIGN_IN_PAGE,
-    PageRoute,
-    authenticate,
-    check_csrf,
-    get_language,
-    is_own_address,
-    render_page,
-)
+from mdm.console.frame import SESSION_COOKIE, SIGN_IN_PAGE, authenticate, check_csrf, get_language, is_own_address, render_page
+from mdm.console.page_route import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -16,16 +16,8 @@ from mdm.accounts.oidc.service import BEGUN_LIFETIME, CALLBACK_PATH
 from mdm.api.clients import get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep, get_runtime
 from mdm.console.accounts.sign_in import set_session_cookie
-from mdm.console.frame import (
-    OWN_ACCOUNT_PAGE,
-    SIGN_IN_PAGE,
-    PageRoute,
-    authenticate,
-    check_csrf,
-    get_language,
-    is_own_address,
-    render_page,
-)
+from mdm.console.frame import OWN_ACCOUNT_PAGE, SIGN_IN_PAGE, authenticate, check_csrf, get_language, is_own_address, render_page
+from mdm.console.page_route import PageRoute
 
 _COOKIE = "cartable-sign-in"
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -18,15 +18,8 @@ from enrollment.places.models import Grade, Town
 from mdm.api.deps import WorkDep
 from mdm.console.apps.labels import USES
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from profiles.apps import licences, service
 from profiles.apps.grade_needs import GradeCounts, load_grade_counts
 from profiles.apps.licences import PoolStatus

@@ -18,8 +18,9 @@ from mdm.api.deps import WorkDep
 from mdm.console.apps.apps import choose_town, list_choices
 from mdm.console.apps.labels import PLACES, USES
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import PageRoute, check_csrf, get_language, render_page, require_sign_in
+from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.labels import reason_label, state_label
+from mdm.console.page_route import PageRoute
 from mdm.reconcile import bundle_status
 from mdm.reconcile.bundle_status import BundleStatus
 from profiles.apps import licences, service

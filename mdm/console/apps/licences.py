@@ -17,18 +17,9 @@ from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.apps.token_labels import TOKEN_PROBLEMS
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    read_text_file,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute, read_text_file
+from mdm.console.times import format_day, format_instant
 from mdm.reconcile.licence_waiting import count_waiting_tablets
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service

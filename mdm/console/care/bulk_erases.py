@@ -16,16 +16,9 @@ from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.erasing.models import BulkErase
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_instant
 
 _NOTICES = {
     "asked": Message("Requested. Another person must approve."),

@@ -14,7 +14,9 @@ from mdm.api.deps import WorkDep
 from mdm.care.restores import overview
 from mdm.channel.models import Readoption, ReadoptionOutcome
 from mdm.console.forms import CsrfField
-from mdm.console.frame import PageRoute, check_csrf, format_instant, get_language, render_page, require_sign_in
+from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_instant
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 OUTCOMES = {

@@ -18,16 +18,9 @@ from enrollment.safeguards import budget, extensions, stop_switch
 from enrollment.safeguards.models import BudgetExtension
 from enrollment.safeguards.rules import MAX_EXTENSION, count_remaining_tablets
 from mdm.api.deps import WorkDep
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_instant
 from mdm.queue import service as queue
 
 _NOTICES = {

@@ -17,16 +17,9 @@ from cartable.uploads import reading_upload
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.forms import CsrfField
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_day
 from profiles.filters import service
 from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_CATEGORIES
 from profiles.filters.service import ImportPreview

@@ -17,16 +17,16 @@ from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import (
     OWN_ACCOUNT_PAGE,
-    PageRoute,
     authenticate,
     check_csrf,
-    format_instant,
     get_language,
     list_permitted_towns,
     render_page,
     require_sign_in,
     select_town,
 )
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_instant
 from mdm.notices import service
 from mdm.notices.models import NoticeLevel, RecipientKind
 

@@ -32,19 +32,8 @@ from enrollment.rosters.models import ImportState, RosterImport
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    FieldsDep,
-    PageRoute,
-    check_csrf,
-    format_day,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-    show_times_in,
-)
+from mdm.console.frame import FieldsDep, check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from mdm.console.people.labels import (
     EXPORT_REASONS,
     FIELDS,
@@ -55,6 +44,7 @@ from mdm.console.people.labels import (
     explain_unreadable,
     explain_warning,
 )
+from mdm.console.times import format_day, format_instant, show_times_in
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _PAGE_SIZE = 50

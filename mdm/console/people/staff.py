@@ -29,16 +29,9 @@ from enrollment.tablets.labels import CONDITIONS
 from enrollment.tablets.models import AccessoryKind, Condition, Tablet
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_instant
 
 router = APIRouter(prefix="/staff", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {"saved": Message("Saved."), "back": Message("The tablet is back. Erase it before somebody else gets it.")}

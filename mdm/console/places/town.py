@@ -22,17 +22,10 @@ from enrollment.rollover.service import list_successors, record_school_successio
 from mdm.api.deps import WorkDep
 from mdm.api.places.schools import MAX_LIST
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from mdm.console.setup.start import describe_lines
+from mdm.console.times import format_day
 
 router = APIRouter(prefix="/town", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {"saved": Message("Saved."), "imported": Message("The schools are entered.")}

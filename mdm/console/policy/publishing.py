@@ -13,8 +13,9 @@ from cartable.i18n import Language
 from cartable.unit_of_work import UnitOfWork
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import PageRoute, check_csrf, get_language, render_page, require_sign_in
+from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.labels import mode_label
+from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import PlacePolicy, load_place_policy, require_document
 from mdm.console.policy.labels import STAGE_OUTCOMES, STAGE_STATES, STAGES, value_label
 from mdm.reconcile.rollouts import get_rollout

@@ -18,19 +18,13 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import mode_label
+from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import PlacePolicy, list_places, load_place_policy, open_document
 from mdm.console.policy.labels import VERSION_STATES, value_label
 from mdm.console.policy.values import MAX_TEXT, FormKind, NotAValue, format_value, get_form_kind, parse_value
+from mdm.console.times import format_instant
 from profiles.catalog.composites import Composite, list_authorable_fields
 from profiles.catalog.fields import Field
 from profiles.catalog.secrets import restore_secrets

@@ -16,16 +16,11 @@ from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Permission
 from mdm.api.deps import RuntimeDep, WorkDep
-from mdm.console.frame import (
-    PageRoute,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-)
+from mdm.console.frame import get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.privacy.rights import choose_town
 from mdm.console.tablets.time_line import ACTION_LABELS, SERVER
+from mdm.console.times import format_instant
 from mdm.privacy import audit_trail
 from mdm.privacy.audit_repository import CheckpointRepository
 

@@ -17,17 +17,10 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt, parse_day
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from mdm.console.privacy.labels import OUTCOMES, REQUESTS
+from mdm.console.times import format_day
 from mdm.privacy import requests, retention
 from mdm.privacy.models import PrivacyRequest, RequestKind, RequestOutcome
 

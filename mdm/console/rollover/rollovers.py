@@ -25,17 +25,10 @@ from enrollment.rollover.returns import TabletReturn
 from enrollment.rollover.rules import first_day_of_year
 from enrollment.tablets import storage
 from mdm.api.deps import WorkDep
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from mdm.console.rollover.labels import NOT_READY, STATES
+from mdm.console.times import format_day
 from mdm.devices.readiness import DeviceReadiness
 from profiles.effective.licence_overlap import list_licence_overlaps
 

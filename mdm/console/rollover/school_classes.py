@@ -24,17 +24,10 @@ from enrollment.rollover.models import ReturnDay, Rollover, RolloverDecision, Ro
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.rules import SELECTABLE_DECISIONS
 from mdm.api.deps import WorkDep
-from mdm.console.frame import (
-    FieldsDep,
-    PageRoute,
-    check_csrf,
-    format_day,
-    get_language,
-    render_page,
-    require_sign_in,
-    show_times_in,
-)
+from mdm.console.frame import FieldsDep, check_csrf, get_language, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.rollover.labels import DECISIONS
+from mdm.console.times import format_day, show_times_in
 
 router = APIRouter(prefix="/year/schools", include_in_schema=False, route_class=PageRoute)
 #: The address of the pupils of a school who have no class.

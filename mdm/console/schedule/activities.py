@@ -15,7 +15,8 @@ from enrollment.places import service as places
 from enrollment.places.models import School
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import PageRoute, check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from profiles.schedule import activities
 from profiles.schedule.activities import ActivityBoard
 

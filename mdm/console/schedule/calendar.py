@@ -19,17 +19,10 @@ from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.zones import HolidayZone
 from mdm.api.deps import RuntimeDep, WorkDep
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import OUTCOMES, ZONES
+from mdm.console.times import format_day
 from profiles.schedule import authoring, calendar_import
 from profiles.schedule.calendar import HolidayPeriod
 from profiles.schedule.calendar_files import MAX_BYTES

@@ -21,15 +21,9 @@ from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Tablet
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    show_times_in,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
+from mdm.console.times import show_times_in
 from profiles.apps.repository import AppRepository
 from profiles.schedule import sessions
 from profiles.schedule.errors import SessionRunning

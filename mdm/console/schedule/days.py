@@ -17,17 +17,10 @@ from enrollment.places import service as places
 from enrollment.places.models import Grade, Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt, parse_day
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_day,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import EXCEPTIONS, explain_refusal
+from mdm.console.times import format_day
 from profiles.schedule import authoring
 from profiles.schedule.day_exceptions import OverrideKind
 from profiles.schedule.models import CalendarOverride, ExamDay

@@ -21,17 +21,9 @@ from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import (
-    FieldsDep,
-    PageRoute,
-    check_csrf,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import FieldsDep, check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.labels import mode_label
+from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import WEEKDAYS, explain_refusal
 from mdm.console.schedule.week_picture import draw_week
 from profiles.policy.kinds import PlaceKind

@@ -17,17 +17,11 @@ from enrollment.facts import load_facts
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
 from mdm.api.deps import WorkDep
-from mdm.console.frame import (
-    PageRoute,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.labels import mode_label
+from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import MODE_REASONS
+from mdm.console.times import format_instant
 from profiles.schedule.mode_decision import ModeCandidate
 from profiles.schedule.service import ModeEvaluation, evaluate_modes
 

@@ -17,17 +17,10 @@ from enrollment.joining.targets import InvitationSpec
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_instant,
-    get_language,
-    list_permitted_towns,
-    render_page,
-    require_sign_in,
-    select_town,
-)
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute
 from mdm.console.setup.labels import REFUSALS
+from mdm.console.times import format_instant
 from mdm.push.certificates import get_certificate_health
 
 router = APIRouter(prefix="/start/tablet", include_in_schema=False, route_class=PageRoute)

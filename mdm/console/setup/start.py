@@ -17,7 +17,8 @@ from mdm.accounts import operators
 from mdm.api.deps import WorkDep
 from mdm.api.places.schools import MAX_LIST
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import PageRoute, check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import ZONES
 from mdm.console.setup.labels import ACTS, OUTCOMES, STEPS
 from mdm.setup.checklist import Checklist, SetupStep, load_checklist

@@ -13,8 +13,10 @@ from cartable.scope import Permission
 from mdm.api.deps import WorkDep
 from mdm.care.server_state import ServerState, load_server_state
 from mdm.channel.repository import ChannelRepository, NotedDevice
-from mdm.console.frame import PageRoute, format_instant, get_language, render_page, require_sign_in
+from mdm.console.frame import get_language, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.system.labels import OTHER_NOTE, REJECTIONS, STOP_REASONS
+from mdm.console.times import format_instant
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -21,8 +21,10 @@ from mdm.api.deps import WorkDep
 from mdm.care.lost_mode.recovery import recover_device
 from mdm.care.overview_repository import TabletRow
 from mdm.care.tablet_summary import TabletAction, TabletSummary, list_possible_actions, load_summary
-from mdm.console.frame import PageRoute, check_csrf, format_day, require_sign_in
+from mdm.console.frame import check_csrf, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.tablets.custody_labels import ACTS, AGREEMENTS, KINDS, RESERVED
+from mdm.console.times import format_day
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _WITH_WHY, _SHORTEST = frozenset({TabletAction.BROKEN, TabletAction.REPAIR, TabletAction.REPAIRED}), 3

@@ -12,8 +12,10 @@ from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from enrollment.tablets.labels import STATES
 from mdm.api.deps import WorkDep
-from mdm.console.frame import PageRoute, format_instant, get_language, render_page, require_sign_in
+from mdm.console.frame import get_language, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.tablets.identity_labels import problem_label
+from mdm.console.times import format_instant
 from mdm.reconcile.renewal_repository import EndingIdentity
 from mdm.reconcile.renewals import WARN_WITHIN, list_ending_identities
 

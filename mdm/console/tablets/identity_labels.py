@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from cartable.i18n import Language, Message
-from mdm.console.frame import format_instant
+from mdm.console.times import format_instant
 from mdm.reconcile.models import IdentityRenewal, RenewalProblem
 from mdm.reconcile.renewals import IdentityStatus
 

@@ -28,8 +28,11 @@ from mdm.care import inventory_export, overview
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.care.restores import overview as restores
 from mdm.console.care.safeguards import describe_alarm
-from mdm.console.frame import PageRoute, find_start_page, format_instant, get_language, render_page, require_sign_in
+from mdm.console.chapters import find_start_page
+from mdm.console.frame import get_language, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.setup.start import list_open_checklists
+from mdm.console.times import format_instant
 from mdm.reconcile.renewals import count_ending_identities
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}

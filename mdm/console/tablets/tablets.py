@@ -17,20 +17,14 @@ from mdm.care import overview, tablet_commands
 from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.models import LostCaseOrigin
 from mdm.care.overview import RulesStatus
-from mdm.console.frame import (
-    PageRoute,
-    check_csrf,
-    format_instant,
-    get_language,
-    render_page,
-    require_sign_in,
-    show_times_in,
-)
+from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.labels import TRIAL_STATES, mode_label, reason_label, rules_reason_label, rules_state_label, state_label
+from mdm.console.page_route import PageRoute
 from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
 from mdm.console.tablets.tablet_list import describe_row, get_row_zone
 from mdm.console.tablets.time_line import describe_actor, describe_entry
+from mdm.console.times import format_instant, show_times_in
 from mdm.reconcile.app_retries import can_retry_app
 from mdm.reconcile.models import AppState, ProfileState
 

@@ -17,8 +17,9 @@ from enrollment.facts import TabletFacts, load_facts
 from enrollment.places import service as places
 from enrollment.tablets import service as tablets
 from mdm.api.deps import WorkDep
-from mdm.console.frame import PageRoute, format_instant, get_language, render_page, require_sign_in, show_times_in
+from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.labels import mode_label
+from mdm.console.page_route import PageRoute
 from mdm.console.policy.labels import (
     GUARDIAN_RULES,
     RULE_STATUSES,
@@ -28,6 +29,7 @@ from mdm.console.policy.labels import (
     value_label,
 )
 from mdm.console.schedule.labels import MODE_REASONS
+from mdm.console.times import format_instant, show_times_in
 from profiles.catalog.merge import Resolved
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.effective.explain import Explanation, explain, explain_host, list_coming_modes

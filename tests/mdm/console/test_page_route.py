@@ -14,7 +14,7 @@ from cartable.errors import Conflict
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from mdm.api.deps import WorkDep
-from mdm.console.frame import PageRoute
+from mdm.console.page_route import PageRoute
 
 
 def test_a_refused_page_leaves_nothing_behind(runtime: Runtime) -> None:

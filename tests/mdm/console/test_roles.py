@@ -17,7 +17,7 @@ from mdm.accounts import service as accounts
 from mdm.accounts.repository import AccountRepository
 from mdm.console.accounts.labels import PERMISSIONS as PERMISSION_LABELS
 from mdm.console.accounts.labels import ROLES, SCOPES
-from mdm.console.frame import CHAPTERS
+from mdm.console.chapters import CHAPTERS
 from profiles.schedule import authoring
 from profiles.schedule.calendar import FOLLOW_ZONE
 from tests.conftest import KEYRING

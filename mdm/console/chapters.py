@@ -1,0 +1,54 @@
+"""The menu of the console: its chapters by permission, and the page on which a role begins the day."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from cartable.i18n import Language, Message
+from cartable.scope import Actor, Permission, Role
+
+#: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
+CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
+    ("/", Message("Tablets"), Permission.SEE),
+    ("/class", Message("Class"), Permission.TEACH),
+    ("/activities", Message("Activities"), Permission.ACTIVITY),
+    ("/desk", Message("Desk"), Permission.HANDLE),
+    ("/apps", Message("Apps"), Permission.AUTHOR),
+    ("/rosters", Message("Rosters"), Permission.ROSTER),
+    ("/staff", Message("Staff"), Permission.ROSTER),
+    ("/year", Message("School year"), Permission.LEAD),
+    ("/rules", Message("Rules"), Permission.AUTHOR),
+    ("/hours", Message("Hours"), Permission.AUTHOR),
+    ("/calendar", Message("Calendar"), Permission.AUTHOR),
+    ("/town", Message("Town"), Permission.AUTHOR),
+    ("/accounts", Message("Accounts"), Permission.GOVERN),
+    ("/safeguards", Message("Safeguards"), Permission.CARE),
+    ("/data", Message("Data and rights"), Permission.PRIVACY),
+    ("/system", Message("Server"), Permission.GOVERN),
+)
+
+
+def list_chapters(request: Request, language: Language) -> list[tuple[str, str, bool]]:
+    """Return address and title of the chapters this person may open, and whether the page belongs to it."""
+    actor: Actor | None = getattr(request.state, "actor", None)
+    here = request.url.path
+    return [
+        (address, title.translate(language), here == address or (address != "/" and here.startswith(address + "/")))
+        for address, title, permission in CHAPTERS
+        if actor is not None and (actor.everywhere or any(grant.allows(permission) for grant in actor.role_assignments))
+    ]
+
+
+#: The first page of people whose roles are all of one kind; for others it is the list of tablets.
+_START_PAGES: tuple[tuple[frozenset[Role], str], ...] = (
+    (frozenset({Role.OPERATOR}), "/start"),
+    (frozenset({Role.TEACHER, Role.SUBSTITUTE}), "/class"),
+    (frozenset({Role.AFTER_SCHOOL_AGENT}), "/activities"),
+    (frozenset({Role.DPO}), "/data"),
+)
+
+
+def find_start_page(actor: Actor) -> str | None:
+    """Return the page on which a person begins the day; None for the list of tablets."""
+    roles = {assignment.role for assignment in actor.role_assignments}
+    return next((page for kinds, page in _START_PAGES if roles and roles <= kinds), None)
