@@ -170,7 +170,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.filters import lists as filter_list_pages
     from mdm.console.notices import notices as notice_pages
-    from mdm.console.people import rosters
+    from mdm.console.people import roster_exports as roster_export_pages
+    from mdm.console.people import roster_imports, rosters
     from mdm.console.people import staff as staff_pages
     from mdm.console.places import town as town_pages
     from mdm.console.policy import publishing as policy_publishing
@@ -195,6 +196,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         desk_documents,
         desk,
         rosters,
+        roster_export_pages,
+        roster_imports,
         rollovers,
         school_classes,
         bulk_erases,

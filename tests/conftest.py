@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import structlog
 from sqlalchemy import Engine
 
 from cartable.clock import ManualClock
@@ -46,6 +50,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _server is not None:
         _server.stop()
         os.environ.pop(databases.POSTGRES_FOLDER_VARIABLE, None)
+
+
+@pytest.fixture(autouse=True)
+def process_state() -> Iterator[None]:
+    """Restore what a command sets for its whole process when a test runs it in its own: the keyring, logging, hooks of errors."""
+    config, root = structlog.get_config(), logging.getLogger()
+    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
+    yield
+    use_keyring(KEYRING)
+    structlog.configure(**config)
+    root.handlers[:], root.level = handlers, level
+    sys.excepthook, threading.excepthook = hooks
 
 
 @pytest.fixture
