@@ -57,7 +57,6 @@ def _choose_password(page: Page, url: str) -> None:
     page.goto(url)
     check_page(page)
     page.fill("#password", PASSWORD)
-    page.fill("#again", PASSWORD)
     page.click("main button")
 
 

@@ -30,7 +30,7 @@ from mdm.console.people.labels import (
     explain_reasons,
     explain_warning,
 )
-from mdm.console.people.rosters import NOTICES
+from mdm.console.people.rosters import NOTICES, describe_import
 from mdm.console.times import format_instant, show_times_in
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
