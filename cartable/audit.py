@@ -2,7 +2,7 @@
 
 An event is recorded in the same transaction as the action, before its effects, and gets its place in a chain just before the commit.
 Each town has a chain; events of no town are spread over a few. Details hold ids, never names. Verifying is in `audit_verification`,
-what is kept outside the database in `audit_anchors`. See docs/adr/0043-the-audit-trail-is-counted-and-anchored-outside.md.
+what is kept outside the database in `audit_anchors`. See docs/adr/0042-the-audit-trail-is-counted-and-anchored-outside.md.
 """
 
 from __future__ import annotations

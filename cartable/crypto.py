@@ -1,7 +1,7 @@
 """Encryption at rest and keyed hashes, with keys derived from master keys. Knows nothing about what it protects.
 
 Values are sealed with a master key that can be rotated; keyed hashes use a key that never changes, because what they were made of is
-not stored. See docs/adr/0044-the-master-key-is-rotated-while-serving.md.
+not stored. See docs/adr/0043-the-master-key-is-rotated-while-serving.md.
 """
 
 from __future__ import annotations
