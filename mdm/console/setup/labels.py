@@ -56,7 +56,7 @@ STEPS: dict[SetupStep, StepText] = {
     SetupStep.APPS_AND_BOOKS: StepText(
         Message("Licences of Apps and Books"),
         Message("Download the content token at school.apple.com and add it on the page of licences (Apps)."),
-        "/api/docs",
+        "/apps/licences",
     ),
     SetupStep.BACKUP: StepText(
         Message("Backup"),
