@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV ?= $(if $(CARTABLE_VENV),$(CARTABLE_VENV),.venv)
 RUN = $(VENV)/bin/python
-JOBS ?= 2
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run worker simulate check test test-fast story interop soak bench migrate revision openapi messages catalog-check clean

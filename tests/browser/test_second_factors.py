@@ -57,7 +57,7 @@ def _choose_password(page: Page, url: str) -> None:
     page.goto(url)
     check_page(page)
     page.fill("#password", PASSWORD)
-    page.click("main button")
+    page.locator("main button").last.click()
 
 
 def _sign_in(page: Page, server: LiveServer) -> None:

@@ -9,14 +9,17 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School
 from enrollment.rollover import returns
 from enrollment.rollover.models import ReturnCampaign, ReturnDay, Rollover
+from enrollment.rollover.returns_repository import ReturnRepository
 
 
 def set_return_day(work: UnitOfWork, rollover: Rollover) -> None:
     """Set today as the return day of one school, as if the season were there."""
     school = work.session.scalars(select(School).where(School.town_id == rollover.town_id).order_by(School.id)).first()
     assert school is not None
-    campaign = ReturnCampaign(town_id=rollover.town_id, rollover_id=rollover.id)
-    work.session.add(campaign)
+    campaign = ReturnRepository(work.session).find_campaign(rollover.id)
+    if campaign is None:
+        campaign = ReturnCampaign(town_id=rollover.town_id, rollover_id=rollover.id)
+        work.session.add(campaign)
     work.session.flush()
     work.session.add(
         ReturnDay(town_id=rollover.town_id, campaign_id=campaign.id, school_id=school.id, class_id=None, day=work.now.date())

@@ -32,6 +32,9 @@ _VALUES: dict[tuple[str, str], Any] = {
     ("column_mapping", "kind"): "pupils",
     ("ade_server", "skip_setup_items"): [],
     ("command_body", "request_type"): "DeviceLock",
+    ("worker_process", "kinds"): [],
+    ("worker_process", "stuck"): [],
+    ("service_token", "permissions"): [],
 }
 #: Tables whose rows change what the whole server does.
 _OF_THE_SERVER = {"clock_pause", "database_restore"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from sqlalchemy import delete
 
@@ -70,7 +71,10 @@ def test_a_certificate_of_another_town_or_from_before_continues_nothing(server: 
                 assert work.session.query(Readoption).one().outcome is ReadoptionOutcome.OTHER_TABLET
                 enrollment = work.session.query(DeviceEnrollment).one()
                 enrollment.town_id = work.session.get_one(Town, town_id).id
-                enrollment.state, enrollment.ended_at = EnrollmentState.CHECKED_OUT, server.runtime.clock.now()
+                enrollment.state, enrollment.ended_at = (
+                    EnrollmentState.CHECKED_OUT,
+                    server.runtime.clock.now() + timedelta(seconds=1),
+                )
             assert (await tablet.poll()).http_status == 400, "it has left since"
             assert tablet.is_enrolled
 

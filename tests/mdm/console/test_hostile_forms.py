@@ -157,7 +157,7 @@ def test_no_hostile_request_is_a_server_error(attacker: Attacker) -> None:
 DEVICE_PATHS = [
     "/mdm", "/mdm/checkin", "/mdm/profiles/%00", "/mdm/profiles/" + "f" * 300, "/scep", "/scep?operation=PKIOperation&message=%00",
     "/scep?operation=%FF", "/acme/directory", "/acme/new-account", "/acme/%00/%FF", "/join", "/join?code=%00", "/join/%00", "/join/%FF%FE/profile",
-    "/join/automated", "/readyz", "/nowhere/%00",
+    "/join/automated", "/nowhere/%00",
 ]  # fmt: skip
 DEVICE_BODIES: list[tuple[str | None, bytes]] = [
     *BODIES,

@@ -197,7 +197,11 @@ def test_what_one_manifest_named_is_served_until_the_next_one(tablet: EnrolledTa
         state = work.session.get_one(DeclarativeState, tablet.enrollment.id)
         former = work.session.get_one(DeclarationSet, state.set_sha256)
         items = [{**item, "ServerToken": "f" * 64} if item["Identifier"] == BASE_IDENTIFIER else item for item in former.items]
-        work.session.add(DeclarationSet(sha256="e" * 64, town_id=former.town_id, items=items, profiles=[], created_at=work.now))
+        work.session.add(
+            DeclarationSet(
+                sha256="e" * 64, town_id=former.town_id, items=items, profiles=[], created_at=work.now, last_used_at=work.now
+            )
+        )
         state.set_sha256, state.publication = "e" * 64, state.publication + 1
         work.session.flush()
         assert former.profiles
