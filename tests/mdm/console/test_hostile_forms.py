@@ -88,7 +88,7 @@ class Attacker:
             self.token = sign_in(work, kind=SessionKind.CONSOLE).token
         self.csrf = KEYRING.keyed_hash(self.token, "console.csrf")
         self.known = {"town": str(town.id), "town_id": str(town.id), "school_id": str(school.id), "tablet_id": str(tablet.id)}
-        self.transport = httpx.ASGITransport(app=create_app(runtime), raise_app_exceptions=False)  # type: ignore[arg-type]
+        self.transport = httpx.ASGITransport(app=create_app(runtime), raise_app_exceptions=False)
 
     async def send(self, method: str, url: str, content_type: str | None, body: bytes, further: list[tuple[bytes, bytes]]) -> int:
         """Send one request and return the status of the response."""
