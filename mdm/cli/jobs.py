@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from cartable import audit
 from cartable.outbox import Topic
 from cartable.outbox_figures import count_parked_jobs, list_parked_jobs, release_parked_jobs
@@ -28,3 +30,8 @@ def retry_parked(runtime: Runtime, topic: Topic | None) -> int:
         work.topics_to_notify.update(released)
     print(", ".join(f"{topic.value}: {count}" for topic, count in released.items()) or "no job was parked")
     return 0
+
+
+def run(runtime: Runtime, parsed: argparse.Namespace) -> int:
+    """List the parked jobs, or let those of a topic run again. Returns an exit code."""
+    return list_parked(runtime) if parsed.action == "list" else retry_parked(runtime, parsed.topic)

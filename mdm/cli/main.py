@@ -6,7 +6,9 @@ import argparse
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from cartable import __version__
 from cartable.errors import DomainError
@@ -134,6 +136,32 @@ def _simulate(parsed: argparse.Namespace) -> int:
     return run_simulator(parsed.count, parsed.town, parsed.behaviour)
 
 
+def _import(place: str) -> Callable[..., Any]:
+    """Return a function of this package by "module:function". Its module is imported when it is called: a command starts quickly."""
+
+    def call(*arguments: object) -> Any:
+        return find_function(place)(*arguments)
+
+    return call
+
+
+def find_function(place: str) -> Callable[..., Any]:
+    """Return the function of this package that a place "module:function" names."""
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(import_module(f"mdm.cli.{module}"), name)
+    return function
+
+
+def _with_runtime(function: Callable[..., int]) -> Callable[[argparse.Namespace], int]:
+    def run(parsed: argparse.Namespace) -> int:
+        from cartable.settings import Settings
+        from mdm.composition import compose
+
+        return function(compose(Settings()), parsed)
+
+    return run
+
+
 def _with_unit_of_work(function: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
     def run(parsed: argparse.Namespace) -> int:
         from cartable.settings import Settings
@@ -183,58 +211,10 @@ def _create_account_link(work: object, parsed: argparse.Namespace) -> None:
     print(f"{link.url}\n{link.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _stop(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import safeguards
-
-    safeguards.run_stop(work, parsed)  # type: ignore[arg-type]
-
-
-def _set_budget_limits(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import safeguards
-
-    safeguards.run_budget_limits(work, parsed)  # type: ignore[arg-type]
-
-
-def _list_alarms(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import safeguards
-
-    safeguards.run_alarms(work, parsed)  # type: ignore[arg-type]
-
-
 def _create_technician(work: object, parsed: argparse.Namespace) -> None:
     from mdm.accounts.service import create_shared_technician
 
     print(create_shared_technician(work, parsed.login, parsed.name))  # type: ignore[arg-type]
-
-
-def _run_town(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import towns
-
-    towns.run(work, parsed)  # type: ignore[arg-type]
-
-
-def _run_admin(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import admins
-
-    admins.run(work, parsed)  # type: ignore[arg-type]
-
-
-def _run_school(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import schools
-
-    schools.run(work, parsed)  # type: ignore[arg-type]
-
-
-def _import_calendar(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import calendars
-
-    calendars.run(work, parsed)  # type: ignore[arg-type]
-
-
-def _run_policy(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import policy
-
-    policy.run(work, parsed)  # type: ignore[arg-type]
 
 
 def _sign_csr(parsed: argparse.Namespace) -> int:
@@ -245,86 +225,28 @@ def _sign_csr(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _jobs(parsed: argparse.Namespace) -> int:
-    from cartable.settings import Settings
-    from mdm.cli import jobs
-    from mdm.composition import compose
-
-    runtime = compose(Settings())
-    return jobs.list_parked(runtime) if parsed.action == "list" else jobs.retry_parked(runtime, parsed.topic)
-
-
-def _audit(parsed: argparse.Namespace) -> int:
-    from cartable.settings import Settings
-    from mdm.cli import audit_trail
-    from mdm.composition import compose
-
-    return audit_trail.run(compose(Settings()), parsed)
-
-
-def _keys(parsed: argparse.Namespace) -> int:
-    from cartable.settings import Settings
-    from mdm.cli import keys
-    from mdm.composition import compose
-
-    return keys.run(compose(Settings()), parsed)
-
-
-def _diagnose(parsed: argparse.Namespace) -> int:
-    from mdm.cli.doctor import run
-
-    return run.run(parsed)
-
-
-def _export_town(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import town_export
-
-    town_export.run(work, parsed)  # type: ignore[arg-type]
-
-
-def _list_restores(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import restores
-
-    restores.list_restores(work, parsed)  # type: ignore[arg-type]
-
-
-def _run_clock(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import restores
-
-    restores.run_clock(work, parsed)  # type: ignore[arg-type]
-
-
-def _backup(parsed: argparse.Namespace) -> int:
-    from mdm.cli import backups
-
-    return backups.run_backup(parsed)
-
-
-def _restore(parsed: argparse.Namespace) -> int:
-    from mdm.cli import backups
-
-    return backups.run_restore(parsed)
-
-
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "up": ("everything on this machine, with a demo town unless --empty (make run)", _run_up),
     "serve": ("the web server alone", _run_web),
     "worker": ("a worker, with a broker; any number of them", _run_worker),
     "beat": ("a worker for the schedule alone; the others do it too", _run_beat),
     "migrate": ("bring the database to the newest migration", _migrate),
-    "doctor": ("check everything that the server needs, and say what to do", _diagnose),
-    "backup": ("write database and data folder to one encrypted archive, and read it back", _backup),
-    "restore": ("restore an archive into an empty place", _restore),
-    "export-town": ("write everything that is stored of a town to a readable archive", _with_unit_of_work(_export_town)),
+    "doctor": ("check everything that the server needs, and say what to do", _import("doctor.run:run")),
+    "backup": ("write database and data folder to one encrypted archive, and read it back", _import("backups:run_backup")),
+    "restore": ("restore an archive into an empty place", _import("backups:run_restore")),
+    "export-town": (
+        "write everything that is stored of a town to a readable archive",
+        _with_unit_of_work(_import("town_export:run")),
+    ),
     "restores": (
         "list the restores that were noticed, and the tablets from after the backup",
-        _with_unit_of_work(_list_restores),
+        _with_unit_of_work(_import("restores:list_restores")),
     ),
-    "clock": ("show whether the clock is believed, or say that it is right", _with_unit_of_work(_run_clock)),
+    "clock": ("show whether the clock is believed, or say that it is right", _with_unit_of_work(_import("restores:run_clock"))),
     "simulate": ("let simulated tablets enrol with the running server", _simulate),
-    "jobs": ("list jobs that failed too often, or let them run again", _jobs),
-    "audit": ("verify or export the audit trail, write its anchors", _audit),
-    "keys": ("show or rotate the master key", _keys),
+    "jobs": ("list jobs that failed too often, or let them run again", _with_runtime(_import("jobs:run"))),
+    "audit": ("verify or export the audit trail, write its anchors", _with_runtime(_import("audit_trail:run"))),
+    "keys": ("show or rotate the master key", _with_runtime(_import("keys:run"))),
     "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
@@ -333,13 +255,19 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
         _with_unit_of_work(_resume_push),
     ),
     "push-revive": ("let pushes go again to tokens that were refused since a day", _with_unit_of_work(_revive_tokens)),
-    "town": ("create towns, list them, change their zones, phone and message for lost tablets", _with_unit_of_work(_run_town)),
-    "admin": ("create an administrator of a town, or an operator; prints a link that works once", _with_unit_of_work(_run_admin)),
-    "school": ("add schools to a town one by one or by a list, rename, close", _with_unit_of_work(_run_school)),
-    "calendar": ("import the ministry's calendar of school holidays", _with_unit_of_work(_import_calendar)),
+    "town": (
+        "create towns, list them, change their zones, phone and message for lost tablets",
+        _with_unit_of_work(_import("towns:run")),
+    ),
+    "admin": (
+        "create an administrator of a town, or an operator; prints a link that works once",
+        _with_unit_of_work(_import("admins:run")),
+    ),
+    "school": ("add schools to a town one by one or by a list, rename, close", _with_unit_of_work(_import("schools:run"))),
+    "calendar": ("import the ministry's calendar of school holidays", _with_unit_of_work(_import("calendars:run"))),
     "policy": (
         "export the policy of a town as a file, show what a file would change, or apply it",
-        _with_unit_of_work(_run_policy),
+        _with_unit_of_work(_import("policy:run")),
     ),
     "technician": (
         "enter a technician whom several towns call by missions; prints the one-time password",
@@ -351,11 +279,14 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     ),
     "stop": (
         "stop everything that cannot be taken back, in one town or all; two people release it",
-        _with_unit_of_work(_stop),
+        _with_unit_of_work(_import("safeguards:run_stop")),
     ),
-    "alarms": ("list the alarms that nobody has acknowledged, or acknowledge one", _with_unit_of_work(_list_alarms)),
+    "alarms": (
+        "list the alarms that nobody has acknowledged, or acknowledge one",
+        _with_unit_of_work(_import("safeguards:run_alarms")),
+    ),
     "budget-limits": (
         "set how many tablets one person and one town may destroy in an hour and a day without a second person",
-        _with_unit_of_work(_set_budget_limits),
+        _with_unit_of_work(_import("safeguards:run_budget_limits")),
     ),
 }
