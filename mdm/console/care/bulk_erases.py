@@ -16,6 +16,7 @@ from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.erasing.models import BulkErase
+from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
@@ -26,7 +27,6 @@ _NOTICES = {
     "cancelled": Message("Cancelled. Nothing is sent."),
 }
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-CsrfField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/erases")

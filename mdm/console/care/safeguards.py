@@ -18,6 +18,7 @@ from enrollment.safeguards import budget, extensions, stop_switch
 from enrollment.safeguards.models import BudgetExtension
 from enrollment.safeguards.rules import MAX_EXTENSION, count_remaining_tablets
 from mdm.api.deps import WorkDep
+from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
@@ -29,7 +30,6 @@ _NOTICES = {
     "done": Message("Done."),
 }
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-CsrfField = Annotated[str, Form(max_length=200)]
 ReasonField = Annotated[str, Form(min_length=3, max_length=300)]
 
 

@@ -21,7 +21,6 @@ from mdm.console.policy.labels import STAGE_OUTCOMES, STAGE_STATES, STAGES, valu
 from mdm.reconcile.rollouts import get_rollout
 from profiles.catalog.composites import list_authorable_fields
 from profiles.effective import publishing
-from profiles.effective.errors import RisksNotConfirmed
 from profiles.effective.preview import Preview, SettingEffect, preview
 from profiles.effective.publishing import Publication
 from profiles.policy import life
@@ -130,7 +129,6 @@ def _render_draft(
         effects=[_describe_effect(effect, language) for effect in found.effects[:_MAX_EFFECTS]],
         ineffective=[_name_setting(key, language) for key in found.ineffective_settings],
         risks=_describe_risks(found, language),
-        must_confirm=isinstance(refusal, RisksNotConfirmed) or bool(found.assessment.confirmation),
         missing=sum(need.missing for need in found.licences),
         reason=reason or version.reason or "",
         at_once_reason=at_once_reason,

@@ -32,7 +32,7 @@ from profiles.catalog.settings import Setting
 from profiles.policy import life
 from profiles.policy.content import PolicyContent
 from profiles.policy.errors import BadSetting
-from profiles.policy.kinds import ALL_MODES
+from profiles.policy.kinds import ALL_MODES, IN_FORCE
 from profiles.policy.models import PolicyVersion
 from profiles.policy.repository import PolicyRepository
 from profiles.schedule.modes import Mode
@@ -212,7 +212,7 @@ def _describe_version(version: PolicyVersion, language: Language) -> dict[str, A
     return {
         "number": version.number,
         "state": VERSION_STATES[version.state].translate(language),
-        "can_restore": version.published_at is not None and version.state.value not in ("live", "rolling"),
+        "can_restore": version.published_at is not None and version.state not in IN_FORCE,
         "author": version.author_name,
         "written": format_instant(version.written_at),
         "reason": version.reason or version.stop_reason or "",

@@ -25,6 +25,7 @@ from enrollment.rollover.returns import TabletReturn
 from enrollment.rollover.rules import first_day_of_year
 from enrollment.tablets import storage
 from mdm.api.deps import WorkDep
+from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
 from mdm.console.rollover.labels import NOT_READY, STATES
@@ -44,7 +45,6 @@ _NOTICES = {
 _STEP_MARKS = {"done": Message("done"), "now": Message("now"), "coming": Message("to come")}
 #: Parts of one click: a town of 4 000 is done in one, a larger one says so.
 _MAX_BATCHES = 5
-CsrfField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/year")

@@ -24,6 +24,7 @@ from enrollment.rollover.models import ReturnDay, Rollover, RolloverDecision, Ro
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.rules import SELECTABLE_DECISIONS
 from mdm.api.deps import WorkDep
+from mdm.console.forms import CsrfField
 from mdm.console.frame import FieldsDep, check_csrf, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.rollover.labels import DECISIONS
@@ -33,7 +34,6 @@ router = APIRouter(prefix="/year/schools", include_in_schema=False, route_class=
 #: The address of the pupils of a school who have no class.
 NO_CLASS = "none"
 _SELECTABLE = [each for each in RolloverDecision if each in SELECTABLE_DECISIONS]
-CsrfField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/{school_id}")

@@ -19,6 +19,7 @@ from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.zones import HolidayZone
 from mdm.api.deps import RuntimeDep, WorkDep
+from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import OUTCOMES, ZONES
@@ -30,7 +31,6 @@ from profiles.schedule.calendar_import import CalendarPreview, ZonePreview
 
 router = APIRouter(prefix="/calendar", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {"imported": Message("The calendar is imported."), "saved": Message("Saved.")}
-CsrfField = Annotated[str, Form(max_length=200)]
 TimeZoneField = Annotated[str, Form(max_length=40)]
 
 

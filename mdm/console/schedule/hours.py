@@ -150,10 +150,14 @@ def _load_hours(work: UnitOfWork, place: _Place) -> _Hours:
 
 
 def _read_week(fields: Mapping[str, str]) -> dict[str, list[dict[str, object]]]:
-    return {
-        day: [band for kind in BandKind for band in parse_bands(fields.get(f"{day}.{kind}", "")[:2000], kind, day)]
-        for day in DAYS
-    }
+    """Return the typed week as the service takes it. Raises `InvalidSchedule`."""
+    try:
+        return {
+            day: [band for kind in BandKind for band in parse_bands(fields.get(f"{day}.{kind}", "")[:2000], kind, day)]
+            for day in DAYS
+        }
+    except TimetableFormatError as error:
+        raise InvalidSchedule(field=error.field, why=error.why) from error
 
 
 def _read_night(fields: Mapping[str, str]) -> tuple[str, str] | None:
@@ -176,12 +180,14 @@ def _read_calendar(fields: Mapping[str, str]) -> str:
 
 
 def _save(work: UnitOfWork, actor: Actor, place: _Place, fields: Mapping[str, str]) -> None:
-    try:
-        week = _read_week(fields)
-    except TimetableFormatError as error:
-        raise InvalidSchedule(field=error.field, why=error.why) from error
     authoring.save_timetable(
-        work, actor, place.town.id, place.school_id, week=week, calendar=_read_calendar(fields), night=_read_night(fields)
+        work,
+        actor,
+        place.town.id,
+        place.school_id,
+        week=_read_week(fields),
+        calendar=_read_calendar(fields),
+        night=_read_night(fields),
     )
 
 

@@ -8,7 +8,7 @@ from enrollment.places.zones import HolidayZone
 from profiles.schedule.day_exceptions import OverrideKind
 from profiles.schedule.errors import InvalidSchedule
 from profiles.schedule.ministry_calendar import RowOutcome
-from profiles.schedule.mode_decision import ModeReason
+from profiles.schedule.mode_decision import ModeCandidate, ModeReason
 from profiles.schedule.place_schedule import ScheduleReason
 from profiles.schedule.timetable import DAYS
 
@@ -96,3 +96,9 @@ def explain_refusal(refusal: DomainError, language: Language) -> str:
     day = str(refusal.details.get("field", "")).partition(".")[0]
     sentence = why.translate(language)
     return f"{WEEKDAYS[day].translate(language)} : {sentence}" if day in WEEKDAYS else sentence.capitalize()
+
+
+def candidate_label(candidate: ModeCandidate, language: Language) -> str:
+    """Return why a mode is a candidate, with the school or town that it comes from."""
+    reason = MODE_REASONS[candidate.reason].translate(language)
+    return f"{reason}, {candidate.place}" if candidate.place else reason

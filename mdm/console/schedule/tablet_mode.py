@@ -20,9 +20,8 @@ from mdm.api.deps import WorkDep
 from mdm.console.frame import get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.labels import mode_label
 from mdm.console.page_route import PageRoute
-from mdm.console.schedule.labels import MODE_REASONS
+from mdm.console.schedule.labels import candidate_label
 from mdm.console.times import format_instant
-from profiles.schedule.mode_decision import ModeCandidate
 from profiles.schedule.service import ModeEvaluation, evaluate_modes
 
 router = APIRouter(prefix="/hours/tablet", include_in_schema=False, route_class=PageRoute)
@@ -78,14 +77,9 @@ def _list_modes(
 def _describe(evaluation: ModeEvaluation, zone: ZoneInfo, language: Language) -> dict[str, Any]:
     return {
         "mode": mode_label(evaluation.mode, language),
-        "why": _explain(evaluation.decision.winner, language),
+        "why": candidate_label(evaluation.decision.winner, language),
         "overruled": [
-            f"{mode_label(each.mode, language)} ({_explain(each, language)})" for each in evaluation.decision.overruled
+            f"{mode_label(each.mode, language)} ({candidate_label(each, language)})" for each in evaluation.decision.overruled
         ],
         "until": format_instant(evaluation.next_evaluation_at, zone),
     }
-
-
-def _explain(candidate: ModeCandidate, language: Language) -> str:
-    reason = MODE_REASONS[candidate.reason].translate(language)
-    return f"{reason}, {candidate.place}" if candidate.place else reason

@@ -28,13 +28,12 @@ from mdm.console.policy.labels import (
     source_label,
     value_label,
 )
-from mdm.console.schedule.labels import MODE_REASONS
+from mdm.console.schedule.labels import candidate_label
 from mdm.console.times import format_instant, show_times_in
 from profiles.catalog.merge import Resolved
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.effective.explain import Explanation, explain, explain_host, list_coming_modes
 from profiles.filters.rules import HostDecision
-from profiles.schedule.mode_decision import ModeCandidate
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -55,13 +54,12 @@ def show_why(request: Request, tablet_id: UUID, work: WorkDep, host: str = "", q
         problem=problem,
         tablet=tablet,
         mode=mode_label(explanation.mode, language),
-        reason=_describe_candidate(explanation.decision.winner, language),
+        reason=candidate_label(explanation.decision.winner, language),
         overruled=[
-            f"{mode_label(each.mode, language)} ({_describe_candidate(each, language)})"
-            for each in explanation.decision.overruled
+            f"{mode_label(each.mode, language)} ({candidate_label(each, language)})" for each in explanation.decision.overruled
         ],
         coming=[
-            (format_instant(at), mode_label(decision.mode, language), _describe_candidate(decision.winner, language))
+            (format_instant(at), mode_label(decision.mode, language), candidate_label(decision.winner, language))
             for at, decision in list_coming_modes(work, facts, work.now)[1:]
         ],
         groups=_describe_settings(explanation, q[:64].strip(), language),
@@ -79,11 +77,6 @@ def show_why(request: Request, tablet_id: UUID, work: WorkDep, host: str = "", q
         host=host[:260],
         verdict=verdict,
     )
-
-
-def _describe_candidate(candidate: ModeCandidate, language: Language) -> str:
-    reason = MODE_REASONS[candidate.reason].translate(language)
-    return f"{reason}, {candidate.place}" if candidate.place else reason
 
 
 def _describe_settings(explanation: Explanation, text: str, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:

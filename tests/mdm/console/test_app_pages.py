@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable
 from uuid import UUID
 
-import httpx
 import pytest
 
 from cartable.scope import SYSTEM, Role
@@ -15,8 +12,8 @@ from enrollment.places.models import Grade
 from mdm.reconcile.service import reconcile_tablets
 from profiles.policy import bundles
 from tests.mdm.console.conftest import Person
+from tests.mdm.console.forms import read, send
 from tests.profiles.apps.test_bundles import BundleTown
-from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer
 from tests.support.statements import count_statements
 
@@ -30,19 +27,6 @@ def place(server: LiveServer) -> BundleTown:
 @pytest.fixture
 def admin(person: Callable[..., Person], place: BundleTown) -> Person:
     return person(place.town.id, Role.TOWN_ADMIN)
-
-
-def read(page: httpx.Response) -> str:
-    """The words of a page, without markup."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
-
-
-def send(admin: Person, path: str, **fields: object) -> httpx.Response:
-    """Send a form, with the password when the page asks for it once more."""
-    answer = admin.client.post(path, data={"csrf": admin.csrf, **fields})
-    if "confirm_password" in answer.text:
-        answer = admin.client.post(f"{path}?confirm=password", data={"csrf": admin.csrf, "confirm_password": PASSWORD, **fields})
-    return answer
 
 
 def test_a_bundle_is_given_to_a_grade_after_a_look_at_the_licences(server: LiveServer, admin: Person, place: BundleTown) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import httpx
 import pytest
 
 from cartable.scope import SYSTEM, Role
@@ -16,7 +15,7 @@ from profiles.schedule.modes import Mode
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.service import evaluate_modes
 from tests.mdm.console.conftest import Person
-from tests.mdm.console.test_app_pages import read
+from tests.mdm.console.forms import read, send
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
@@ -44,10 +43,6 @@ def place(server: LiveServer) -> HoursTown:
 @pytest.fixture
 def admin(person: Callable[..., Person], place: HoursTown) -> Person:
     return person(place.town_id, Role.TOWN_ADMIN)
-
-
-def send(admin: Person, path: str, **fields: object) -> httpx.Response:
-    return admin.client.post(path, data={"csrf": admin.csrf, **fields})
 
 
 def has_timetable(server: LiveServer, town_id: UUID, school_id: UUID | None) -> bool:

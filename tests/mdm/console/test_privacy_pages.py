@@ -11,7 +11,7 @@ from cartable import audit
 from cartable.scope import SYSTEM, Role
 from mdm.privacy import requests
 from tests.mdm.console.conftest import Person
-from tests.mdm.console.test_app_pages import read, send
+from tests.mdm.console.forms import read, send
 from tests.mdm.console.test_hours_pages import HoursTown
 from tests.support.server import LiveServer
 

@@ -20,7 +20,7 @@ from profiles.policy.kinds import PlaceKind, VersionState
 from profiles.policy.models import PolicyVersion
 from profiles.policy.repository import PolicyRepository
 from tests.mdm.console.conftest import Person
-from tests.mdm.console.test_app_pages import read, send
+from tests.mdm.console.forms import read, send
 from tests.mdm.console.test_hours_pages import HoursTown
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory

@@ -59,7 +59,7 @@ def fleet(server: LiveServer) -> Fleet:
     return Fleet(server)
 
 
-def listed(person: Person, fleet: Fleet, **query: str) -> list[int]:
+def list_shown(person: Person, fleet: Fleet, **query: str) -> list[int]:
     """Which of the three tablets the page lists."""
     page = person.client.get("/", params=query).text
     return [number for number, tag in enumerate(fleet.tags) if f">{tag}</a>" in page]
@@ -72,15 +72,15 @@ def read_rows(answer: httpx.Response) -> list[list[object]]:
 
 def test_filters_work_together(person: Callable[..., Person], fleet: Fleet) -> None:
     helpdesk = person(fleet.town_id, Role.HELPDESK)
-    assert listed(helpdesk, fleet) == [0, 1, 2]
-    assert listed(helpdesk, fleet, lacks="apps") == [1]
-    assert listed(helpdesk, fleet, silent="7") == [2]
-    assert listed(helpdesk, fleet, silent="30") == []
-    assert listed(helpdesk, fleet, grade="CE2") == [0, 2]
-    assert listed(helpdesk, fleet, grade="CE2", school=str(fleet.school_ids[0])) == [0]
-    assert listed(helpdesk, fleet, grade="CE2", q="zélie", state="in_use") == [0, 2]
-    assert listed(helpdesk, fleet, grade="x", school="x", silent="x", lacks="x", state="x") == [0, 1, 2]
-    assert listed(helpdesk, fleet, school=str(UUID(int=1))) == []
+    assert list_shown(helpdesk, fleet) == [0, 1, 2]
+    assert list_shown(helpdesk, fleet, lacks="apps") == [1]
+    assert list_shown(helpdesk, fleet, silent="7") == [2]
+    assert list_shown(helpdesk, fleet, silent="30") == []
+    assert list_shown(helpdesk, fleet, grade="CE2") == [0, 2]
+    assert list_shown(helpdesk, fleet, grade="CE2", school=str(fleet.school_ids[0])) == [0]
+    assert list_shown(helpdesk, fleet, grade="CE2", q="zélie", state="in_use") == [0, 2]
+    assert list_shown(helpdesk, fleet, grade="x", school="x", silent="x", lacks="x", state="x") == [0, 1, 2]
+    assert list_shown(helpdesk, fleet, school=str(UUID(int=1))) == []
 
 
 def test_the_spreadsheet_holds_the_filtered_tablets_without_names(

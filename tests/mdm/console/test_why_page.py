@@ -12,7 +12,7 @@ from profiles.policy import documents, life
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind
 from tests.mdm.console.conftest import Person
-from tests.mdm.console.test_app_pages import read
+from tests.mdm.console.forms import read
 from tests.mdm.console.test_hours_pages import HoursTown
 from tests.support.server import LiveServer
 
