@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 from cartable import audit
+from cartable.certificates import read_certificate, read_certificates_pem
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.errors import InvalidAuthority
@@ -91,7 +92,7 @@ def build_ca_certificate(name: x509.Name, key: rsa.RSAPrivateKey, now: datetime)
 def import_authority(work: UnitOfWork, actor: Actor, certificate_pem: bytes, key_pem: bytes) -> Authority:
     """Import a CA as the issuing one and return it; the former one stays trusted. Raises `InvalidAuthority`."""
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        certificate = read_certificates_pem(certificate_pem)[0]
         key = serialization.load_pem_private_key(key_pem, password=None)
     except (ValueError, TypeError) as error:
         raise InvalidAuthority(why="unreadable PEM") from error
@@ -143,4 +144,4 @@ def _load_authority(authority_id: UUID, certificate: bytes, key: bytes) -> Autho
     loaded = serialization.load_der_private_key(key, password=None)
     if not isinstance(loaded, rsa.RSAPrivateKey):
         raise TypeError("the device CA has an RSA key")
-    return Authority(authority_id, x509.load_der_x509_certificate(certificate), loaded)
+    return Authority(authority_id, read_certificate(certificate), loaded)

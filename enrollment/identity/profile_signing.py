@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 from cryptography.x509.oid import NameOID
 
+from cartable.certificates import read_certificates_pem
 from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE
@@ -60,7 +61,7 @@ def _load_signer(chain_file: Path, key_file: Path) -> _Signer:
 
 @lru_cache(maxsize=4)
 def _parse_signer(chain_file: str, key_file: str, _chain_changed: int, _key_changed: int) -> _Signer:
-    certificate, *chain = x509.load_pem_x509_certificates(Path(chain_file).read_bytes())
+    certificate, *chain = read_certificates_pem(Path(chain_file).read_bytes())
     key = load_pem_private_key(Path(key_file).read_bytes(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise TypeError("profiles are signed with an RSA or an elliptic key")

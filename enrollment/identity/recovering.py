@@ -12,11 +12,11 @@ from hashlib import sha256
 from uuid import UUID
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from cartable import audit
+from cartable.certificates import is_issued_by, read_certificate
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE
@@ -50,12 +50,10 @@ def read_lost_certificate(work: UnitOfWork, der: bytes) -> LostCertificate | Non
     """
     if not der or IdentityRepository(work.session).get_by_fingerprint(sha256(der).hexdigest()) is not None:
         return None
-    certificate = x509.load_der_x509_certificate(der)
+    certificate = read_certificate(der)
     issued_at = certificate.not_valid_before_utc + BACKDATE
     for authority in IdentityRepository(work.session).list_authorities():
-        try:
-            certificate.verify_directly_issued_by(x509.load_der_x509_certificate(authority.certificate))
-        except (ValueError, TypeError, InvalidSignature):
+        if not is_issued_by(certificate, read_certificate(authority.certificate)):
             continue
         if issued_at.replace(microsecond=0) < authority.created_at.replace(microsecond=0):
             return None

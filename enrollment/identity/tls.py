@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cartable.certificates import read_certificates_pem
 from cartable.private_files import ensure_private_folder
 from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
@@ -60,7 +61,7 @@ def get_own_fingerprint(settings: Settings) -> str | None:
     chain, _ = get_server_files(settings)
     if settings.tls_certificate or not chain.exists():
         return None
-    return x509.load_pem_x509_certificates(chain.read_bytes())[0].fingerprint(SHA256()).hex(":").upper()
+    return read_certificates_pem(chain.read_bytes())[0].fingerprint(SHA256()).hex(":").upper()
 
 
 def read_tls_ca_certificate(settings: Settings) -> bytes | None:
@@ -68,14 +69,14 @@ def read_tls_ca_certificate(settings: Settings) -> bytes | None:
     path = settings.secrets_dir / "tls-ca.pem"
     if settings.tls_certificate or not path.exists():
         return None
-    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(serialization.Encoding.DER)
+    return read_certificates_pem(path.read_bytes())[0].public_bytes(serialization.Encoding.DER)
 
 
 @lru_cache(maxsize=4)
 def _load_chain(
     chain_file: str, _changed: int, key_file: str
 ) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
-    certificate, *chain = x509.load_pem_x509_certificates(Path(chain_file).read_bytes())
+    certificate, *chain = read_certificates_pem(Path(chain_file).read_bytes())
     key = serialization.load_pem_private_key(Path(key_file).read_bytes(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("the TLS CA has an RSA key")
@@ -85,7 +86,7 @@ def _load_chain(
 def _is_usable(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
     if not chain.exists():
         return False
-    certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
+    certificate = read_certificates_pem(chain.read_bytes())[0]
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     covered = {str(value) for kind in (x509.DNSName, x509.IPAddress) for value in names.get_values_for_type(kind)}
     return set(hostnames) <= covered and certificate.not_valid_after_utc > work.now + RENEW_BEFORE

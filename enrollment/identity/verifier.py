@@ -13,9 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
+from cartable.certificates import UnreadableCertificate, is_issued_by, read_certificate
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.ca import Authority, list_authorities
 from enrollment.identity.errors import UntrustedCertificate, UntrustedReason
@@ -76,15 +74,12 @@ class TrustStore:
 
     def _verify_chain(self, der: bytes) -> tuple[datetime, datetime]:
         try:
-            certificate = x509.load_der_x509_certificate(der)
-        except ValueError as error:
+            certificate = read_certificate(der)
+        except UnreadableCertificate as error:
             raise UntrustedCertificate(UntrustedReason.UNREADABLE) from error
         for authority in self._authorities:
-            try:
-                certificate.verify_directly_issued_by(authority.certificate)
-            except (ValueError, TypeError, InvalidSignature):
-                continue
-            return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+            if is_issued_by(certificate, authority.certificate):
+                return certificate.not_valid_before_utc, certificate.not_valid_after_utc
         raise UntrustedCertificate(UntrustedReason.OTHER_ISSUER)
 
     def refresh(self) -> None:

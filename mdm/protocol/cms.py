@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
+from cartable.certificates import list_extensions, read_certificate
 from mdm.protocol import ber
 from mdm.protocol.errors import BadSignature
 
@@ -217,7 +218,7 @@ def _encode_issuer_and_serial(der: bytes) -> bytes:
 @lru_cache(maxsize=8192)
 def _read_key_identifier(der: bytes) -> bytes | None:
     try:
-        return x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        return list_extensions(read_certificate(der)).get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound:
         return None
 
@@ -225,4 +226,4 @@ def _read_key_identifier(der: bytes) -> bytes | None:
 @lru_cache(maxsize=16384)
 def _load_public_key(der: bytes) -> tuple[object, str]:
     """Return the key and fingerprint of a certificate. Cached, since a tablet sends the same certificate each time."""
-    return x509.load_der_x509_certificate(der).public_key(), hashlib.sha256(der).hexdigest()
+    return read_certificate(der).public_key(), hashlib.sha256(der).hexdigest()

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from cartable.certificates import read_certificate
 from mdm.protocol import plist
 from mdm.protocol.cms import verify_attached
 from mdm.protocol.errors import BadMessage, BadSignature
@@ -117,7 +117,7 @@ def _is_issued_by(der: bytes, anchor: TrustAnchorKey) -> bool:
     certificates are valid. SHA-1 is accepted from Apple's old device CA alone, which signs with nothing else.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = read_certificate(der)
         algorithm = certificate.signature_hash_algorithm
         if algorithm is None or not (isinstance(algorithm, _ACCEPTED_HASHES) or _is_apple_sha1(anchor, algorithm)):
             return False

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable import audit, expiry
+from cartable.certificates import UnreadableCertificate, read_certificates_pem
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE, build_ca_certificate
@@ -108,8 +109,8 @@ def import_certificate(
 ) -> PushCertificate:
     """Store and activate the certificate that Apple's portal issued. Raises `BadPushCertificate`; `PushTopicChanged` unless forced."""
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except ValueError as error:
+        certificate = read_certificates_pem(certificate_pem)[0]
+    except UnreadableCertificate as error:
         raise BadPushCertificate(why="unreadable PEM") from error
     topic = read_topic(certificate)
     if topic is None or not topic.startswith(_TOPIC_PREFIX):

@@ -21,12 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
 from cryptography.x509.oid import NameOID
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
+
+from cartable.certificates import read_certificate
 
 MAX_PAYLOAD = 4096
 
@@ -99,7 +100,7 @@ class ApnsConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         der = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        subject = x509.load_der_x509_certificate(der).subject
+        subject = read_certificate(der).subject
         uids = subject.get_attributes_for_oid(NameOID.USER_ID)
         self.topic = str(uids[0].value) if uids else None
         self.h2.initiate_connection()

@@ -49,17 +49,22 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+def create_person(server: LiveServer, town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> None:
+    """Create an account that may sign in by `PASSWORD` and be a second person at once."""
+    with server.runtime.open_unit_of_work() as work:
+        account = accounts.create_account(
+            work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
+        )
+        account.must_change_password = False
+        make_trusted(work, account)
+
+
 @pytest.fixture
 def sign_in(server: LiveServer, browser: Browser) -> Callable[..., Page]:
     """A page of a person who has signed in by the form, in French."""
 
     def act(town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Page:
-        with server.runtime.open_unit_of_work() as work:
-            made = accounts.create_account(
-                work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
-            )
-            made.must_change_password = False
-            make_trusted(work, made)
+        create_person(server, town_id, role, login, school_id)
         page = browser.new_context(ignore_https_errors=True, locale="fr-FR").new_page()
         page.goto(server.url + "/")
         page.fill("#login", login)

@@ -17,6 +17,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.scope import Role
 from enrollment.tablets.models import AgreementState, IdempotencyRecord, Loan, LoanAccessory, Tablet, TabletState
+from tests.browser.conftest import create_person
 from tests.browser.desk_world import FIRST, LAST, DeskWorld, desk_world
 from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer
@@ -330,7 +331,7 @@ def test_two_tabs_send_each_scan_once_and_both_learn_the_answer(server: LiveServ
 def test_a_sign_in_that_ends_keeps_the_scans_for_the_same_person(server: LiveServer, sign_in: SignIn, browser: Browser) -> None:
     world = desk_world(server.runtime)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
-    sign_in(world.town_id, Role.TECHNICIAN, "collegue").close()
+    create_person(server, world.town_id, Role.TECHNICIAN, "collegue")
     page.goto(f"{server.url}/desk/{world.town_id}/bench")
     hands = Hands(page)
     hands.scan(world.serials[0])

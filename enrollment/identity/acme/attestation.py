@@ -15,9 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cartable.certificates import UnreadableCertificate, is_issued_by, list_extensions, read_certificate, read_certificates_pem
 from enrollment.identity import keys
 from enrollment.identity.acme import cbor
 from enrollment.identity.acme.errors import InvalidAttestation
@@ -54,8 +55,8 @@ def verify_attestation(attestation_object: bytes, token: str, roots: Sequence[x5
     try:
         _check_chain(leaf, above, roots, now)
         key = keys.load_public_key(leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-        extensions = {extension.oid.dotted_string: extension.value for extension in leaf.extensions}
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        extensions = {extension.oid.dotted_string: extension.value for extension in list_extensions(leaf)}
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InvalidAttestation(f"a certificate does not read: {type(error).__name__}") from error
     values = {oid: value.value for oid, value in extensions.items() if isinstance(value, x509.UnrecognizedExtension)}
     digest = sha256(token.encode()).digest()
@@ -71,7 +72,7 @@ def verify_attestation(attestation_object: bytes, token: str, roots: Sequence[x5
 
 @lru_cache(maxsize=4)
 def _load_roots_file(path: Path, _changed: int) -> tuple[x509.Certificate, ...]:
-    return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+    return tuple(read_certificates_pem(path.read_bytes()))
 
 
 def load_roots(path: Path | None) -> tuple[x509.Certificate, ...]:
@@ -96,8 +97,8 @@ def _parse_chain(data: bytes) -> list[x509.Certificate]:
         if not isinstance(der, bytes):
             raise InvalidAttestation("x5c")
         try:
-            certificates.append(x509.load_der_x509_certificate(der))
-        except ValueError as error:
+            certificates.append(read_certificate(der))
+        except UnreadableCertificate as error:
             raise InvalidAttestation("a certificate does not read") from error
     return certificates
 
@@ -112,11 +113,11 @@ def _check_chain(
     current = leaf
     _check_dates(leaf, now)
     for below, issuer in enumerate([*above, None]):
-        root = next((root for root in roots if _is_issued_by(current, root)), None)
+        root = next((root for root in roots if is_issued_by(current, root)), None)
         if root is not None:
             _check_authority(root, below, now)
             return
-        if issuer is None or not _is_issued_by(current, issuer):
+        if issuer is None or not is_issued_by(current, issuer):
             break
         _check_authority(issuer, below, now)
         current = issuer
@@ -141,24 +142,16 @@ def _check_dates(certificate: x509.Certificate, now: datetime) -> None:
         raise InvalidAttestation("a certificate is not in its time")
 
 
-def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 def _get_basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        return list_extensions(certificate).get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         return None
 
 
 def _get_key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
     try:
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+        return list_extensions(certificate).get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return None
 

@@ -14,9 +14,9 @@ from uuid import UUID
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_der_x509_certificate
 
 from cartable import audit
+from cartable.certificates import read_certificate
 from cartable.scope import SYSTEM
 from cartable.settings import Acme
 from cartable.unit_of_work import UnitOfWork
@@ -194,7 +194,7 @@ def build_certificate_chain(work: UnitOfWork, account: AcmeAccount, certificate_
     row = AcmeRepository(work.session).get_certificate(account.id, certificate_id)
     if row is None:
         raise AcmeProblem(AcmeProblemType.NOT_FOUND, "there is nothing here")
-    chain = [load_der_x509_certificate(row.der)]
+    chain = [read_certificate(row.der)]
     chain += [authority.certificate for authority in list_authorities(work) if authority.id == row.ca_id]
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
 

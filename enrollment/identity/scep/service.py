@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 from asn1crypto import x509 as asn1_x509
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
+from cartable.certificates import is_issued_by, read_certificate
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import keys
 from enrollment.identity import service as identity
@@ -96,11 +95,9 @@ def _renew_certificate(work: UnitOfWork, message: PkiMessage, request: ScepReque
 
 def _get_issued_certificate(work: UnitOfWork, signer: asn1_x509.Certificate) -> DeviceCertificate:
     der = signer.dump()
-    certificate = x509.load_der_x509_certificate(der)
+    certificate = read_certificate(der)
     for authority in list_authorities(work):
-        try:
-            certificate.verify_directly_issued_by(authority.certificate)
-        except (ValueError, TypeError, InvalidSignature):
+        if not is_issued_by(certificate, authority.certificate):
             continue
         row = IdentityRepository(work.session).get_by_fingerprint(signer.sha256.hex())
         if row is not None:

@@ -9,7 +9,6 @@ import base64
 from collections.abc import Callable
 
 import structlog
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cartable import audit
+from cartable.certificates import read_certificates_pem
 from cartable.errors import DomainError
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
@@ -128,7 +128,7 @@ def load_anchors(settings: Settings) -> tuple[TrustAnchorKey, ...]:
     """Return the trust anchors of device signatures: Apple's device CA, and those that the operator configured."""
     anchors: list[TrustAnchorKey] = [machine_info.get_apple_device_ca()]
     if settings.device_anchors is not None:
-        for certificate in x509.load_pem_x509_certificates(settings.device_anchors.read_bytes()):
+        for certificate in read_certificates_pem(settings.device_anchors.read_bytes()):
             key = certificate.public_key()
             if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
                 anchors.append(key)

@@ -18,10 +18,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from cartable import loopback_server
+from cartable.certificates import read_certificates_pem
 from cartable.loopback_server import LoopbackReply, LoopbackRequest
 
 SKEW = 300
@@ -88,7 +88,7 @@ class Portal:
             "consumer_key": self.consumer_key, "consumer_secret": self.consumer_secret, "access_token": self.access_token,
             "access_secret": self.access_secret, "access_token_expiry": expires.strftime("%Y-%m-%dT%H:%M:%SZ"), **fields,
         }  # fmt: skip
-        certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+        certificate = read_certificates_pem(certificate_pem.encode())[0]
         builder = pkcs7.PKCS7EnvelopeBuilder().set_data(build_token_message(json.dumps(token))).add_recipient(certificate)
         return builder.encrypt(Encoding.SMIME, [pkcs7.PKCS7Options.Binary])
 

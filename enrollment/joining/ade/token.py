@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
+from cartable.certificates import read_certificates_pem
 from enrollment.identity.ca import BACKDATE
 from enrollment.identity.scep.ciphers import decrypt_envelope
 from enrollment.joining.ade.errors import InvalidServerToken
@@ -69,7 +70,7 @@ def read_token(file: bytes, key_der: bytes, certificate_pem: str) -> ServerToken
     """Return the token in a file from the portal. Raises `InvalidServerToken` with the step that failed."""
     if len(file) > MAX_FILE:
         raise InvalidServerToken(why="too_large")
-    certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+    certificate = read_certificates_pem(certificate_pem.encode())[0]
     try:
         plain, _ = decrypt_envelope(
             _extract_cms(file), certificate.public_bytes(serialization.Encoding.DER), load_private_key(key_der)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cartable import expiry
+from cartable.certificates import read_certificates_pem
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
@@ -53,7 +54,7 @@ def check_tls(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
         yield warning("TLS", "there is no certificate yet", "It is made at the first start.")
         return
     try:
-        certificate = x509.load_pem_x509_certificates(chain_file.read_bytes())[0]
+        certificate = read_certificates_pem(chain_file.read_bytes())[0]
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         yield failed(
@@ -96,7 +97,7 @@ def _check_signer(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
     file: Path = settings.profile_certificate or get_signer_file(settings)
     if not settings.sign_profiles or not file.exists():
         return
-    end = x509.load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc
+    end = read_certificates_pem(file.read_bytes())[0].not_valid_after_utc
     yield _describe_end("profile signer", end, now, 30, "Give a new one; that of the embedded CA is renewed by itself.")
 
 
