@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -187,6 +187,36 @@ class Settings(BaseSettings):
         description="Payload types that go by InstallProfile even to tablets that apply declarations, e.g. com.apple.webcontent-filter,com.apple.wifi.managed",
     )
     declarative_apps: bool = Field(False, description="Deliver apps by declaration (app.managed) instead of commands.")
+    resolver_url: str = Field(
+        "",
+        pattern=r"^(https://[^/?#]+)?$",
+        description="https address at which tablets reach the town's DNS resolver, e.g. https://dns.example.org. Empty: there is none, and "
+        "tablets have the built-in filter alone.",
+    )
+    resolver_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="IP addresses of the resolver, separated by commas; two for two machines. With them a tablet reaches it without asking "
+        "another resolver.",
+    )
+    resolver_host: str = Field("0.0.0.0", description="Address on which the resolver listens for DNS over HTTPS.")  # noqa: S104 - tablets
+    resolver_port: int = Field(8453, ge=0, le=65535, description="Port on which the resolver listens for DNS over HTTPS; 0: any.")
+    resolver_certificate: Path | None = Field(
+        None,
+        description="PEM chain of the resolver's host name; empty: the server's own certificate, which must then name that host.",
+    )
+    resolver_key: Path | None = Field(None, description="PEM of the key of that certificate.")
+    resolver_blocked_address: str = Field(
+        "",
+        description="IP address that blocked names lead to, where a page explains it. Empty: blocked names do not exist (NXDOMAIN), which "
+        "browsers show at once.",
+    )
+    resolver_forward_to: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Resolvers (IP addresses) that are asked for open names. Empty: the name servers of the internet themselves.",
+    )
+    resolver_include: Path | None = Field(
+        None, description="File with further settings of Unbound, such as zones of the town's own network."
+    )
     smtp_host: str = Field("", description="Mail server for alarms; empty: no mail is sent.")
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server: 587 with STARTTLS, 465 with TLS.")
     smtp_security: SmtpSecurity = Field(
@@ -206,10 +236,24 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(False, description="Write one JSON object per log line.")
 
-    @field_validator("trusted_proxies", "profile_payloads", "alarm_emails", mode="before")
+    @field_validator(
+        "trusted_proxies", "profile_payloads", "alarm_emails", "resolver_addresses", "resolver_forward_to", mode="before"
+    )
     @classmethod
     def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("resolver_addresses", "resolver_forward_to")
+    @classmethod
+    def _check_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            ip_address(part)
+        return value
+
+    @field_validator("resolver_blocked_address")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        return str(ip_address(value)) if value else value
 
     @field_validator("trusted_proxies")
     @classmethod

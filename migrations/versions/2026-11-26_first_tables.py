@@ -519,12 +519,35 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_declaration_set_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "filter_address",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("key_sha256", sa.String(length=64), nullable=False),
+        sa.Column(
+            "filter",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_address_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_address")),
+        sa.UniqueConstraint("token", name=op.f("uq_filter_address_token")),
+        sa.UniqueConstraint("town_id", "key_sha256", name=op.f("uq_filter_address_town_id_key_sha256")),
+    )
+    with op.batch_alter_table("filter_address", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_filter_address_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "filter_category",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("white", sa.Boolean(), nullable=False),
         sa.Column("hosts", sa.Integer(), nullable=False),
         sa.Column("urls", sa.Integer(), nullable=False),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_category_town_id_town")),
@@ -3151,6 +3174,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_filter_category_town_id"))
 
     op.drop_table("filter_category")
+    with op.batch_alter_table("filter_address", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_filter_address_town_id"))
+
+    op.drop_table("filter_address")
     with op.batch_alter_table("declaration_set", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_declaration_set_town_id"))
         batch_op.drop_index(batch_op.f("ix_declaration_set_last_used_at"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ class HostBlock:
     last: bytes
     body: bytes
     count: int
+
+
+def hash_blocks(blocks: Iterable[HostBlock]) -> str:
+    """Return the SHA-256 of the content of a list, as it is stored."""
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(b"%d:" % len(block.body))
+        digest.update(block.body)
+    return digest.hexdigest()
 
 
 def build_blocks(hosts: Iterable[str]) -> Iterator[HostBlock]:

@@ -1,8 +1,9 @@
-"""Tables of imported filter lists: categories and their hosts."""
+"""Tables of the web filter: imported categories with their hosts, and the addresses at which a resolver serves filters."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
@@ -13,7 +14,10 @@ from cartable.ids import new_id
 
 
 class FilterCategory(TownOwned, Base):
-    """A category of imported lists, in the format of the University of Toulouse (UT1). The lists are CC BY-SA 4.0."""
+    """A category of imported lists, in the format of the University of Toulouse (UT1). The lists are CC BY-SA 4.0.
+
+    `content_sha256` is the hash of its blocks: towns that imported the same list share one store of the resolver.
+    """
 
     __tablename__ = "filter_category"
 
@@ -22,6 +26,7 @@ class FilterCategory(TownOwned, Base):
     white: Mapped[bool] = mapped_column(default=False)
     hosts: Mapped[int]
     urls: Mapped[int]
+    content_sha256: Mapped[str] = mapped_column(String(64))
     imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "name"),)
 
@@ -39,3 +44,22 @@ class FilterBlock(Base):
     last: Mapped[bytes] = mapped_column(LargeBinary)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     __table_args__ = (Index("ix_filter_block_first", "category_id", "first"),)
+
+
+class FilterAddress(TownOwned, Base):
+    """An address of the town's resolver: one for each distinct filter, shared by the tablets that are in the same situation.
+
+    `key_sha256` is what the address stands for (places, mode, lesson), never its hosts: a changed host changes `filter`, and no tablet
+    needs a new profile. `last_used_at`: when the address was last computed as needed; tablets that are away may still use it for long.
+    """
+
+    __tablename__ = "filter_address"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    token: Mapped[str] = mapped_column(String(32), unique=True)
+    key_sha256: Mapped[str] = mapped_column(String(64))
+    filter: Mapped[dict[str, Any]]
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (UniqueConstraint("town_id", "key_sha256"),)

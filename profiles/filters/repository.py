@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
-from profiles.filters.blocks import HostBlock
+from profiles.filters.blocks import HostBlock, hash_blocks
 from profiles.filters.models import FilterBlock, FilterCategory
 from profiles.filters.rules import list_domains
 
@@ -49,7 +49,10 @@ class FilterRepository:
     def add_category(self, town_id: UUID, name: str, white: bool, blocks: Sequence[HostBlock], now: datetime) -> int:
         """Add a category with its hosts. Return how many hosts it has."""
         count = sum(block.count for block in blocks)
-        row = FilterCategory(town_id=town_id, name=name, white=white, hosts=count, urls=0, imported_at=now)
+        content_sha256 = hash_blocks(blocks)
+        row = FilterCategory(
+            town_id=town_id, name=name, white=white, hosts=count, urls=0, content_sha256=content_sha256, imported_at=now
+        )
         self.session.add(row)
         self.session.flush()
         rows = [{"category_id": row.id, "first": each.first, "last": each.last, "body": each.body} for each in blocks]

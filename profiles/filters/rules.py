@@ -48,6 +48,8 @@ class HostDecision(StrEnum):
 class VerdictReason(StrEnum):
     """Why a host is open or blocked."""
 
+    ALWAYS_OPEN = "always_open"
+    BYPASS_HOST = "bypass_host"
     BASELINE = "safety_baseline"
     DENIED = "denied"
     PERMITTED = "permitted"
@@ -115,13 +117,15 @@ def compose_filter(values: Mapping[str, Any], unlocked: Iterable[str] = ()) -> E
 
 def judge_host(web: EffectiveFilter, host: str, categories: Iterable[str], *, supervised: bool | None = None) -> HostVerdict:
     """Return what happens to a host that lies in these categories, on a tablet with this filter."""
-    decision, reason, decided_by = _judge(web, host, set(categories) - IGNORED_CATEGORIES)
+    decision, reason, decided_by = apply_rules(web, host, categories)
     is_built_in = web.delivery_kind is not DeliveryKind.PLUGIN and supervised is not False
     enforced = reason is VerdictReason.DEFAULT or (is_built_in and reason in _HELD_BY_TABLET)
     return HostVerdict(decision, reason, decided_by, enforced)
 
 
-def _judge(web: EffectiveFilter, host: str, categories: set[str]) -> tuple[HostDecision, VerdictReason, str]:
+def apply_rules(web: EffectiveFilter, host: str, listed_in: Iterable[str]) -> tuple[HostDecision, VerdictReason, str]:
+    """Return what the first rule that speaks of a host makes of it, why, and the entry or category that decided."""
+    categories = set(listed_in) - IGNORED_CATEGORIES
     rescued = RESCUING_CATEGORY in categories and RESCUING_CATEGORY in web.permitted_categories
     legal = sorted(categories & LEGAL_CATEGORIES)
     if legal and not rescued:

@@ -27,6 +27,8 @@ _OTHER_SOURCES: dict[str, Message] = {
 }
 _MODE_SOURCE = "mode "
 VERDICTS: dict[VerdictReason, Message] = {
+    VerdictReason.ALWAYS_OPEN: Message("a site that tablets need: no rule may close it"),
+    VerdictReason.BYPASS_HOST: Message("a way around the filter"),
     VerdictReason.BASELINE: Message("a category that is closed to every child"),
     VerdictReason.DENIED: Message("a denied site"),
     VerdictReason.PERMITTED: Message("a permitted site"),

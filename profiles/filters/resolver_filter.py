@@ -1,0 +1,95 @@
+"""What the town's resolver enforces at one address, as plain values with a canonical form, and its decision on a name. Pure.
+
+The stores that the resolver looks names up in are built from the same values (`mdm.resolver`) and must decide alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from profiles.filters.rules import (
+    BYPASS_CATEGORIES,
+    LEGAL_CATEGORIES,
+    EffectiveFilter,
+    HostDecision,
+    HostVerdict,
+    VerdictReason,
+    apply_rules,
+    find_covering_entry,
+)
+
+#: Names by which a tablet leaves the resolver: Apple's Private Relay and encrypted DNS, and the sign by which Firefox asks whether
+#: it may use its own. Apple documents that a network refuses the first two so.
+BYPASS_HOSTS = frozenset({"mask.icloud.com", "mask-h2.icloud.com", "doh.dns.apple.com", "use-application-dns.net"})
+
+
+class RestrictedVideo(StrEnum):
+    """How far YouTube's restricted mode goes, which YouTube offers by names of its own."""
+
+    OFF = "off"
+    MODERATE = "moderate"
+    STRICT = "strict"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverFilter:
+    """The filter of one address. An entry covers a host and all hosts below it; hosts are lower-case A-labels.
+
+    `opened` are hosts that a teacher opens for a session. `always_open` are hosts without which a tablet would lose its management,
+    its updates or its network; they come before every rule. The categories closed to every child are part of every filter.
+    """
+
+    denied: frozenset[str] = frozenset()
+    permitted: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()
+    blocked_categories: frozenset[str] = LEGAL_CATEGORIES | BYPASS_CATEGORIES
+    permitted_categories: frozenset[str] = frozenset()
+    only_permitted: bool = False
+    safe_search: bool = False
+    restricted_video: RestrictedVideo = RestrictedVideo.OFF
+    always_open: frozenset[str] = field(default=frozenset())
+
+    def __post_init__(self) -> None:
+        """Close the categories that no filter may leave open."""
+        closed = self.blocked_categories | LEGAL_CATEGORIES | BYPASS_CATEGORIES
+        object.__setattr__(self, "blocked_categories", closed)
+        object.__setattr__(self, "permitted_categories", self.permitted_categories - closed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return values for JSON, always in the same order."""
+        return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in sorted(asdict(self).items())}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the filter that `to_json` wrote. Names that are not known are ignored: an older server may have written them."""
+        known: dict[str, Any] = {each.name: values[each.name] for each in fields(cls) if each.name in values}
+        made: dict[str, Any] = {name: frozenset(value) if isinstance(value, list) else value for name, value in known.items()}
+        if "restricted_video" in made:
+            made["restricted_video"] = RestrictedVideo(made["restricted_video"])
+        return cls(**made)
+
+    def hash_content(self) -> str:
+        """Return the SHA-256 of the canonical JSON: equal filters of any town have the same."""
+        canonical = json.dumps(self.to_json(), separators=(",", ":"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def decide_name(rules: ResolverFilter, host: str, categories: Iterable[str]) -> HostVerdict:
+    """Return what the resolver does with a name that lies in these categories: what tablets always need, then the filter's order."""
+    if host in BYPASS_HOSTS:
+        return HostVerdict(HostDecision.BLOCK, VerdictReason.BYPASS_HOST, host)
+    if entry := find_covering_entry(host, tuple(rules.always_open)):
+        return HostVerdict(HostDecision.ALLOW, VerdictReason.ALWAYS_OPEN, entry)
+    web = EffectiveFilter(
+        denied=tuple(rules.denied),
+        permitted=tuple(rules.permitted | rules.opened),
+        blocked_categories=rules.blocked_categories,
+        permitted_categories=rules.permitted_categories,
+        only_permitted=rules.only_permitted,
+    )
+    return HostVerdict(*apply_rules(web, host, categories))
