@@ -27,6 +27,7 @@ from mdm.privacy.repository import BATCH_SIZE, PrivacyRepository
 from mdm.privacy.rules import SECURITY_ACTS, compute_departure_cutoff
 from mdm.queue.history_repository import CommandHistoryRepository
 from mdm.queue.models import CommandBody
+from profiles.schedule.repository import ScheduleRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,16 @@ def _purge_command_reasons(context: PurgeContext) -> int:
     return context.repository.set_columns(CommandBody, ids, {"reason": None, "requested_by": None, "requested_by_name": ""})
 
 
+def _count_class_absences(context: PurgeContext) -> DueCount:
+    return DueCount(ScheduleRepository(context.work.session).count_ended_absences(context.required_town_id, context.cutoff))
+
+
+def _purge_class_absences(context: PurgeContext) -> int:
+    count = _count_class_absences(context).total
+    ScheduleRepository(context.work.session).delete_ended_absences(context.required_town_id, context.cutoff)
+    return count
+
+
 def _count_imports(context: PurgeContext) -> DueCount:
     return DueCount(ImportRepository(context.work.session).count_stored_plans(context.cutoff, context.required_town_id))
 
@@ -307,6 +318,7 @@ PURGES: dict[str, Purge] = {
         lambda context: DueCount(context.repository.count_rows(_select_ended_commands(context))), _purge_commands, _count_commands
     ),
     "channel_note": Purge(_count_notes, lambda context: delete_notes(context.work), includes_global=True),
+    "class_absence": Purge(_count_class_absences, _purge_class_absences),
     "import": Purge(_count_imports, _purge_imports),
     "audit": Purge(_count_audit_events, _purge_audit_events, _count_table(AuditEvent), includes_global=True),
     "security_audit": Purge(_count_security_events, _purge_security_events, _count_table(AuditEvent), includes_global=True),

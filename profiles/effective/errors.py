@@ -44,3 +44,17 @@ def _describe(finding: RiskFinding) -> dict[str, Any]:
         "modes": [mode.value for mode in finding.modes],
         "tablets": finding.tablets,
     }
+
+
+class AppsNotOfClass(Invalid):
+    """A class session is limited to apps that no tablet of the class shows."""
+
+    code = "apps_not_of_class"
+    message = Message("The tablets of this class do not have: {apps}. Choose among their apps.")
+
+
+class SitesClosed(Invalid):
+    """A class session asks for web sites that the filter closes on every tablet of the class."""
+
+    code = "sites_closed"
+    message = Message("The web filter of this class closes: {sites}. The town's administrator can let teachers open them.")

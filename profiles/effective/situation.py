@@ -188,10 +188,11 @@ def _list_lesson_constraints(lesson: Lesson, apps: EffectiveApps) -> list[Constr
 
 
 def compose_mode_filter(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveFilter:
-    """Return the web filter of a situation in a mode, with the hosts that a teacher opened."""
-    is_lesson = situation.lesson is not None and mode is Mode.CLASS_SESSION
-    unlocked = situation.lesson.sites if situation.lesson is not None and is_lesson else ()
-    return compose_filter(_values(policy.get_settings(situation, mode)), unlocked)
+    """Return the web filter of a situation in a mode, with the hosts that a teacher opened, or to which a lesson is limited."""
+    lesson = situation.lesson if mode is Mode.CLASS_SESSION else None
+    sites = lesson.sites if lesson is not None else ()
+    is_limited = lesson is not None and lesson.preset is SessionPreset.FOCUS_SITES
+    return compose_filter(_values(policy.get_settings(situation, mode)), sites, sites if is_limited else None)
 
 
 def compose_mode_apps(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveApps:

@@ -51,7 +51,7 @@ def _list_uncarried_hosts(web: EffectiveFilter) -> list[str]:
     present = {
         "web.denied": bool(web.denied),
         "web.permitted": bool(web.permitted),
-        "web.only_permitted": web.only_permitted,
+        "web.only_permitted": web.only_open_hosts is not None,
     }
     return [key for key, is_set in present.items() if is_set]
 
@@ -63,11 +63,13 @@ def _build_built_in(web: EffectiveFilter) -> tuple[dict[str, Any], list[str]]:
         left_out.append(f"web.denied: {len(web.denied) - MAX_BUILT_IN} hosts beyond {MAX_BUILT_IN}")
     if web.denied:
         payload["DenyListURLs"] = _list_urls(web.denied[:MAX_BUILT_IN])
-    if (web.only_permitted or web.adult_heuristic) and len(web.permitted) > MAX_BUILT_IN:
-        left_out.append(f"web.permitted: {len(web.permitted) - MAX_BUILT_IN} hosts beyond {MAX_BUILT_IN}")
-    if web.only_permitted:
+    only_open = web.only_open_hosts
+    open_hosts = web.permitted if only_open is None else only_open
+    if (only_open is not None or web.adult_heuristic) and len(open_hosts) > MAX_BUILT_IN:
+        left_out.append(f"web.permitted: {len(open_hosts) - MAX_BUILT_IN} hosts beyond {MAX_BUILT_IN}")
+    if only_open is not None:
         # An empty list would open everything: without a single host the tablet gets one that leads nowhere.
-        hosts = web.permitted[:MAX_BUILT_IN] or ("cartable.invalid",)
+        hosts = only_open[:MAX_BUILT_IN] or ("cartable.invalid",)
         payload["AllowListBookmarks"] = [{"URL": f"https://{host}", "Title": host} for host in hosts]
     elif web.adult_heuristic and web.permitted:
         payload["PermittedURLs"] = _list_urls(web.permitted[:MAX_BUILT_IN])

@@ -1,7 +1,7 @@
 """What the web filter lets through, and why: the filter of a tablet from its settings, and the verdict on one host. Pure.
 
-Order: categories closed to every child, denied hosts, permitted hosts, other blocked categories, and nothing else where only
-permitted hosts are open. See docs/domain/filters.md#order.
+Order: categories closed to every child, denied hosts, hosts outside the lesson, permitted hosts, other blocked categories, and
+nothing else where only permitted hosts are open. See docs/domain/filters.md#order.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class VerdictReason(StrEnum):
     BYPASS_HOST = "bypass_host"
     BASELINE = "safety_baseline"
     DENIED = "denied"
+    LESSON = "class_session"
     PERMITTED = "permitted"
     CATEGORY = "category"
     NOT_PERMITTED = "only_permitted_hosts"
@@ -74,13 +75,17 @@ class HostVerdict:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveFilter:
-    """The web filter of a tablet in a mode: composed of all that places set, and how it is delivered."""
+    """The web filter of a tablet in a mode: composed of all that places set, and how it is delivered.
+
+    `lesson_hosts`: the only hosts that a class session leaves of those that are open otherwise; None without such a session.
+    """
 
     denied: tuple[str, ...] = ()
     permitted: tuple[str, ...] = ()
     blocked_categories: frozenset[str] = LEGAL_CATEGORIES | BYPASS_CATEGORIES
     permitted_categories: frozenset[str] = frozenset()
     only_permitted: bool = False
+    lesson_hosts: tuple[str, ...] | None = None
     adult_heuristic: bool = True
     safe_search: bool = False
     delivery: Mapping[str, Any] = field(default_factory=dict)
@@ -90,15 +95,30 @@ class EffectiveFilter:
         """How it is delivered; built in where nobody chose."""
         return DeliveryKind(self.delivery.get("kind", DeliveryKind.BUILT_IN))
 
+    @property
+    def only_open_hosts(self) -> tuple[str, ...] | None:
+        """The hosts that are open where nothing else is: those of a lesson, or the permitted ones; None where other hosts are open too."""
+        if self.lesson_hosts is None:
+            return self.permitted if self.only_permitted else None
+        hosts = (host for host in self.lesson_hosts if find_covering_entry(host, self.denied) is None)
+        return tuple(host for host in hosts if not self.only_permitted or find_covering_entry(host, self.permitted))
+
 
 #: Why a host is open or blocked by what the built-in filter itself holds.
-_HELD_BY_TABLET = frozenset({VerdictReason.DENIED, VerdictReason.PERMITTED, VerdictReason.NOT_PERMITTED, VerdictReason.DEFAULT})
+_HELD_BY_TABLET = frozenset(
+    {
+        VerdictReason.DENIED, VerdictReason.LESSON, VerdictReason.PERMITTED, VerdictReason.NOT_PERMITTED, VerdictReason.DEFAULT,
+    }
+)  # fmt: skip
 
 
-def compose_filter(values: Mapping[str, Any], unlocked: Iterable[str] = ()) -> EffectiveFilter:
+def compose_filter(
+    values: Mapping[str, Any], unlocked: Iterable[str] = (), lesson_hosts: Iterable[str] | None = None
+) -> EffectiveFilter:
     """Return the filter that resolved settings make. What is denied is never permitted, what is blocked never open.
 
-    `unlocked` are hosts that a teacher opened: those count that the settings let teachers open.
+    `unlocked` are hosts that a teacher opened: those count that the settings let teachers open. With `lesson_hosts` nothing but
+    these is open, as far as the settings leave them open.
     """
     denied = set(values.get("web.denied", ()))
     opened = set(unlocked) & set(values.get("web.teacher_unlockable", ()))
@@ -109,6 +129,7 @@ def compose_filter(values: Mapping[str, Any], unlocked: Iterable[str] = ()) -> E
         blocked_categories=frozenset(blocked),
         permitted_categories=frozenset(values.get("web.permitted_categories", ())) - blocked,
         only_permitted=values.get("web.only_permitted", False),
+        lesson_hosts=None if lesson_hosts is None else tuple(sorted(set(lesson_hosts))),
         adult_heuristic=values.get("web.adult_heuristic", True),
         safe_search=values.get("web.safe_search", False),
         delivery=values.get("web.delivery", {}),
@@ -132,6 +153,8 @@ def apply_rules(web: EffectiveFilter, host: str, listed_in: Iterable[str]) -> tu
         return HostDecision.BLOCK, VerdictReason.BASELINE, legal[0]
     if entry := find_covering_entry(host, web.denied):
         return HostDecision.BLOCK, VerdictReason.DENIED, entry
+    if web.lesson_hosts is not None and find_covering_entry(host, web.lesson_hosts) is None:
+        return HostDecision.BLOCK, VerdictReason.LESSON, ""
     if entry := find_covering_entry(host, web.permitted):
         return HostDecision.ALLOW, VerdictReason.PERMITTED, entry
     blocked = sorted(categories & web.blocked_categories)

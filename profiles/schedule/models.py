@@ -97,6 +97,15 @@ class PupilAfterSchool(TownOwned, Base):
     after_school: Mapped[AfterSchool] = mapped_column(EnumText(AfterSchool))
 
 
+class ClassAbsence(TownOwned, Base):
+    """A pupil who is absent from class until `until`, the next midnight. Kept no longer: this is no attendance register."""
+
+    __tablename__ = "class_absence"
+
+    pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True)
+    until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
 class GuardianRule(TownOwned, Base):
     """A rule of one guardian for one pupil. It can only restrict."""
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, or_, select, update
+from sqlalchemy import Row, Select, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ from profiles.schedule.models import (
     Activity,
     ActivityTablet,
     CalendarOverride,
+    ClassAbsence,
     ClassSession,
     ExamDay,
     GuardianRule,
@@ -118,6 +119,26 @@ class ScheduleRepository:
 
     def get_pupil_after_school(self, pupil_id: UUID) -> PupilAfterSchool | None:
         return self.session.get(PupilAfterSchool, pupil_id)
+
+    def find_absent_pupils(self, pupil_ids: Iterable[UUID], at: datetime) -> frozenset[UUID]:
+        """Return who of these pupils is absent from class at an instant."""
+        statement = select(ClassAbsence.pupil_id).where(ClassAbsence.pupil_id.in_(list(pupil_ids)), ClassAbsence.until > at)
+        return frozenset(self.session.scalars(statement))
+
+    def replace_absences(self, pupil_ids: Iterable[UUID], absences: Iterable[ClassAbsence]) -> None:
+        """Store these absences in the place of all that the pupils had."""
+        self.session.execute(delete(ClassAbsence).where(ClassAbsence.pupil_id.in_(list(pupil_ids))))
+        self.session.add_all(absences)
+        self.session.flush()
+
+    def count_ended_absences(self, town_id: UUID, instant: datetime) -> int:
+        """Return how many absences of a town are over."""
+        ended = select(func.count()).where(ClassAbsence.town_id == town_id, ClassAbsence.until <= instant)
+        return self.session.scalar(ended) or 0
+
+    def delete_ended_absences(self, town_id: UUID, instant: datetime) -> None:
+        """Delete the absences of a town that are over."""
+        self.session.execute(delete(ClassAbsence).where(ClassAbsence.town_id == town_id, ClassAbsence.until <= instant))
 
     def find_tablet_of_class(self, class_id: UUID) -> list[UUID]:
         """Return the id of one tablet of a class, in a list that is empty when the class has none."""

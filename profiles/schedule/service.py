@@ -164,6 +164,7 @@ def evaluate_modes(work: UnitOfWork, facts: Iterable[TabletFacts], at: datetime 
     after_school_by_pupil = repository.get_after_school_by_pupil(pupil_ids)
     rules_by_pupil = repository.get_rules_by_pupil(pupil_ids)
     sessions = repository.get_running_sessions({tablet.class_id for tablet in tablets if tablet.class_id}, at)
+    absent_pupils = repository.find_absent_pupils(pupil_ids, at) if sessions else frozenset()
     activities = repository.get_running_activities([tablet.tablet_id for tablet in tablets], at)
     evaluations: dict[UUID, ModeEvaluation] = {}
     evaluations_by_key: dict[tuple[object, ...], ModeEvaluation] = {}
@@ -173,7 +174,7 @@ def evaluate_modes(work: UnitOfWork, facts: Iterable[TabletFacts], at: datetime 
         after_school = AfterSchool.UNKNOWN
         if tablet.pupil_id:
             after_school = after_school_by_pupil.get(tablet.pupil_id, AfterSchool.UNKNOWN)
-        session = sessions.get(tablet.class_id) if tablet.class_id else None
+        session = sessions.get(tablet.class_id) if tablet.class_id and tablet.pupil_id not in absent_pupils else None
         activity = activities.get(tablet.tablet_id)
         device_mode = DEVICE_MODES.get(tablet.state)
         rule_ids = tuple(rule.id for rule in rules)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.schedule.created import CreatedOut
-from profiles.schedule import activities, sessions
+from profiles.effective.lessons import LessonPlan, start_lesson
+from profiles.schedule import activities, attendance, sessions
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.session_rules import SessionPreset
 
@@ -37,6 +38,12 @@ class TimeSpanOut(CreatedOut):
     ends: datetime
 
 
+class ClassAbsences(BaseModel):
+    """Who is absent from class today."""
+
+    pupil_ids: list[UUID] = Field(max_length=100)
+
+
 class ActivityIn(BaseModel):
     """A new after-school activity with some tablets."""
 
@@ -58,9 +65,10 @@ class AfterSchoolIn(BaseModel):
 def start_class_session(body: ClassSessionIn, work: WorkDep, actor: ActorDep) -> object:
     """Start a class session.
 
-    It ends by itself.
+    It ends by itself. It may be limited to apps that the class has and to sites that its filter leaves open.
     """
-    return sessions.start_session(work, actor, **body.model_dump())
+    plan = LessonPlan(body.minutes, body.preset, body.apps, body.sites, body.take_over)
+    return start_lesson(work, actor, body.town_id, body.school_id, body.class_id, plan)
 
 
 @router.post("/class-sessions/{session_id}/extend", response_model=TimeSpanOut)
@@ -73,6 +81,21 @@ def extend_class_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> ob
 def end_class_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> None:
     """End a class session now."""
     sessions.end_session(work, actor, session_id)
+
+
+@router.get("/classes/{class_id}/absences", response_model=ClassAbsences)
+def list_class_absences(class_id: UUID, work: WorkDep, actor: ActorDep) -> ClassAbsences:
+    """List the pupils of a class who are absent today."""
+    return ClassAbsences(pupil_ids=sorted(attendance.list_absent_pupils(work, actor, class_id), key=str))
+
+
+@router.put("/classes/{class_id}/absences", status_code=204)
+def mark_class_absences(class_id: UUID, body: ClassAbsences, work: WorkDep, actor: ActorDep) -> None:
+    """Record that exactly these pupils of a class are absent, until midnight.
+
+    Class sessions leave their tablets alone.
+    """
+    attendance.mark_absent_pupils(work, actor, class_id, body.pupil_ids)
 
 
 @router.post("/activities", response_model=TimeSpanOut, status_code=201)

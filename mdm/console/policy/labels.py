@@ -31,6 +31,7 @@ VERDICTS: dict[VerdictReason, Message] = {
     VerdictReason.BYPASS_HOST: Message("a way around the filter"),
     VerdictReason.BASELINE: Message("a category that is closed to every child"),
     VerdictReason.DENIED: Message("a denied site"),
+    VerdictReason.LESSON: Message("only the sites of the class session are open"),
     VerdictReason.PERMITTED: Message("a permitted site"),
     VerdictReason.CATEGORY: Message("a blocked category"),
     VerdictReason.NOT_PERMITTED: Message("only permitted sites are open"),

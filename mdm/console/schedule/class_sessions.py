@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, NotFound
-from cartable.i18n import Message
+from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import service as people
@@ -24,8 +24,8 @@ from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.times import show_times_in
-from profiles.apps.repository import AppRepository
-from profiles.schedule import sessions
+from profiles.effective.lessons import LessonPlan, list_lesson_apps, start_lesson
+from profiles.schedule import attendance, sessions
 from profiles.schedule.errors import SessionRunning
 from profiles.schedule.mode_decision import Span
 from profiles.schedule.models import ClassSession
@@ -40,6 +40,15 @@ PRESETS: dict[SessionPreset, Message] = {
     SessionPreset.FOCUS_APPS: Message("Only some apps"),
     SessionPreset.FOCUS_SITES: Message("Only some web sites"),
     SessionPreset.SCREENS_DOWN: Message("Screens down"),
+}
+#: Apps of the system that a lesson may be limited to, with the names that they have on the tablet.
+BUILT_IN_APPS: dict[str, Message] = {
+    "com.apple.DocumentsApp": Message("Files", context="app"),
+    "com.apple.calculator": Message("Calculator", context="app"),
+    "com.apple.camera": Message("Camera", context="app"),
+    "com.apple.mobilenotes": Message("Notes", context="app"),
+    "com.apple.mobilesafari": Message("Safari", context="app"),
+    "com.apple.mobileslideshow": Message("Photos", context="app"),
 }
 
 
@@ -66,13 +75,10 @@ def start_session(
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     school_class = _get_class(work, actor, class_id)
+    plan = LessonPlan(minutes, preset, (apps or [])[:100], sites.split()[:100], take_over)
     refusal = attempt(
-        work,
-        lambda: sessions.start_session(
-            work, actor, school_class.town_id, school_class.school_id, class_id, minutes=minutes, preset=preset, take_over=take_over,
-            apps=(apps or [])[:100], sites=sites.split()[:100],
-        ),
-    )  # fmt: skip
+        work, lambda: start_lesson(work, actor, school_class.town_id, school_class.school_id, class_id, plan)
+    )
     typed = {"minutes": minutes, "preset": preset.value, "apps": apps or [], "sites": sites}
     return _answer(request, work, actor, class_id, refusal, typed)
 
@@ -91,6 +97,22 @@ def end_session(request: Request, work: WorkDep, class_id: UUID, session_id: UUI
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     return _answer(request, work, actor, class_id, attempt(work, lambda: sessions.end_session(work, actor, session_id)))
+
+
+@router.post("/{class_id}/absences")
+def mark_absent_pupils(
+    request: Request,
+    work: WorkDep,
+    class_id: UUID,
+    csrf: CsrfField,
+    absent: Annotated[list[UUID], Form(max_length=100)] = [],  # noqa: B006 (FastAPI copies it)
+) -> Response:
+    """Record who is absent today: a session leaves their tablets alone."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    return _answer(
+        request, work, actor, class_id, attempt(work, lambda: attendance.mark_absent_pupils(work, actor, class_id, absent))
+    )
 
 
 def _get_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
@@ -145,9 +167,7 @@ def _render_class(
         pupils=_list_pupils(work, actor, chosen) if chosen is not None else [],
         presets=[(preset.value, label.translate(language)) for preset, label in PRESETS.items()],
         minutes=MINUTES,
-        apps=[(app.bundle_identifier, app.name) for app in AppRepository(work.session).list_town_apps(chosen.town_id)]
-        if chosen
-        else [],
+        apps=_list_apps(work, chosen, language) if chosen is not None else [],
         typed=typed or {"minutes": USUAL_MINUTES, "preset": SessionPreset.FREE.value, "apps": [], "sites": ""},
         refresh=60 if chosen is not None and chosen.id in running else 0,
     )
@@ -180,16 +200,28 @@ def _describe_session(work: UnitOfWork, chosen: SchoolClass, row: ClassSession |
     }
 
 
+def _list_apps(work: UnitOfWork, chosen: SchoolClass, language: Language) -> list[tuple[str, str]]:
+    """Return the apps of the class that have a name: those of the town's catalogue, and the tablet's own tools."""
+    named = (
+        (identifier, name or (BUILT_IN_APPS[identifier].translate(language) if identifier in BUILT_IN_APPS else ""))
+        for identifier, name in list_lesson_apps(work, chosen.town_id, chosen.id)
+    )
+    return sorted((each for each in named if each[1]), key=lambda each: each[1].casefold())
+
+
 def _list_pupils(work: UnitOfWork, actor: Actor, chosen: SchoolClass) -> list[dict[str, Any]]:
     pupils = people.list_pupils_of_class(work, actor, chosen.id)
     tablets = LoanRepository(work.session).get_tablets_by_pupil([pupil.id for pupil in pupils])
-    return [_describe_pupil(pupil, tablets.get(pupil.id)) for pupil in pupils]
+    absent = attendance.list_absent_pupils(work, actor, chosen.id)
+    return [_describe_pupil(pupil, tablets.get(pupil.id), is_absent=pupil.id in absent) for pupil in pupils]
 
 
-def _describe_pupil(pupil: Pupil, tablet: Tablet | None) -> dict[str, Any]:
+def _describe_pupil(pupil: Pupil, tablet: Tablet | None, *, is_absent: bool) -> dict[str, Any]:
     """Return what a teacher sees: nothing of homes, no history."""
     battery = tablet.battery_level if tablet is not None else None
     return {
+        "id": pupil.id,
+        "is_absent": is_absent,
         "name": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}.",
         "grade": pupil.grade.value,
         "tag": tablet.tag if tablet is not None else "",

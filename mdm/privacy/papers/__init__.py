@@ -28,6 +28,7 @@ _PARTS: dict[str, Message] = {
     "invitation": Message("Invitations"),
     "guardian_rule": Message("Rules of the guardians"),
     "pupil_after_school": Message("After-school time"),
+    "class_absence": Message("Absence from class"),
     "requests": Message("Requests about these data"),
     "readings": Message("Accesses to the record"),
     "acts": Message("Actions"),

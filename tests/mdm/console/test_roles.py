@@ -159,6 +159,11 @@ def test_who_starts_a_class_session_extends_and_ends_it(world: RoleWorld, role: 
     page = person.client.get(address).text
     assert "Zoé" in page
     csrf = read_csrf(page)
+    pupil_id = re.search(r'name="absent" value="([^"]+)"', page)
+    assert pupil_id is not None
+    for absent in ({"absent": pupil_id[1]}, {}):
+        marked = person.client.post(f"/class/{world.class_id}/absences", data={"csrf": csrf, **absent}, follow_redirects=True)
+        assert (f'value="{pupil_id[1]}" aria-label="Zoé M. est absent aujourd\'hui" checked' in html.unescape(marked.text)) is bool(absent)
     started = person.client.post(f"/class/{world.class_id}/start", data={"csrf": csrf, "minutes": "45", "preset": "screens_down"})
     assert started.status_code == 303, started.text
     page = html.unescape(person.client.get(address).text)
@@ -168,6 +173,19 @@ def test_who_starts_a_class_session_extends_and_ends_it(world: RoleWorld, role: 
     assert "En cours jusqu'à 10:55" in page
     assert person.client.post(find_form(page, "/end"), data={"csrf": csrf}).status_code == 303
     assert "En cours jusqu'à" not in html.unescape(person.client.get(address).text)
+
+
+def test_a_lesson_limited_to_what_the_class_lacks_is_refused_and_what_was_typed_stays(world: RoleWorld) -> None:
+    world.set_time(IN_SCHOOL)
+    teacher = world.sign_in(Role.TEACHER, "lesson")
+    page = teacher.client.get("/class").text
+    assert '<option value="com.apple.mobilenotes"' in page
+    form = {"csrf": read_csrf(page), "minutes": "30", "preset": "focus_apps", "apps": "fr.test.none", "sites": "lumni.fr"}
+    refused = teacher.client.post(f"/class/{world.class_id}/start", data=form)
+    text = html.unescape(refused.text)
+    assert (refused.status_code, "Les tablettes de cette classe n'ont pas : fr.test.none" in text) == (422, True), text
+    assert re.search(r"<textarea[^>]*>lumni.fr</textarea>", text)
+    assert '<option value="30" selected' in text
 
 
 def test_a_teacher_has_no_other_class(world: RoleWorld) -> None:
