@@ -1852,6 +1852,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_cart_slot_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "class_absence",
+        sa.Column("pupil_id", sa.Uuid(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["pupil_id"], ["pupil.id"], name=op.f("fk_class_absence_pupil_id_pupil"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_class_absence_town_id_town")),
+        sa.PrimaryKeyConstraint("pupil_id", name=op.f("pk_class_absence")),
+    )
+    with op.batch_alter_table("class_absence", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_class_absence_town_id"), ["town_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_class_absence_until"), ["until"], unique=False)
+
+    op.create_table(
         "device_enrollment",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
@@ -2870,6 +2883,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_device_enrollment_fingerprint")
 
     op.drop_table("device_enrollment")
+    with op.batch_alter_table("class_absence", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_class_absence_until"))
+        batch_op.drop_index(batch_op.f("ix_class_absence_town_id"))
+
+    op.drop_table("class_absence")
     with op.batch_alter_table("cart_slot", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_cart_slot_town_id"))
         batch_op.drop_index(batch_op.f("ix_cart_slot_cart_id"))

@@ -6,7 +6,7 @@ nothing else where only permitted hosts are open. See docs/domain/filters.md#ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -146,23 +146,27 @@ def judge_host(web: EffectiveFilter, host: str, categories: Iterable[str], *, su
 
 def apply_rules(web: EffectiveFilter, host: str, listed_in: Iterable[str]) -> tuple[HostDecision, VerdictReason, str]:
     """Return what the first rule that speaks of a host makes of it, why, and the entry or category that decided."""
-    categories = set(listed_in) - IGNORED_CATEGORIES
+    return next(_list_decisions(web, host, set(listed_in) - IGNORED_CATEGORIES))
+
+
+def _list_decisions(web: EffectiveFilter, host: str, categories: set[str]) -> Iterator[tuple[HostDecision, VerdictReason, str]]:
+    """Yield what each rule that speaks of a host makes of it, the first rule first."""
     rescued = RESCUING_CATEGORY in categories and RESCUING_CATEGORY in web.permitted_categories
     legal = sorted(categories & LEGAL_CATEGORIES)
     if legal and not rescued:
-        return HostDecision.BLOCK, VerdictReason.BASELINE, legal[0]
+        yield HostDecision.BLOCK, VerdictReason.BASELINE, legal[0]
     if entry := find_covering_entry(host, web.denied):
-        return HostDecision.BLOCK, VerdictReason.DENIED, entry
+        yield HostDecision.BLOCK, VerdictReason.DENIED, entry
     if web.lesson_hosts is not None and find_covering_entry(host, web.lesson_hosts) is None:
-        return HostDecision.BLOCK, VerdictReason.LESSON, ""
+        yield HostDecision.BLOCK, VerdictReason.LESSON, ""
     if entry := find_covering_entry(host, web.permitted):
-        return HostDecision.ALLOW, VerdictReason.PERMITTED, entry
+        yield HostDecision.ALLOW, VerdictReason.PERMITTED, entry
     blocked = sorted(categories & web.blocked_categories)
     if blocked and not rescued:
-        return HostDecision.BLOCK, VerdictReason.CATEGORY, blocked[0]
+        yield HostDecision.BLOCK, VerdictReason.CATEGORY, blocked[0]
     if web.only_permitted:
-        return HostDecision.BLOCK, VerdictReason.NOT_PERMITTED, ""
-    return HostDecision.ALLOW, VerdictReason.DEFAULT, ""
+        yield HostDecision.BLOCK, VerdictReason.NOT_PERMITTED, ""
+    yield HostDecision.ALLOW, VerdictReason.DEFAULT, ""
 
 
 def find_covering_entry(host: str, entries: Sequence[str]) -> str | None:

@@ -76,9 +76,7 @@ def start_session(
     check_csrf(request, csrf)
     school_class = _get_class(work, actor, class_id)
     plan = LessonPlan(minutes, preset, (apps or [])[:100], sites.split()[:100], take_over)
-    refusal = attempt(
-        work, lambda: start_lesson(work, actor, school_class.town_id, school_class.school_id, class_id, plan)
-    )
+    refusal = attempt(work, lambda: start_lesson(work, actor, school_class.town_id, school_class.school_id, class_id, plan))
     typed = {"minutes": minutes, "preset": preset.value, "apps": apps or [], "sites": sites}
     return _answer(request, work, actor, class_id, refusal, typed)
 

@@ -163,7 +163,9 @@ def test_who_starts_a_class_session_extends_and_ends_it(world: RoleWorld, role: 
     assert pupil_id is not None
     for absent in ({"absent": pupil_id[1]}, {}):
         marked = person.client.post(f"/class/{world.class_id}/absences", data={"csrf": csrf, **absent}, follow_redirects=True)
-        assert (f'value="{pupil_id[1]}" aria-label="Zoé M. est absent aujourd\'hui" checked' in html.unescape(marked.text)) is bool(absent)
+        assert (
+            f'value="{pupil_id[1]}" aria-label="Zoé M. est absent aujourd\'hui" checked' in html.unescape(marked.text)
+        ) is bool(absent)
     started = person.client.post(f"/class/{world.class_id}/start", data={"csrf": csrf, "minutes": "45", "preset": "screens_down"})
     assert started.status_code == 303, started.text
     page = html.unescape(person.client.get(address).text)

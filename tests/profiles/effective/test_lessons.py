@@ -84,7 +84,9 @@ def test_only_the_sites_of_the_lesson_are_open_and_no_closed_one(runtime: Runtim
         assert refusal.value.details["sites"] == "www.jeux.example"
         start(work, place, SessionPreset.FOCUS_SITES, sites=["https://www.lumni.fr/primaire"])
         facts = load_facts(work, [place.ids[0]])[place.ids[0]]
-        verdicts = {host: explain_host(work, facts, host).verdict for host in ("www.lumni.fr", "fr.wikipedia.org", "jeux.example")}
+        verdicts = {
+            host: explain_host(work, facts, host).verdict for host in ("www.lumni.fr", "fr.wikipedia.org", "jeux.example")
+        }
         assert [(each.decision, each.reason) for each in verdicts.values()] == [
             (HostDecision.ALLOW, VerdictReason.DEFAULT),
             (HostDecision.BLOCK, VerdictReason.LESSON),
@@ -110,9 +112,7 @@ def test_where_only_permitted_sites_are_open_a_lesson_opens_those_that_teachers_
         assert opened == [HostDecision.ALLOW, HostDecision.BLOCK]
 
 
-def test_an_absent_pupils_tablet_takes_no_part_until_midnight(
-    runtime: Runtime, place: BundleTown, clock: ManualClock
-) -> None:
+def test_an_absent_pupils_tablet_takes_no_part_until_midnight(runtime: Runtime, place: BundleTown, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         absent = load_facts(work, place.ids)[place.ids[0]].pupil_id
         assert absent is not None
