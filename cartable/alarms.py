@@ -205,6 +205,13 @@ def list_alarms(
     return fetch_scalar_page(work.session, statement, page, Alarm.raised_at, Alarm.id, descending=True)
 
 
+def list_server_alarms(work: UnitOfWork, actor: Actor, page: PageRequest = FIRST_PAGE) -> Page[Alarm]:
+    """List the alarms of the whole server, newest first. Raises `Forbidden` for anybody but the operator."""
+    actor.require_operator()
+    statement = select(Alarm).where(Alarm.town_id.is_(None))
+    return fetch_scalar_page(work.session, statement, page, Alarm.raised_at, Alarm.id, descending=True)
+
+
 def list_open_alarms(work: UnitOfWork, town_ids: Collection[UUID], limit: int = 20) -> Sequence[Alarm]:
     """List the alarms of these towns and of the whole server that nobody has acknowledged, newest first; without a town none.
 
@@ -221,8 +228,10 @@ def acknowledge_alarm(work: UnitOfWork, actor: Actor, alarm_id: UUID) -> Alarm:
 
     An alarm of the whole server is acknowledged by the operator only.
     """
-    statement = actor.restrict(select(Alarm).where(Alarm.id == alarm_id), Alarm, Permission.GOVERN)
-    alarm = work.session.scalar(statement.with_for_update())
+    is_permitted = actor.visibility_of(Alarm, Permission.GOVERN)
+    if actor.operates():
+        is_permitted = or_(is_permitted, Alarm.town_id.is_(None))
+    alarm = work.session.scalar(select(Alarm).where(Alarm.id == alarm_id, is_permitted).with_for_update())
     if alarm is None:
         raise AlarmNotFound
     if alarm.acknowledged_at is None:

@@ -180,8 +180,11 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.privacy import rights as rights_pages
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
+    from mdm.console.setup import apple_school_manager as apple_school_manager_pages
     from mdm.console.setup import first_tablet, start
+    from mdm.console.system import push_certificate, server_alarms
     from mdm.console.system import system as system_page
+    from mdm.console.system import towns as operator_pages
     from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
 
     router = APIRouter()
@@ -191,6 +194,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         why,
         ending_identities,
         system_page,
+        push_certificate,
+        server_alarms,
+        operator_pages,
         custody,
         api_docs,
         desk_documents,
@@ -215,6 +221,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         role_pages,
         start,
         first_tablet,
+        apple_school_manager_pages,
         town_pages,
         policy_publishing,
         policy_rules,

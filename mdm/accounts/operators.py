@@ -5,7 +5,8 @@ The operator sees into no town. See docs/domain/roles.md#operator.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,13 @@ from cartable.errors import Conflict, NotFound
 from cartable.i18n import DEFAULT_LANGUAGE, Message
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.places.towns import create_town
 from mdm.accounts import links, roles
 from mdm.accounts.links import NewLink
+from mdm.accounts.models import Account
+from mdm.accounts.passwords import NO_PASSWORD
 from mdm.accounts.repository import AccountRepository
 
 FIRST_LOGIN = "admin"
@@ -75,6 +79,55 @@ def appoint_administrator(
         work, appointing, login=login, display_name=display_name, role=Role.TOWN_ADMIN, town_id=town_id, email=email,
         language=language,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TownAdministration:
+    """A town as the operator sees it: its name, whether it is administered, and who has a link that was not used yet.
+
+    Names of people who have signed in are the town's own matter.
+    """
+
+    town: Town
+    is_administered: bool
+    invited: tuple[Account, ...]
+
+
+def list_towns(work: UnitOfWork, actor: Actor) -> list[TownAdministration]:
+    """List all towns with who administers them. Raises `Forbidden`."""
+    actor.require_operator()
+    by_town: dict[UUID | None, list[Account]] = defaultdict(list)
+    for town_id, account in AccountRepository(work.session).list_administrators(work.now):
+        by_town[town_id].append(account)
+    return [
+        TownAdministration(
+            town,
+            any(_has_signed_in(account) for account in by_town[town.id]),
+            tuple(account for account in by_town[town.id] if not _has_signed_in(account)),
+        )
+        for town in places.list_towns(work, actor)
+    ]
+
+
+def renew_administrator_link(work: UnitOfWork, actor: Actor, town_id: UUID, account_id: UUID) -> NewLink:
+    """Return a new link for the first administrator of a town, who has not used the former one.
+
+    Raises `Forbidden`, `NotFound`, and `TownHasAdministrator` once an administrator of the town has signed in.
+    """
+    actor.require_operator()
+    actor.require_reauthentication()
+    locks.lock_town(work, town_id)
+    administrators = [account for _, account in AccountRepository(work.session).list_administrators(work.now, town_id)]
+    if any(_has_signed_in(account) for account in administrators):
+        raise TownHasAdministrator
+    if account_id not in {account.id for account in administrators}:
+        raise NotFound
+    return links.create_link(work, replace(actor, everywhere=True), account_id, town_id)
+
+
+def _has_signed_in(account: Account) -> bool:
+    """Return whether the person has chosen a password, or was given one."""
+    return account.password_changed_at is not None or account.password_hash != NO_PASSWORD
 
 
 def ensure_first_account(work: UnitOfWork, demonstration_town_id: UUID | None) -> NewLink | None:

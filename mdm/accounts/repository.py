@@ -130,6 +130,17 @@ class AccountRepository:
         condition = (AccountRole.town_id == town_id) & (AccountRole.role == Role.TOWN_ADMIN) & is_valid & Account.active
         return bool(self.session.scalar(select(exists().where(condition, AccountRole.account_id == Account.id))))
 
+    def list_administrators(self, now: datetime, town_id: UUID | None = None) -> Sequence[Row[UUID | None, Account]]:
+        """List the active accounts that administer a town, or any town, at this instant, each with the town."""
+        is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now)
+        statement = select(AccountRole.town_id, Account).join(Account, Account.id == AccountRole.account_id)
+        statement = statement.where(
+            AccountRole.role == Role.TOWN_ADMIN, AccountRole.town_id.is_not(None), is_valid, Account.active
+        )
+        if town_id is not None:
+            statement = statement.where(AccountRole.town_id == town_id)
+        return self.session.execute(statement.order_by(AccountRole.id)).all()
+
     def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
         """List the accounts with a role in a town at this instant, and those switched off that had one."""
         is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now, ~Account.active)

@@ -176,9 +176,9 @@ def _with_unit_of_work(function: Callable[..., object]) -> Callable[[argparse.Na
 
 def _create_csr(work: object, parsed: argparse.Namespace) -> None:
     from cartable.scope import SYSTEM
-    from mdm.push.certificates import create_csr
+    from mdm.push.requests import create_request
 
-    print(create_csr(work, SYSTEM, parsed.email).decode())  # type: ignore[arg-type]
+    print(create_request(work, SYSTEM, parsed.email).request)  # type: ignore[arg-type]
 
 
 def _import_certificate(work: object, parsed: argparse.Namespace) -> None:
@@ -218,7 +218,7 @@ def _create_technician(work: object, parsed: argparse.Namespace) -> None:
 
 
 def _sign_csr(parsed: argparse.Namespace) -> int:
-    from mdm.push.certificates import sign_as_vendor
+    from mdm.push.requests import sign_as_vendor
 
     signed = sign_as_vendor(parsed.csr.read_bytes(), parsed.vendor_chain.read_bytes(), parsed.vendor_key.read_bytes())
     print(signed.decode())

@@ -7,8 +7,8 @@ from fastapi import Request
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission, Role
 
-#: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
-CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
+#: The chapters in the bar at the top: address, word, and the rights of which one needs one somewhere to see it.
+CHAPTERS: tuple[tuple[str, Message, *tuple[Permission, ...]], ...] = (
     ("/", Message("Tablets"), Permission.SEE),
     ("/class", Message("Class"), Permission.TEACH),
     ("/activities", Message("Activities"), Permission.ACTIVITY),
@@ -24,7 +24,8 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/accounts", Message("Accounts"), Permission.GOVERN),
     ("/safeguards", Message("Safeguards"), Permission.CARE),
     ("/data", Message("Data and rights"), Permission.PRIVACY),
-    ("/system", Message("Server"), Permission.GOVERN),
+    ("/towns", Message("Towns"), Permission.OPERATE),
+    ("/system", Message("Server"), Permission.GOVERN, Permission.OPERATE),
 )
 
 
@@ -34,8 +35,9 @@ def list_chapters(request: Request, language: Language) -> list[tuple[str, str, 
     here = request.url.path
     return [
         (address, title.translate(language), here == address or (address != "/" and here.startswith(address + "/")))
-        for address, title, permission in CHAPTERS
-        if actor is not None and (actor.everywhere or any(grant.allows(permission) for grant in actor.role_assignments))
+        for address, title, *permissions in CHAPTERS
+        if actor is not None
+        and (actor.everywhere or any(grant.allows(each) for grant in actor.role_assignments for each in permissions))
     ]
 
 

@@ -1,16 +1,14 @@
-"""Operations on the push certificate: request, vendor signature, import with checks, health, and a simulated one for trials."""
+"""Operations on the push certificate: import with checks, health, and a simulated one for trials. Requests are in `requests`."""
 
 from __future__ import annotations
 
-import base64
-import plistlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -20,7 +18,7 @@ from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE, build_ca_certificate
 from enrollment.identity.tls import write_secret
-from mdm.push.errors import BadPushCertificate, NoPushCertificate, PushTopicChanged
+from mdm.push.errors import BadPushCertificate, CertificateProblem, NoPushCertificate, PushTopicChanged
 from mdm.push.models import PushCertificate
 from mdm.push.repository import PushRepository
 
@@ -67,56 +65,24 @@ def load_active_pem(work: UnitOfWork) -> tuple[bytes, bytes] | None:
     return row.certificate.encode(), row.private_key
 
 
-def create_csr(work: UnitOfWork, actor: Actor, email: str) -> bytes:
-    """Create a key and return a certificate request (PEM) for the vendor to sign. The key never leaves the server."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, work.settings.organisation[:64]),
-            x509.NameAttribute(NameOID.EMAIL_ADDRESS, email),
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "FR"),
-        ]
-    )
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
-    row = PushCertificate(private_key=_encode_key(key), created_at=work.now, active=False, simulated=False)
-    work.session.add(row)
-    work.session.flush()
-    audit.record_event(work, actor, "push.request", "push_certificate", row.id, town_id=None)
-    return request.public_bytes(_PEM)
-
-
-def sign_as_vendor(csr_pem: bytes, vendor_chain_pem: bytes, vendor_key_pem: bytes) -> bytes:
-    """Return what Apple's push portal expects: the request signed by the MDM vendor, base64 of a plist.
-
-    See docs/domain/protocol.md#push-certificate.
-
-    Raises `BadPushCertificate`.
-    """
-    csr = x509.load_pem_x509_csr(csr_pem).public_bytes(serialization.Encoding.DER)
-    key = serialization.load_pem_private_key(vendor_key_pem, password=None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise BadPushCertificate(why="the vendor key is not RSA")
-    signed = {
-        "PushCertRequestCSR": base64.b64encode(csr).decode(),
-        "PushCertCertificateChain": vendor_chain_pem.decode(),
-        "PushCertSignature": base64.b64encode(key.sign(csr, padding.PKCS1v15(), SHA256())).decode(),
-    }
-    return base64.b64encode(plistlib.dumps(signed))
-
-
 def import_certificate(
     work: UnitOfWork, actor: Actor, certificate_pem: bytes, key_pem: bytes | None = None, *, force: bool = False
 ) -> PushCertificate:
-    """Store and activate the certificate that Apple's portal issued. Raises `BadPushCertificate`; `PushTopicChanged` unless forced."""
+    """Store and activate the certificate that Apple's portal issued. Only the operator may.
+
+    Raises `Forbidden`, `ReauthenticationRequired`, `BadPushCertificate`; `PushTopicChanged` unless forced.
+    """
+    actor.require_operator()
+    actor.require_reauthentication()
     try:
         certificate = read_certificates_pem(certificate_pem)[0]
     except UnreadableCertificate as error:
-        raise BadPushCertificate(why="unreadable PEM") from error
+        raise BadPushCertificate(CertificateProblem.UNREADABLE) from error
     topic = read_topic(certificate)
     if topic is None or not topic.startswith(_TOPIC_PREFIX):
-        raise BadPushCertificate(why="not an MDM push certificate")
+        raise BadPushCertificate(CertificateProblem.OTHER_KIND)
     if certificate.not_valid_after_utc <= work.now:
-        raise BadPushCertificate(why="it has expired")
+        raise BadPushCertificate(CertificateProblem.EXPIRED)
     repository = PushRepository(work.session)
     current = repository.get_active_certificate()
     if current is not None and not current.simulated and current.topic != topic and not force:
@@ -138,16 +104,16 @@ def _get_row_with_key(
         try:
             key = serialization.load_pem_private_key(key_pem, password=None)
         except (ValueError, TypeError) as error:
-            raise BadPushCertificate(why="unreadable key") from error
+            raise BadPushCertificate(CertificateProblem.UNREADABLE_KEY) from error
         if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != public_key:
-            raise BadPushCertificate(why="the key does not belong to it")
-        row = PushCertificate(private_key=_encode_key(key), created_at=work.now, active=False, simulated=False)
+            raise BadPushCertificate(CertificateProblem.OTHER_KEY)
+        row = PushCertificate(private_key=encode_key(key), created_at=work.now, active=False, simulated=False)
         work.session.add(row)
         return row
     for row in repository.list_certificates():
         if serialization.load_pem_private_key(row.private_key, password=None).public_key() == public_key:
             return row
-    raise BadPushCertificate(why="no request of this server has its key")
+    raise BadPushCertificate(CertificateProblem.NO_REQUEST)
 
 
 def read_topic(certificate: x509.Certificate) -> str | None:
@@ -184,7 +150,7 @@ def ensure_simulated_certificate(work: UnitOfWork) -> bool:
     simulated_certificate = PushCertificate(
         topic=topic,
         certificate=certificate.public_bytes(_PEM).decode(),
-        private_key=_encode_key(key),
+        private_key=encode_key(key),
         not_after=certificate.not_valid_after_utc,
         active=True,
         simulated=True,
@@ -196,5 +162,6 @@ def ensure_simulated_certificate(work: UnitOfWork) -> bool:
     return True
 
 
-def _encode_key(key: rsa.RSAPrivateKey) -> bytes:
+def encode_key(key: rsa.RSAPrivateKey) -> bytes:
+    """Return a private key as it is stored."""
     return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -14,7 +14,10 @@ from mdm.push.rules import StopReason
 
 
 class PushCertificate(Base):
-    """An APNs certificate with its key. `certificate` is empty until Apple has issued it; one row is `active`."""
+    """An APNs certificate with its key. `certificate` is empty until Apple has issued it for the `request` (PEM); one row is `active`.
+
+    A certificate that was imported with its key has no request.
+    """
 
     __tablename__ = "push_certificate"
 
@@ -22,6 +25,7 @@ class PushCertificate(Base):
     topic: Mapped[str | None] = mapped_column(String(255))
     certificate: Mapped[str | None] = mapped_column(Text)
     private_key: Mapped[bytes] = mapped_column(SealedBytes("push_certificate.private_key"))
+    request: Mapped[str | None] = mapped_column(Text)
     not_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     active: Mapped[bool] = mapped_column(default=False)
     simulated: Mapped[bool] = mapped_column(default=False)

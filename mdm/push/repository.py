@@ -29,6 +29,15 @@ class PushRepository:
     def list_certificates(self) -> Sequence[PushCertificate]:
         return self.session.scalars(select(PushCertificate).order_by(PushCertificate.created_at, PushCertificate.id)).all()
 
+    def list_requests(self) -> Sequence[PushCertificate]:
+        """List the requests that have no certificate yet, the newest first."""
+        statement = select(PushCertificate).where(PushCertificate.request.is_not(None), PushCertificate.certificate.is_(None))
+        return self.session.scalars(statement.order_by(PushCertificate.created_at.desc(), PushCertificate.id).limit(10)).all()
+
+    def get_request(self, request_id: UUID) -> PushCertificate | None:
+        """Return a request, be it answered or not."""
+        return self.session.get(PushCertificate, request_id)
+
     def list_topics(self) -> set[str]:
         """Return the topics of all push certificates that were ever installed."""
         return set(self.session.scalars(select(PushCertificate.topic).where(PushCertificate.topic.is_not(None))))

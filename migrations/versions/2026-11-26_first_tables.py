@@ -206,6 +206,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.String(length=255), nullable=True),
         sa.Column("certificate", sa.Text(), nullable=True),
         sa.Column("private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=True),
         sa.Column("not_after", sa.DateTime(timezone=True), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("simulated", sa.Boolean(), nullable=False),

@@ -24,6 +24,7 @@ from mdm.accounts.administration import AccountSummary
 from mdm.accounts.models import AccountRole
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.labels import ROLES
+from mdm.console.accounts.new_link import render_new_link
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day, format_instant
@@ -69,7 +70,7 @@ def invite(
         values = {"login": login, "display_name": display_name, "email": email, "role": role.value, "school_id": school_id,
                   "class_id": class_id, "last_day": last_day, "language": language}  # fmt: skip
         return _render_list(request, work, actor, town.id, refusal=refusal, values=values)
-    return _render_link(request, link, town)
+    return render_new_link(request, link, back=_get_account_address(link.account.id, town.id))
 
 
 @router.get("/accounts/{account_id}")
@@ -87,7 +88,8 @@ def create_link(
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     town = select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
-    return _render_link(request, links.create_link(work, actor, account_id, town.id), town)
+    link = links.create_link(work, actor, account_id, town.id)
+    return render_new_link(request, link, back=_get_account_address(account_id, town.id))
 
 
 @router.post("/accounts/{account_id}/roles")
@@ -158,8 +160,12 @@ def change_account(
     return _redirect_to_account(account_id, town_id)
 
 
+def _get_account_address(account_id: UUID, town_id: UUID) -> str:
+    return f"/accounts/{account_id}?town_id={town_id}"
+
+
 def _redirect_to_account(account_id: UUID, town_id: UUID) -> Response:
-    return RedirectResponse(f"/accounts/{account_id}?town_id={town_id}", status_code=303)
+    return RedirectResponse(_get_account_address(account_id, town_id), status_code=303)
 
 
 def _parse_place(work: WorkDep, actor: Actor, school_text: str, class_text: str) -> dict[str, UUID | None]:
@@ -227,17 +233,6 @@ def _render_account(
         row=_describe_account(work, row, {school.id: school for school in schools}, language),
         is_own=account_id == actor.account_id,
         **_list_choices(work, actor, town, schools, language),
-    )
-
-
-def _render_link(request: Request, link: links.NewLink, town: Town) -> Response:
-    return render_page(
-        request,
-        "accounts/new_link.html",
-        name=link.account.display_name,
-        url=link.url,
-        until=format_instant(link.expires_at),
-        back=f"/accounts/{link.account.id}?town_id={town.id}",
     )
 
 

@@ -48,7 +48,9 @@ def show_safeguards(request: Request, work: WorkDep, town: UUID | None = None, d
         cares=cares,
         governs=governs,
         is_stopped=stop_switch.is_stopped(work, chosen.id),
-        alarms=[describe_alarm(row, language) for row in alarms.list_alarms(work, actor, chosen.id).items] if governs else [],
+        alarms=[describe_alarm(row, language, actor) for row in alarms.list_alarms(work, actor, chosen.id).items]
+        if governs
+        else [],
         remaining=language.gettext(
             "Left for you at this moment: {count} tablets", count=count_remaining_tablets(state.limits, state.spending)
         ),
@@ -131,7 +133,7 @@ def acknowledge_alarm(request: Request, work: WorkDep, town: UUID, alarm_id: UUI
     return _redirect(town, "done")
 
 
-def describe_alarm(row: Alarm, language: Language) -> dict[str, Any]:
+def describe_alarm(row: Alarm, language: Language, actor: Actor) -> dict[str, Any]:
     """Return what pages show of an alarm."""
     return {
         "id": row.id,
@@ -139,7 +141,7 @@ def describe_alarm(row: Alarm, language: Language) -> dict[str, Any]:
         "what": alarms.MESSAGES[row.kind].translate(language),
         "when": format_instant(row.raised_at),
         "is_open": row.acknowledged_at is None,
-        "may_acknowledge": row.acknowledged_at is None and row.town_id is not None,
+        "may_acknowledge": row.acknowledged_at is None and (row.town_id is not None or actor.operates()),
     }
 
 

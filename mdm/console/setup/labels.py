@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cartable.i18n import Message
+from enrollment.joining.ade.models import AdeAlarm
 from enrollment.joining.errors import EnrollmentRefusal
 from enrollment.places.schools import SchoolLineOutcome
 from mdm.setup.checklist import SetupStep, TourAct
@@ -39,19 +40,13 @@ STEPS: dict[SetupStep, StepText] = {
     ),
     SetupStep.PUSH_CERTIFICATE: StepText(
         Message("Apple's push certificate"),
-        Message(
-            "Without it no real tablet is woken. On the server: “cartable push-csr --email you@town.example” makes a request, the vendor "
-            "signs it, Apple's portal (identity.apple.com) gives the certificate, “cartable push-import FILE” installs it."
-        ),
-        "",
+        Message("Without it no real tablet is woken. Whoever operates the server asks Apple for it, in four steps."),
+        "/system/push-certificate",
     ),
     SetupStep.APPLE_SCHOOL_MANAGER: StepText(
         Message("Apple School Manager"),
-        Message(
-            "With it tablets enroll out of their boxes. Create a device management server by the API (chapter “automated device enrollment”), give "
-            "its certificate to school.apple.com, and install the token that you download there."
-        ),
-        "/api/docs",
+        Message("With it tablets enroll out of their boxes. Exchange a certificate and a token with school.apple.com."),
+        "/apple-school-manager",
     ),
     SetupStep.APPS_AND_BOOKS: StepText(
         Message("Licences of Apps and Books"),
@@ -115,4 +110,23 @@ REFUSALS: dict[EnrollmentRefusal, Message] = {
     EnrollmentRefusal.SYSTEM_TOO_OLD: Message("its system is too old"),
     EnrollmentRefusal.PROFILE_USED: Message("another device has used the same profile: scan the code again"),
     EnrollmentRefusal.PROFILE_EXPIRED: Message("the profile was too old: scan the code again"),
+}
+ADE_ALARMS: dict[AdeAlarm, Message] = {
+    AdeAlarm.TERMS: Message(
+        "Apple has new terms: an administrator accepts them at school.apple.com. Until then nothing is read."
+    ),
+    AdeAlarm.TOKEN_EXPIRED: Message(
+        "The token has expired: download a new one from the same entry of the portal, and renew it here."
+    ),
+    AdeAlarm.TOKEN_REJECTED: Message(
+        "Apple refuses the token: download a new one from the same entry of the portal, and renew it here."
+    ),
+    AdeAlarm.DENIED: Message("Apple denies access: see at school.apple.com whether the entry of this server still exists."),
+    AdeAlarm.CLOCK: Message("The clock of this server is wrong: whoever operates it sets it (NTP)."),
+    AdeAlarm.PROFILE: Message(
+        "Apple refuses the enrollment profile. Look at the address, phone and mail of the town, then read the list again."
+    ),
+    AdeAlarm.OTHER_SERVER: Message(
+        "The token belongs to another entry of the portal: nothing is read until it is replaced with a reason."
+    ),
 }

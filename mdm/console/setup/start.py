@@ -96,7 +96,7 @@ def describe_checklist(checklist: Checklist, language: Language) -> dict[str, An
     items = []
     for item, done in checklist.items:
         text = STEPS[item] if isinstance(item, SetupStep) else ACTS[item]
-        takes_town = text.address in ("/start/tablet", "/town", "/hours")
+        takes_town = text.address in ("/start/tablet", "/town", "/hours", "/apple-school-manager", "/apps/licences")
         items.append(
             {
                 "key": item.value, "title": text.title.translate(language), "advice": text.advice.translate(language), "done": done,

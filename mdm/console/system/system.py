@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from cartable.alarms import list_server_alarms
 from cartable.errors import Forbidden
 from cartable.i18n import Language
 from cartable.scope import Permission
 from mdm.api.deps import WorkDep
 from mdm.care.server_state import ServerState, load_server_state
 from mdm.channel.repository import ChannelRepository, NotedDevice
+from mdm.console.care.safeguards import describe_alarm
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.system.labels import OTHER_NOTE, REJECTIONS, STOP_REASONS
@@ -25,13 +27,15 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 def show_system(request: Request, work: WorkDep) -> Response:
     """Show the state of the server, to whoever governs a town or operates the server."""
     actor, _ = require_sign_in(request, work)
-    if not (actor.everywhere or actor.list_permitted_towns(Permission.GOVERN)):
+    if not (actor.operates() or actor.list_permitted_towns(Permission.GOVERN)):
         raise Forbidden(permission=Permission.GOVERN.value)
     state, language = load_server_state(work), get_language(request)
     reason = state.sender.stop_reason
     return render_page(
         request,
         "system/system.html",
+        operates=actor.operates(),
+        alarms=[describe_alarm(row, language, actor) for row in list_server_alarms(work, actor).items] if actor.operates() else [],
         state=state,
         stop_reason=STOP_REASONS[reason].translate(language) if reason is not None else "",
         stopped_at=format_instant(state.sender.stopped_at),

@@ -175,7 +175,7 @@ def _build_cells(work: UnitOfWork, rows: list[TabletRow], language: Language) ->
 def _list_open_alarms(work: UnitOfWork, actor: Actor, language: Language) -> list[dict[str, Any]]:
     """Return the alarms that nobody has noted, in the towns that the person governs."""
     rows = alarms.list_open_alarms(work, actor.list_permitted_towns(Permission.GOVERN), limit=5)
-    return [describe_alarm(row, language) for row in rows]
+    return [describe_alarm(row, language, actor) for row in rows]
 
 
 def get_row_zone(row: TabletRow, town_zone: ZoneInfo) -> ZoneInfo:

@@ -16,7 +16,9 @@ from sqlalchemy import Engine
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
+from mdm.accounts import links
 from mdm.accounts import service as accounts
+from mdm.accounts.passwords import hash_password
 from tests.conftest import KEYRING
 from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer, start_live_server
@@ -58,6 +60,24 @@ def person(server: LiveServer) -> Iterator[Callable[..., Person]]:
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
             )
             account.must_change_password = False
+        made.append(Person(server, login))
+        return made[-1]
+
+    yield act
+    for each in made:
+        each.client.close()
+
+
+@pytest.fixture
+def operator_of(server: LiveServer) -> Iterator[Callable[[], Person]]:
+    """A person who operates the server and has no role in any town."""
+    made: list[Person] = []
+
+    def act() -> Person:
+        with server.runtime.open_unit_of_work() as work:
+            link = links.invite_operator(work, f"operator-{uuid4().hex[:6]}", "Operator")
+            link.account.password_hash, link.account.password_changed_at = hash_password(PASSWORD), work.now
+            login = link.account.login
         made.append(Person(server, login))
         return made[-1]
 

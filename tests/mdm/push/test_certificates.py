@@ -17,8 +17,9 @@ from cryptography.x509.oid import NameOID
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.push.certificates import create_csr, get_active_topic, get_certificate_health, import_certificate, sign_as_vendor
+from mdm.push.certificates import get_active_topic, get_certificate_health, import_certificate
 from mdm.push.errors import BadPushCertificate, PushTopicChanged
+from mdm.push.requests import create_request, sign_as_vendor
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -37,7 +38,7 @@ def _topic() -> str:
 def test_request_vendor_signature_and_import(runtime: Runtime) -> None:
     topic = _topic()
     with runtime.open_unit_of_work() as work:
-        csr_pem = create_csr(work, SYSTEM, "dsi@ville.example")
+        csr_pem = str(create_request(work, SYSTEM, "dsi@ville.example").request).encode()
         csr = x509.load_pem_x509_csr(csr_pem)
         vendor_pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         signed = plistlib.loads(base64.b64decode(sign_as_vendor(csr_pem, b"chain", vendor_pem)))

@@ -1,0 +1,151 @@
+"""The page of Apple School Manager: device management servers with certificate and token, and what Apple says of them. Holds no rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError
+from cartable.expiry import get_warning_days
+from cartable.i18n import Language, Message
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.joining.ade import service
+from enrollment.joining.ade.errors import OtherPortalServer
+from enrollment.joining.ade.models import AdeServer
+from enrollment.joining.ade.repository import AdeRepository
+from enrollment.places.models import Town
+from mdm.api.deps import WorkDep
+from mdm.console.forms import CsrfField, attempt
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.page_route import PageRoute, read_text_file
+from mdm.console.setup.labels import ADE_ALARMS
+from mdm.console.times import format_day, format_instant
+
+PAGE = "/apple-school-manager"
+router = APIRouter(prefix=PAGE, include_in_schema=False, route_class=PageRoute)
+_NOTICES = {
+    "created": Message("The server is entered. Download its certificate, and go on with the next step."),
+    "installed": Message("The token is stored. Apple's list of devices is being read; load this page again in a minute."),
+    "asked": Message("Apple's list of devices is being read; load this page again in a minute."),
+}
+
+
+async def _read_token(request: Request) -> str:
+    form = await request.form(max_files=1)
+    return await read_text_file(form.get("token"))
+
+
+TokenDep = Annotated[str, Depends(_read_token)]
+
+
+@router.get("")
+def show_servers(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """Show the device management servers of a town, and the steps."""
+    actor, _ = require_sign_in(request, work)
+    return _render(request, work, actor, _select_town(work, actor, town), notice=done)
+
+
+@router.post("/{town}/servers")
+def create_server(
+    request: Request, work: WorkDep, town: UUID, csrf: CsrfField, name: Annotated[str, Form(min_length=1, max_length=60)]
+) -> Response:
+    """Make a server with its key and certificate."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    refusal = attempt(work, lambda: service.create_server(work, actor, chosen.id, name.strip()))
+    if refusal is not None:
+        return _render(request, work, actor, chosen, refusal=refusal)
+    return _redirect(chosen.id, "created")
+
+
+@router.get("/servers/{server_id}/certificate.pem")
+def download_certificate(request: Request, work: WorkDep, server_id: UUID) -> Response:
+    """Return the certificate that Apple School Manager encrypts the token to."""
+    actor, _ = require_sign_in(request, work)
+    server = service.get_server(work, actor, server_id, Permission.GOVERN)
+    headers = {"Content-Disposition": 'attachment; filename="cartable-assignment.pem"'}
+    return Response(server.certificate, media_type="application/x-pem-file", headers=headers)
+
+
+@router.post("/servers/{server_id}/token")
+def install_token(
+    request: Request,
+    work: WorkDep,
+    server_id: UUID,
+    csrf: CsrfField,
+    token: TokenDep,
+    reason: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """Install the token. One of another entry of the portal needs a reason."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    server = service.get_server(work, actor, server_id, Permission.GOVERN)
+    refusal = attempt(work, lambda: service.install_token(work, actor, server_id, token.encode(), reason.strip() or None))
+    if refusal is not None:
+        return _render(request, work, actor, _select_town(work, actor, server.town_id), refusal=refusal, refused_id=server_id)
+    return _redirect(server.town_id, "installed")
+
+
+@router.post("/servers/{server_id}/sync")
+def request_sync(request: Request, work: WorkDep, server_id: UUID, csrf: CsrfField) -> Response:
+    """Ask for Apple's list of devices now."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    return _redirect(service.request_sync(work, actor, server_id).town_id, "asked")
+
+
+def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
+    return select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
+
+
+def _redirect(town_id: UUID, done: str) -> Response:
+    return RedirectResponse(f"{PAGE}?town={town_id}&done={done}", status_code=303)
+
+
+def _render(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    town: Town,
+    *,
+    notice: str = "",
+    refusal: DomainError | None = None,
+    refused_id: UUID | None = None,
+) -> Response:
+    language = get_language(request)
+    repository = AdeRepository(work.session)
+    servers = repository.list_servers(actor, town.id)
+    counts = repository.count_devices([server.id for server in servers])
+    return render_page(
+        request,
+        "setup/apple_school_manager.html",
+        status=refusal.status if refusal else 200,
+        notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
+        problem=refusal.translate(language) if refusal else "",
+        needs_reason=refused_id if isinstance(refusal, OtherPortalServer) else None,
+        town=town,
+        address=work.settings.public_url,
+        servers=[_describe_server(work, server, counts.get(server.id, {}), language) for server in servers],
+    )
+
+
+def _describe_server(work: UnitOfWork, server: AdeServer, counts: dict[str, int], language: Language) -> dict[str, Any]:
+    expires_at = server.token_expires_at
+    return {
+        "id": server.id,
+        "name": server.name,
+        "portal_name": server.server_name or "",
+        "has_token": server.token_secrets is not None,
+        "expires": format_day(expires_at) if expires_at else "",
+        "is_expiring": expires_at is not None and get_warning_days(work.now, expires_at) is not None,
+        "read": format_instant(server.synced_at or server.full_fetch_at),
+        "devices": counts.get("active", 0),
+        "waiting": counts.get("waiting", 0),
+        "alarm": ADE_ALARMS[server.alarm].translate(language) if server.alarm else "",
+        "last_error": server.last_error or "",
+    }
