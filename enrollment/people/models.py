@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, false
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
@@ -111,6 +111,24 @@ class StaffMember(TownOwned, Base):
         Index("ix_staff_member_name", "town_id", "name_hash"),
         Index("ix_staff_member_email", "town_id", "email_hash"),
     )
+
+
+class PupilNamePrefix(TownOwned, Base):
+    """The keyed hash of one beginning of a word of a pupil's name, by which the pupil is searched. `name_index` writes it."""
+
+    __tablename__ = "pupil_name_prefix"
+
+    prefix_hash: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class StaffNamePrefix(TownOwned, Base):
+    """The keyed hash of one beginning of a word of an adult's name; see `PupilNamePrefix`."""
+
+    __tablename__ = "staff_name_prefix"
+
+    prefix_hash: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff_member.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class AssignmentKind(StrEnum):

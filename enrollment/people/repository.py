@@ -71,10 +71,6 @@ class PeopleRepository:
             select(Pupil).where(Pupil.class_id == class_id, Pupil.state == PupilState.ACTIVE).order_by(Pupil.id)
         ).all()
 
-    def list_visible_pupils(self, actor: Actor, town_id: UUID) -> Sequence[Pupil]:
-        statement = select(Pupil).where(Pupil.town_id == town_id, Pupil.state != PupilState.ERASED).order_by(Pupil.id)
-        return self.session.scalars(actor.restrict(statement, Pupil)).all()
-
     def find_pupil(self, actor: Actor, pupil_id: UUID) -> Pupil | None:
         statement = select(Pupil).where(Pupil.id == pupil_id, Pupil.state != PupilState.ERASED)
         return self.session.scalar(actor.restrict(statement, Pupil))

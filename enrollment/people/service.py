@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Select
 
 from cartable import audit
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people import access
+from enrollment.people import access, name_index
 from enrollment.people.models import AccessKind, Pupil
+from enrollment.people.name_index_repository import NameIndexRepository
 from enrollment.people.repository import PeopleRepository
 from enrollment.people.text import label_key
 from enrollment.places.models import SchoolClass
@@ -57,21 +59,43 @@ def list_pupils_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> list
 
 
 def search_pupils(
-    work: UnitOfWork, actor: Actor, town_id: UUID, text: str, *, among: Collection[UUID] | None = None
+    work: UnitOfWork, actor: Actor, town_ids: Collection[UUID], text: str, *, among: Select[Any] | None = None
 ) -> list[Pupil]:
-    """Return the first `MAX_SEARCH_RESULTS` pupils visible to the actor whose names contain every word of `text`.
+    """Return up to `MAX_SEARCH_RESULTS` pupils visible to the actor in these towns, by name. Audited in each town of a pupil who is found.
 
-    `among` restricts the search to these pupils. The search is audited.
+    Each word of `text` must be the beginning of a word of the names. `among`, a statement that selects ids, restricts the search.
     """
-    words = label_key(text).split()
-    if not words or not (actor.has_permission(Permission.SEE, town_id) or town_id in actor.list_own_towns()):
+    results = suggest_pupils(work, actor, town_ids, text, among=among)
+    for town_id in sorted({pupil.town_id for pupil in results}):
+        audit.record_reading(work, actor, "pupil.search", "town", town_id, town_id=town_id)
+    return results
+
+
+def suggest_pupils(
+    work: UnitOfWork,
+    actor: Actor,
+    town_ids: Collection[UUID],
+    text: str,
+    *,
+    among: Select[Any] | None = None,
+    limit: int = MAX_SEARCH_RESULTS,
+) -> list[Pupil]:
+    """Return the first pupils that `search_pupils` would find, while somebody types: who saw whom is counted, the words are not audited.
+
+    Of more matches than can be opened, those with the exact word come first.
+    """
+    towns = _list_searchable_towns(actor, town_ids)
+    hashes = name_index.compute_query_hashes(work.keyring, towns, text)
+    if not hashes or not towns:
         return []
-    audit.record_reading(work, actor, "pupil.search", "town", town_id, town_id=town_id)
-    matches = []
-    for pupil in PeopleRepository(work.session).list_visible_pupils(actor, town_id):
-        name = label_key(f"{pupil.last_name} {pupil.usage_name or ''} {pupil.first_name}")
-        if (among is None or pupil.id in among) and all(word in name for word in words):
-            matches.append(pupil)
-    results = sorted(matches, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:MAX_SEARCH_RESULTS]
+    exact_hashes = name_index.compute_exact_hashes(work.keyring, towns, text)
+    candidates = NameIndexRepository(work.session).find_pupils(actor, hashes, exact_hashes, towns, among)
+    matches = [pupil for pupil in candidates if name_index.matches(pupil, text)]
+    results = sorted(matches, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:limit]
     access.record_access(work, actor, results, AccessKind.SEARCH)
     return results
+
+
+def _list_searchable_towns(actor: Actor, town_ids: Collection[UUID]) -> set[UUID]:
+    own_towns = actor.list_own_towns()
+    return {each for each in town_ids if each in own_towns or actor.has_permission(Permission.SEE, each)}

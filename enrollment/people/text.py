@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from uuid import UUID
 
 from cartable.crypto import Keyring
 
 _SPACES = re.compile(r"\s+")
+_WORD = re.compile(r"[^\W_]+")
+#: Letters that Unicode does not decompose, as people without them on the keyboard type them.
+_SPELLED_OUT = str.maketrans({"Œ": "OE", "Æ": "AE", "Ø": "O", "Ł": "L", "Đ": "D"})
 
 
 def strip_accents(text: str) -> str:
@@ -19,6 +23,22 @@ def strip_accents(text: str) -> str:
 def label_key(text: str) -> str:
     """Return the form by which names and labels are compared: upper case, no accents, single spaces."""
     return _SPACES.sub(" ", strip_accents(text.upper())).strip()
+
+
+def split_name(text: str) -> list[str]:
+    """Return the words of a name as they are compared in a search: upper case, without accents, hyphens and apostrophes."""
+    return _WORD.findall(label_key(text).translate(_SPELLED_OUT))
+
+
+def list_searchable_words(names: Iterable[str | None]) -> set[str]:
+    """Return the words by which a person with these names is found: each word, and a name of several words also as one (`LEGOFF`)."""
+    words: set[str] = set()
+    for name in names:
+        parts = split_name(name or "")
+        words.update(parts)
+        if len(parts) > 1:
+            words.add("".join(parts))
+    return words
 
 
 def compute_name_hash(keyring: Keyring, town_id: UUID, last_name: str, first_name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, func, literal, or_, select
+from sqlalchemy import Select, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from cartable.audit import AuditEvent
@@ -108,13 +108,10 @@ class OverviewRepository:
         statement = select(Tablet.state, func.count()).group_by(Tablet.state)
         return {row[0]: row[1] for row in self.session.execute(actor.restrict(statement, Tablet))}
 
-    def list_holder_ids(self, town_id: UUID) -> set[UUID]:
-        """Return the ids of the pupils of a town who have an open loan."""
-        return set(
-            self.session.scalars(
-                select(Pupil.id).join(Loan, Loan.pupil_id == Pupil.id).where(Loan.town_id == town_id, Loan.closed_at.is_(None))
-            )
-        )
+    @staticmethod
+    def select_holder_ids() -> Select[UUID | None]:
+        """Return the statement that selects the ids of pupils who have an open loan."""
+        return select(Loan.pupil_id).where(Loan.pupil_id.is_not(None), Loan.closed_at.is_(None))
 
     def list_events(self, tablet_id: UUID, page: PageRequest, source: int) -> list[tuple[tuple[KeyPart, ...], tuple[AuditEvent]]]:
         """Return the acts on a tablet with their keysets (instant, source, id), newest first."""

@@ -12,6 +12,7 @@ from enrollment.identity.acme.service import purge_expired as purge_acme
 from enrollment.joining.ade.rules import SYNC_INTERVAL
 from enrollment.joining.ade.service import schedule_syncs as enqueue_ade_syncs
 from enrollment.joining.apple_school_manager.service import schedule_syncs as enqueue_organisation_syncs
+from enrollment.people.name_index import index_missing_names
 from enrollment.rollover.applying import apply_due_rollover as apply_due_rollovers
 from enrollment.rosters.imports.service import purge_expired_plans
 from enrollment.tablets import absence
@@ -84,6 +85,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "purge_account_links": purge_links,
     "purge_notices": purge_notices,
     "purge_attempt_counters": purge_counters,
+    "name_index": index_missing_names,
 }
 #: Jobs that delete, end or send something because time has passed, and cannot take it back: they wait while the clock is not believed.
 DECIDED_BY_CLOCK = frozenset(
@@ -125,4 +127,5 @@ INTERVALS: dict[str, timedelta] = {
     "history": timedelta(minutes=1),
     "audit_anchors": timedelta(minutes=5),
     "audit_verification": timedelta(minutes=10),
+    "name_index": timedelta(minutes=10),
 }

@@ -1493,6 +1493,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_service_token_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "staff_name_prefix",
+        sa.Column("prefix_hash", sa.BigInteger(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff_member.id"], name=op.f("fk_staff_name_prefix_staff_id_staff_member"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_staff_name_prefix_town_id_town")),
+        sa.PrimaryKeyConstraint("prefix_hash", "staff_id", name=op.f("pk_staff_name_prefix")),
+    )
+    with op.batch_alter_table("staff_name_prefix", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_name_prefix_staff_id"), ["staff_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_staff_name_prefix_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "timetable",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=True),
@@ -2115,6 +2130,19 @@ def upgrade() -> None:
     with op.batch_alter_table("pupil_group_member", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_pupil_group_member_pupil_id"), ["pupil_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_pupil_group_member_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "pupil_name_prefix",
+        sa.Column("prefix_hash", sa.BigInteger(), nullable=False),
+        sa.Column("pupil_id", sa.Uuid(), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["pupil_id"], ["pupil.id"], name=op.f("fk_pupil_name_prefix_pupil_id_pupil"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_pupil_name_prefix_town_id_town")),
+        sa.PrimaryKeyConstraint("prefix_hash", "pupil_id", name=op.f("pk_pupil_name_prefix")),
+    )
+    with op.batch_alter_table("pupil_name_prefix", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_pupil_name_prefix_pupil_id"), ["pupil_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_pupil_name_prefix_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "readoption",
@@ -2818,6 +2846,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_readoption_tablet_id"))
 
     op.drop_table("readoption")
+    with op.batch_alter_table("pupil_name_prefix", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_pupil_name_prefix_town_id"))
+        batch_op.drop_index(batch_op.f("ix_pupil_name_prefix_pupil_id"))
+
+    op.drop_table("pupil_name_prefix")
     with op.batch_alter_table("pupil_group_member", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pupil_group_member_town_id"))
         batch_op.drop_index(batch_op.f("ix_pupil_group_member_pupil_id"))
@@ -2972,6 +3005,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_timetable_town_id"))
 
     op.drop_table("timetable")
+    with op.batch_alter_table("staff_name_prefix", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_staff_name_prefix_town_id"))
+        batch_op.drop_index(batch_op.f("ix_staff_name_prefix_staff_id"))
+
+    op.drop_table("staff_name_prefix")
     with op.batch_alter_table("service_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_service_token_town_id"))
         batch_op.drop_index(batch_op.f("ix_service_token_account_id"))

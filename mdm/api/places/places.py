@@ -74,9 +74,9 @@ def search_pupils(
 ) -> PageOut[PupilOut]:
     """Search for pupils of a town by name.
 
-    The search is audited and covers the pupils that the caller may see.
+    Each word is the beginning of a word of the names. The search is audited and covers the pupils that the caller may see.
     """
-    return PageOut.of(paginate(people.search_pupils(work, actor, town_id, q), page, _identify), build_pupil_out)
+    return PageOut.of(paginate(people.search_pupils(work, actor, {town_id}, q), page, _identify), build_pupil_out)
 
 
 def _identify(row: Pupil) -> tuple[UUID]:

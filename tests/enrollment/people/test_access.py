@@ -42,8 +42,8 @@ def test_each_way_of_reading_is_counted_by_person_and_day(scenario: SchoolScenar
     helpdesk = create_actor(Role.HELPDESK, scenario.town, name="helpdesk")
     for _ in range(2):
         service.list_pupils_of_class(scenario.work, helpdesk, school_class.id)
-    service.search_pupils(scenario.work, scenario.admin, scenario.town.id, "hadj")
-    service.search_pupils(scenario.work, scenario.admin, scenario.town.id, "nobody")
+    service.search_pupils(scenario.work, scenario.admin, {scenario.town.id}, "hadj")
+    service.search_pupils(scenario.work, scenario.admin, {scenario.town.id}, "nobody")
     overview.list_tablets(scenario.work, helpdesk, TabletFilter(town_id=scenario.town.id))
     overview.view_tablet(scenario.work, helpdesk, tablet.id)
     service.list_pupils_of_class(scenario.work, SYSTEM, school_class.id)

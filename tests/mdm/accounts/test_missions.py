@@ -55,8 +55,8 @@ def test_only_towns_with_a_mission_today_are_visible(runtime: Runtime, clock: Ma
         actor = sessions.authenticate_token(work, token).actor
         assert [role.town_id for role in actor.role_assignments] == [here.id]
         assert [tablet.id for tablet in tablets.search_tablets(work, actor, "SERIAL")] == [tablets_by_town[here.id].id]
-        assert search_pupils(work, actor, there.id, "CANARI") == []
-        assert [pupil.town_id for pupil in search_pupils(work, actor, here.id, "CANARI")] == [here.id]
+        assert search_pupils(work, actor, {there.id}, "CANARI") == []
+        assert [pupil.town_id for pupil in search_pupils(work, actor, {here.id}, "CANARI")] == [here.id]
         with pytest.raises(Forbidden):
             actor.require_permission(Permission.GOVERN, here.id)
         sessions.authenticate_token(work, token)

@@ -37,7 +37,7 @@ def test_a_teacher_sees_the_own_class_alone(runtime: Runtime) -> None:
         rows = overview.list_tablets(work, teacher, TabletFilter()).items
         assert {row.tablet.id for row in rows} == {lent.id, of_class.id}
         assert people.list_pupils_of_class(work, teacher, own.id) == [pupil]
-        assert [found.id for found in people.search_pupils(work, teacher, town.id, "MARTIN")] == [pupil.id]
+        assert [found.id for found in people.search_pupils(work, teacher, {town.id}, "MARTIN")] == [pupil.id]
         with pytest.raises(NotFound):
             people.list_pupils_of_class(work, teacher, other.id)
         with pytest.raises(TabletNotFound):

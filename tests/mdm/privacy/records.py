@@ -46,7 +46,7 @@ def create_child(school: SchoolScenario) -> Pupil:
     tablet = school.world.create_tablet(school.town)
     school.world.lend_tablet(tablet, pupil)
     create_lost_case(school, tablet)
-    people.search_pupils(school.work, school.admin, school.town.id, "canarychild")
+    people.search_pupils(school.work, school.admin, {school.town.id}, "canarychild")
     session.flush()
     return pupil
 
