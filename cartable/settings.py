@@ -198,6 +198,11 @@ class Settings(BaseSettings):
         description="IP addresses of the resolver, separated by commas; two for two machines. With them a tablet reaches it without asking "
         "another resolver.",
     )
+    always_open_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Host names (separated by commas) that the resolver opens in every mode, whatever places and lists say, beside this "
+        "server's own and those of Apple that tablets need. Hosts below them are open too.",
+    )
     resolver_host: str = Field("0.0.0.0", description="Address on which the resolver listens for DNS over HTTPS.")  # noqa: S104 - tablets
     resolver_port: int = Field(8453, ge=0, le=65535, description="Port on which the resolver listens for DNS over HTTPS; 0: any.")
     resolver_certificate: Path | None = Field(
@@ -237,7 +242,13 @@ class Settings(BaseSettings):
     log_json: bool = Field(False, description="Write one JSON object per log line.")
 
     @field_validator(
-        "trusted_proxies", "profile_payloads", "alarm_emails", "resolver_addresses", "resolver_forward_to", mode="before"
+        "trusted_proxies",
+        "profile_payloads",
+        "alarm_emails",
+        "resolver_addresses",
+        "resolver_forward_to",
+        "always_open_hosts",
+        mode="before",
     )
     @classmethod
     def _split_list(cls, value: object) -> object:

@@ -6,8 +6,9 @@ Costs the number of situations, not of tablets: tablets that differ in nothing s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
@@ -18,12 +19,16 @@ from profiles.catalog.settings import parse_version
 from profiles.effective.contents import SplitContents, list_wanted_apps, split_contents
 from profiles.effective.models import DeclarationSet, RenderedProfile
 from profiles.effective.repository import CompiledRepository
+from profiles.effective.resolving import store_addresses
 from profiles.effective.situation import (
     PolicyData,
     Situation,
     build_situation,
+    compose_mode_filter,
     load_policy,
 )
+from profiles.filters.payloads import DNS, build_dns_declaration
+from profiles.filters.rules import AwayBehaviour
 from profiles.render.apple import (
     ProfileContent,
     ProfileDocument,
@@ -32,9 +37,12 @@ from profiles.render.apple import (
     split_common_content,
 )
 from profiles.render.declarations import Declaration, ManagedApp, build_declarations, serialize_canonical
-from profiles.render.trial import render_trial
+from profiles.render.trial import compute_trial_digest, render_trial
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import ModeEvaluation, evaluate_modes
+
+#: The system from which DNS settings are a declaration, which may fail over.
+DNS_DECLARATION_FROM = (27,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,7 @@ def compute_desired_states(
         beside += [shared.trials[mode][1]] if mode in shared.trials else []
         for rendered in (shared.profiles[mode], *shared.declared_profiles, *beside):
             profiles[rendered.sha256] = (situation.town_id, rendered)
+    store_addresses(work, {each.situation.key: each.situation for each in compiled.values()}.values(), policy)
     _store_compiled(work, profiles, [each for each in compiled.values() if each.declared])
     return {tablet_id: _build_desired_state(shared, now[tablet_id].mode) for tablet_id, shared in compiled_by_tablet.items()}
 
@@ -141,16 +150,21 @@ def compile_situation(
     work: UnitOfWork, situation: Situation, policy: PolicyData, split: SplitContents, withheld: frozenset[str] = frozenset()
 ) -> CompiledSituation:
     """Render one situation in every mode, with trials in place of what is withheld. Stores nothing."""
-    tried = {mode: cutting for mode, cutting in split.cutting.items() if not cutting.is_empty and cutting.digest in withheld}
+    tried = {
+        mode: cutting
+        for mode, cutting in split.cutting.items()
+        if not cutting.is_empty and compute_trial_digest(cutting) in withheld
+    }
     contents = {mode: split.safe[mode] if mode in tried else content for mode, content in split.full.items()}
     town = str(situation.town_id)
     by_digest: dict[str, ProfileDocument] = {}
     profiles = {mode: _render_once(by_digest, town, content) for mode, content in contents.items()}
     compiled = CompiledSituation(situation, contents, profiles, list_wanted_apps(situation, policy))
-    compiled.trials = {mode: (cutting.digest, render_trial(town, cutting)) for mode, cutting in tried.items()}
+    compiled.trials = {mode: (compute_trial_digest(cutting), render_trial(town, cutting)) for mode, cutting in tried.items()}
     if is_declarative(situation, work):
         kept = work.settings.profile_payloads
-        pairs = {mode: split_by_payload_type(content, kept) for mode, content in contents.items()}
+        native = _take_out_declared_dns(situation, policy, contents, kept)
+        pairs = {mode: split_by_payload_type(content, kept) for mode, content in native.contents.items()}
         compiled.companion_profiles = {
             mode: _render_once(by_digest, town, beside) for mode, (_, beside) in pairs.items() if not beside.is_empty
         }
@@ -164,8 +178,34 @@ def compile_situation(
             base.sha256 if base else None,
             {mode: rendered.sha256 if rendered else None for mode, rendered in by_mode.items()},
             _list_managed_apps(compiled.apps) if work.settings.declarative_apps else (),
+            native.dns,
         )
     return compiled
+
+
+@dataclass(frozen=True, slots=True)
+class _NativeContents:
+    """Contents by mode, without the DNS settings that go as declarations of their own; and these."""
+
+    contents: Mapping[Mode, ProfileContent]
+    dns: Mapping[Mode, Mapping[str, Any]]
+
+
+def _take_out_declared_dns(
+    situation: Situation, policy: PolicyData, contents: Mapping[Mode, ProfileContent], kept: Collection[str]
+) -> _NativeContents:
+    """Take the DNS settings out of the contents where the system has a declaration for them."""
+    if DNS in kept or situation.os is None or situation.os < DNS_DECLARATION_FROM:
+        return _NativeContents(contents, {})
+    dns = {
+        mode: build_dns_declaration(
+            content.composed_payloads[DNS],
+            is_lenient=compose_mode_filter(situation, policy, mode).away_behaviour is AwayBehaviour.LENIENT,
+        )
+        for mode, content in contents.items()
+        if DNS in content.composed_payloads
+    }
+    return _NativeContents({mode: split_by_payload_type(content, {DNS})[0] for mode, content in contents.items()}, dns)
 
 
 def is_declarative(situation: Situation, work: UnitOfWork) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 from profiles.apps.models import App
 from profiles.apps.rules import list_installed_apps
 from profiles.catalog.settings import PRODUCT_PREFIX, load_catalog
+from profiles.effective.resolving import find_address
 from profiles.effective.situation import BLOCKED_APPS, PolicyData, Situation, compose_mode_apps, compose_mode_filter
 from profiles.filters.payloads import build_filter_payloads
 from profiles.policy.baseline import ALLOWED_APPS
 from profiles.render.apple import ProfileContent, build_content
-from profiles.render.trial import split_cutting_content
+from profiles.render.trial import compute_trial_digest, split_cutting_content
 from profiles.schedule.modes import Mode
 
 #: Modes that differ in nothing share their profile; lost mode is a command of its own, over the strictest configuration.
@@ -31,7 +32,7 @@ class SplitContents:
     @property
     def digests(self) -> frozenset[str]:
         """The digests of what could cut tablets off in some mode."""
-        return frozenset(cutting.digest for cutting in self.cutting.values() if not cutting.is_empty)
+        return frozenset(compute_trial_digest(cutting) for cutting in self.cutting.values() if not cutting.is_empty)
 
 
 def split_contents(situation: Situation, policy: PolicyData) -> SplitContents:
@@ -54,7 +55,11 @@ def build_mode_content(situation: Situation, policy: PolicyData, mode: Mode) -> 
         # One list decides on a tablet: what is blocked leaves the list of what is allowed.
         blocked = set(values.pop(BLOCKED_APPS))
         values[ALLOWED_APPS] = [app for app in values[ALLOWED_APPS] if app not in blocked]
-    web_payloads, left_out = build_filter_payloads(compose_mode_filter(situation, policy, mode), supervised=situation.supervised)
+    web_payloads, left_out = build_filter_payloads(
+        compose_mode_filter(situation, policy, mode),
+        supervised=situation.supervised,
+        resolver=find_address(situation, policy, mode),
+    )
     content = build_content(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
     unknown = [
         f"apps.required: {app}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
@@ -14,12 +15,14 @@ from profiles.apps.rules import EffectiveApps, compose_apps
 from profiles.catalog.kinds import parse_version
 from profiles.catalog.merge import Constraint, PolicySource, Resolved, resolve
 from profiles.catalog.settings import Setting, load_catalog
+from profiles.filters.resolver_access import APPLE_HOSTS, ResolverAccess
 from profiles.filters.rules import EffectiveFilter, compose_filter
 from profiles.policy.baseline import ALLOWED_APPS, BASE_APPS, EXAM_APPS, SINGLE_APP, list_baseline_constraints
 from profiles.policy.kinds import AppUse, PlaceKind, TabletRole
 from profiles.policy.lint import list_shown_apps
 from profiles.policy.repository import PolicyRepository
 from profiles.policy.rules import AppliedDocument, PublishedDocument, PublishedPreset, TabletPlace, apply_documents
+from profiles.schedule.guardian_rules import GuardianSites
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import ModeEvaluation
 from profiles.schedule.session_rules import SessionPreset
@@ -48,6 +51,9 @@ class Situation:
     lesson: Lesson | None = None
     os: tuple[int, ...] | None = None
     supervised: bool | None = None
+    #: The class whose lesson it is, and the sites to which guardians limit the child: the address of the web filter depends on them.
+    lesson_class: UUID | None = None
+    guardian_sites: GuardianSites | None = None
 
     @property
     def settings_key(self) -> tuple[object, ...]:
@@ -57,7 +63,7 @@ class Situation:
     @property
     def key(self) -> tuple[object, ...]:
         """What makes two situations the same."""
-        return (*self.settings_key, self.os, self.supervised)
+        return (*self.settings_key, self.os, self.supervised, self.lesson_class, self.guardian_sites)
 
 
 @dataclass(slots=True)
@@ -68,6 +74,8 @@ class PolicyData:
     presets: Mapping[UUID, PublishedPreset]
     apps: Mapping[tuple[UUID, str], App]
     groups: Mapping[UUID, frozenset[UUID]]
+    #: How tablets reach the resolver of this installation; None where there is none.
+    resolver: ResolverAccess | None = None
     _sources: dict[tuple[object, Mode], PolicySource] = field(default_factory=dict)
     _resolved: dict[tuple[object, Mode], dict[str, Resolved]] = field(default_factory=dict)
 
@@ -105,6 +113,21 @@ def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts], town_ids: Iterab
         presets=repository.get_published_presets(town_ids),
         apps=AppRepository(work.session).get_apps_by_identifier(town_ids),
         groups=repository.get_groups_by_pupil([each.pupil_id for each in tablets if each.pupil_id]),
+        resolver=_build_resolver_access(work),
+    )
+
+
+def _build_resolver_access(work: UnitOfWork) -> ResolverAccess | None:
+    """Return how tablets reach the resolver, with the names that no filter closes; None where there is none."""
+    settings = work.settings
+    if not settings.resolver_url:
+        return None
+    own = {urlsplit(url).hostname or "" for url in (settings.public_url, settings.resolver_url)}
+    return ResolverAccess(
+        settings.resolver_url,
+        settings.resolver_addresses,
+        APPLE_HOSTS | own | frozenset(settings.always_open_hosts),
+        lambda key: work.keyring.keyed_hash(key, "filter address"),
     )
 
 
@@ -132,6 +155,8 @@ def build_situation(facts: TabletFacts, policy: PolicyData, evaluation: ModeEval
         lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
         os=parse_version(facts.os_version) if facts.os_version else None,
         supervised=facts.supervised,
+        lesson_class=session.class_id if session else None,
+        guardian_sites=evaluation.guardian_sites,
     )
 
 
@@ -188,11 +213,17 @@ def _list_lesson_constraints(lesson: Lesson, apps: EffectiveApps) -> list[Constr
 
 
 def compose_mode_filter(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveFilter:
-    """Return the web filter of a situation in a mode, with the hosts that a teacher opened, or to which a lesson is limited."""
+    """Return the web filter of a situation in a mode, with the hosts that a teacher opened, or to which a lesson or a guardian limits."""
     lesson = situation.lesson if mode is Mode.CLASS_SESSION else None
     sites = lesson.sites if lesson is not None else ()
     is_limited = lesson is not None and lesson.preset is SessionPreset.FOCUS_SITES
-    return compose_filter(_values(policy.get_settings(situation, mode)), sites, sites if is_limited else None)
+    guardian_sites = situation.guardian_sites if mode in GUARDIAN_MODES else None
+    return compose_filter(
+        _values(policy.get_settings(situation, mode)),
+        sites,
+        sites if is_limited else None,
+        guardian_sites.lists if guardian_sites is not None else (),
+    )
 
 
 def compose_mode_apps(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveApps:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.ids import new_id
 from profiles.filters.models import FilterAddress, FilterCategory
 from profiles.filters.resolver_filter import ResolverFilter
 
-#: Bytes of randomness of a token: nobody finds the address of another filter by trying.
-TOKEN_BYTES = 20
+#: How often the use of an address is written.
+USE_INTERVAL = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressContent:
+    """What is served at an address of a town, and the token in its path."""
+
+    town_id: UUID
+    token: str
+    served: ResolverFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,50 +54,58 @@ class FilterAddressRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def list_by_keys(self, town_id: UUID, keys: Collection[str]) -> dict[str, FilterAddress]:
-        """Return the addresses of a town by what they stand for."""
+    def find_by_tokens(self, town_id: UUID, tokens: Collection[str]) -> dict[str, FilterAddress]:
+        """Return those of the addresses that are the town's, by their token."""
         rows = self.session.scalars(
-            select(FilterAddress).where(FilterAddress.town_id == town_id, FilterAddress.key_sha256.in_(keys))
+            select(FilterAddress).where(FilterAddress.town_id == town_id, FilterAddress.token.in_(tokens))
         )
-        return {row.key_sha256: row for row in rows}
+        return {row.token: row for row in rows}
 
-    def save_filters(self, town_id: UUID, filters: Mapping[str, ResolverFilter], now: datetime) -> dict[str, str]:
-        """Store the filter of each key and return the tokens by key. An address that exists keeps its token; one without changes keeps
-        its time of change. The caller holds the town's lock: two computations at once would both add a new key.
+    def save_contents(self, contents: Mapping[str, AddressContent], now: datetime) -> None:
+        """Store what is served at addresses, by what they stand for, in a constant number of statements.
+
+        An address without changes keeps its time of change; its use is written once a day. Two workers may store the same at once.
         """
-        present = {
-            row.key_sha256: row
-            for row in self.session.execute(
-                select(FilterAddress.key_sha256, FilterAddress.token, FilterAddress.content_sha256).where(
-                    FilterAddress.town_id == town_id, FilterAddress.key_sha256.in_(filters)
-                )
+        rows = self.session.execute(
+            select(FilterAddress.key_sha256, FilterAddress.content_sha256, FilterAddress.last_used_at).where(
+                FilterAddress.key_sha256.in_(contents)
             )
-        }
-        contents = {key: each.hash_content() for key, each in filters.items()}
-        added, changed = [], []
-        for key, each in filters.items():
-            values = {"filter": each.to_json(), "content_sha256": contents[key], "changed_at": now}
-            if key not in present:
-                token = secrets.token_urlsafe(TOKEN_BYTES)
-                added.append({"town_id": town_id, "key_sha256": key, "token": token, "last_used_at": now, **values})
-            elif present[key].content_sha256 != contents[key]:
-                changed.append((key, values))
-        if added:
-            self.session.execute(insert(FilterAddress), added)
-        for key, values in changed:
+        )
+        stored = {row.key_sha256: (row.content_sha256, row.last_used_at) for row in rows}
+        hashes = {key: each.served.hash_content() for key, each in contents.items()}
+        changed = [
+            self._build_row(key, contents[key], now)
+            for key in sorted(contents)
+            if key not in stored or stored[key][0] != hashes[key]
+        ]
+        if changed:
+            self._merge(changed)
+        stale = [key for key, (sha256, used_at) in stored.items() if sha256 == hashes[key] and used_at <= now - USE_INTERVAL]
+        if stale:
             self.session.execute(
-                update(FilterAddress).where(FilterAddress.town_id == town_id, FilterAddress.key_sha256 == key).values(**values)
+                update(FilterAddress).where(FilterAddress.key_sha256.in_(sorted(stale))).values(last_used_at=now)
             )
-        self._touch(town_id, list(present), now)
+
+    def _build_row(self, key: str, content: AddressContent, now: datetime) -> dict[str, Any]:
         return {
-            **{key: row.token for key, row in present.items()},
-            **{str(row["key_sha256"]): str(row["token"]) for row in added},
+            "id": new_id(),
+            "town_id": content.town_id,
+            "token": content.token,
+            "key_sha256": key,
+            "filter": content.served.to_json(),
+            "content_sha256": content.served.hash_content(),
+            "changed_at": now,
+            "last_used_at": now,
         }
 
-    def _touch(self, town_id: UUID, keys: Sequence[str], now: datetime) -> None:
-        is_present = (FilterAddress.town_id == town_id) & FilterAddress.key_sha256.in_(keys)
-        if keys:
-            self.session.execute(update(FilterAddress).where(is_present).values(last_used_at=now))
+    def _merge(self, rows: list[dict[str, Any]]) -> None:
+        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        statement = insert(FilterAddress)
+        columns = ("filter", "content_sha256", "changed_at", "last_used_at")
+        statement = statement.on_conflict_do_update(
+            index_elements=["town_id", "key_sha256"], set_={name: statement.excluded[name] for name in columns}
+        )
+        self.session.execute(statement, rows)
 
     def delete_unused(self, before: datetime) -> int:
         """Delete the addresses that no computation has needed since. Returns how many."""

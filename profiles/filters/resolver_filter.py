@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from enum import StrEnum
 from typing import Any, Self
 
 from profiles.filters.rules import (
@@ -18,6 +17,7 @@ from profiles.filters.rules import (
     EffectiveFilter,
     HostDecision,
     HostVerdict,
+    RestrictedVideo,
     VerdictReason,
     apply_rules,
     find_covering_entry,
@@ -28,19 +28,12 @@ from profiles.filters.rules import (
 BYPASS_HOSTS = frozenset({"mask.icloud.com", "mask-h2.icloud.com", "doh.dns.apple.com", "use-application-dns.net"})
 
 
-class RestrictedVideo(StrEnum):
-    """How far YouTube's restricted mode goes, which YouTube offers by names of its own."""
-
-    OFF = "off"
-    MODERATE = "moderate"
-    STRICT = "strict"
-
-
 @dataclass(frozen=True, slots=True)
 class ResolverFilter:
     """The filter of one address. An entry covers a host and all hosts below it; hosts are lower-case A-labels.
 
-    `opened` are hosts that a teacher opens for a session. `always_open` are hosts without which a tablet would lose its management,
+    `opened` are hosts that a teacher opens for a session. `lesson_hosts` and `guardian_hosts` are the only ones that a lesson or a
+    child's guardians leave of those that are open otherwise; None without such a limit. `always_open` are hosts without which a tablet would lose its management,
     its updates or its network; they come before every rule. The categories closed to every child are part of every filter.
     """
 
@@ -50,6 +43,8 @@ class ResolverFilter:
     blocked_categories: frozenset[str] = LEGAL_CATEGORIES | BYPASS_CATEGORIES
     permitted_categories: frozenset[str] = frozenset()
     only_permitted: bool = False
+    lesson_hosts: frozenset[str] | None = None
+    guardian_hosts: frozenset[str] | None = None
     safe_search: bool = False
     restricted_video: RestrictedVideo = RestrictedVideo.OFF
     always_open: frozenset[str] = field(default=frozenset())
@@ -91,5 +86,7 @@ def decide_name(rules: ResolverFilter, host: str, categories: Iterable[str]) -> 
         blocked_categories=rules.blocked_categories,
         permitted_categories=rules.permitted_categories,
         only_permitted=rules.only_permitted,
+        lesson_hosts=None if rules.lesson_hosts is None else tuple(rules.lesson_hosts),
+        guardian_hosts=None if rules.guardian_hosts is None else tuple(rules.guardian_hosts),
     )
     return HostVerdict(*apply_rules(web, host, categories))

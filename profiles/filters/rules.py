@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import reduce
 from typing import Any
 
 from profiles.catalog.text_formats import TextFormat
@@ -36,6 +37,22 @@ class DeliveryKind(StrEnum):
     BUILT_IN = "built_in"
     PLUGIN = "plugin"
     DNS = "dns"
+    RESOLVER = "resolver"  # the resolver of this installation, beside the built-in filter
+
+
+class AwayBehaviour(StrEnum):
+    """What a tablet does while the resolver is away, by choice of the town."""
+
+    STRICT = "strict"  # no name resolves
+    LENIENT = "lenient"  # the network's own resolver answers, where the system allows it
+
+
+class RestrictedVideo(StrEnum):
+    """How far YouTube's restricted mode goes, which YouTube offers by names of its own."""
+
+    OFF = "off"
+    MODERATE = "moderate"
+    STRICT = "strict"
 
 
 class HostDecision(StrEnum):
@@ -53,6 +70,7 @@ class VerdictReason(StrEnum):
     BASELINE = "safety_baseline"
     DENIED = "denied"
     LESSON = "class_session"
+    GUARDIAN = "guardian_list"
     PERMITTED = "permitted"
     CATEGORY = "category"
     NOT_PERMITTED = "only_permitted_hosts"
@@ -77,7 +95,8 @@ class HostVerdict:
 class EffectiveFilter:
     """The web filter of a tablet in a mode: composed of all that places set, and how it is delivered.
 
-    `lesson_hosts`: the only hosts that a class session leaves of those that are open otherwise; None without such a session.
+    `lesson_hosts` and `guardian_hosts`: the only hosts that a class session, or a child's guardians, leave of those that are open
+    otherwise; None without such a limit.
     """
 
     denied: tuple[str, ...] = ()
@@ -86,8 +105,10 @@ class EffectiveFilter:
     permitted_categories: frozenset[str] = frozenset()
     only_permitted: bool = False
     lesson_hosts: tuple[str, ...] | None = None
+    guardian_hosts: tuple[str, ...] | None = None
     adult_heuristic: bool = True
     safe_search: bool = False
+    restricted_video: RestrictedVideo = RestrictedVideo.OFF
     delivery: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -96,42 +117,66 @@ class EffectiveFilter:
         return DeliveryKind(self.delivery.get("kind", DeliveryKind.BUILT_IN))
 
     @property
+    def away_behaviour(self) -> AwayBehaviour:
+        """What the tablet does while the resolver is away."""
+        return AwayBehaviour(self.delivery.get("when_away", AwayBehaviour.STRICT))
+
+    @property
+    def own_filter_networks(self) -> tuple[str, ...]:
+        """The names of the Wi-Fi networks with a filter of their own, on which the town leaves it the field."""
+        return tuple(sorted(self.delivery.get("networks", ())))
+
+    @property
     def only_open_hosts(self) -> tuple[str, ...] | None:
-        """The hosts that are open where nothing else is: those of a lesson, or the permitted ones; None where other hosts are open too."""
-        if self.lesson_hosts is None:
-            return self.permitted if self.only_permitted else None
-        hosts = (host for host in self.lesson_hosts if find_covering_entry(host, self.denied) is None)
-        return tuple(host for host in hosts if not self.only_permitted or find_covering_entry(host, self.permitted))
+        """The hosts that are open where nothing else is: those of a lesson or a guardian, or the permitted ones; None where other hosts
+        are open too.
+        """
+        limits = [hosts for hosts in (self.lesson_hosts, self.guardian_hosts) if hosts is not None]
+        if self.only_permitted:
+            limits.append(self.permitted)
+        if not limits:
+            return None
+        hosts = reduce(intersect_hosts, limits)
+        return tuple(host for host in hosts if find_covering_entry(host, self.denied) is None)
 
 
 #: Why a host is open or blocked by what the built-in filter itself holds.
 _HELD_BY_TABLET = frozenset(
     {
-        VerdictReason.DENIED, VerdictReason.LESSON, VerdictReason.PERMITTED, VerdictReason.NOT_PERMITTED, VerdictReason.DEFAULT,
+        VerdictReason.DENIED, VerdictReason.LESSON, VerdictReason.GUARDIAN, VerdictReason.PERMITTED, VerdictReason.NOT_PERMITTED,
+        VerdictReason.DEFAULT,
     }
 )  # fmt: skip
 
 
 def compose_filter(
-    values: Mapping[str, Any], unlocked: Iterable[str] = (), lesson_hosts: Iterable[str] | None = None
+    values: Mapping[str, Any],
+    unlocked: Iterable[str] = (),
+    lesson_hosts: Iterable[str] | None = None,
+    guardian_lists: Sequence[Iterable[str]] = (),
 ) -> EffectiveFilter:
     """Return the filter that resolved settings make. What is denied is never permitted, what is blocked never open.
 
     `unlocked` are hosts that a teacher opened: those count that the settings let teachers open. With `lesson_hosts` nothing but
-    these is open, as far as the settings leave them open.
+    these is open, as far as the settings leave them open; `guardian_lists` limit as much, each of them, and an empty one to what is
+    permitted.
     """
     denied = set(values.get("web.denied", ()))
     opened = set(unlocked) & set(values.get("web.teacher_unlockable", ()))
     blocked = set(values.get("web.blocked_categories", ())) | LEGAL_CATEGORIES | BYPASS_CATEGORIES
+    permitted = tuple(sorted((set(values.get("web.permitted", ())) | opened) - denied))
+    guardian_hosts = [tuple(sorted(hosts)) or permitted for hosts in guardian_lists]
     return EffectiveFilter(
         denied=tuple(sorted(denied)),
-        permitted=tuple(sorted((set(values.get("web.permitted", ())) | opened) - denied)),
+        permitted=permitted,
         blocked_categories=frozenset(blocked),
         permitted_categories=frozenset(values.get("web.permitted_categories", ())) - blocked,
         only_permitted=values.get("web.only_permitted", False),
         lesson_hosts=None if lesson_hosts is None else tuple(sorted(set(lesson_hosts))),
+        guardian_hosts=reduce(intersect_hosts, guardian_hosts) if guardian_hosts else None,
         adult_heuristic=values.get("web.adult_heuristic", True),
         safe_search=values.get("web.safe_search", False),
+        restricted_video=RestrictedVideo(values.get("web.restricted_video", RestrictedVideo.OFF)),
         delivery=values.get("web.delivery", {}),
     )
 
@@ -150,19 +195,20 @@ def apply_rules(web: EffectiveFilter, host: str, listed_in: Iterable[str]) -> tu
 
 
 def _list_decisions(web: EffectiveFilter, host: str, categories: set[str]) -> Iterator[tuple[HostDecision, VerdictReason, str]]:
-    """Yield what each rule that speaks of a host makes of it, the first rule first."""
-    rescued = RESCUING_CATEGORY in categories and RESCUING_CATEGORY in web.permitted_categories
+    """Yield what each rule that speaks of a host makes of it, in the order of the rules."""
+    is_rescued = RESCUING_CATEGORY in categories and RESCUING_CATEGORY in web.permitted_categories
     legal = sorted(categories & LEGAL_CATEGORIES)
-    if legal and not rescued:
+    if legal and not is_rescued:
         yield HostDecision.BLOCK, VerdictReason.BASELINE, legal[0]
     if entry := find_covering_entry(host, web.denied):
         yield HostDecision.BLOCK, VerdictReason.DENIED, entry
-    if web.lesson_hosts is not None and find_covering_entry(host, web.lesson_hosts) is None:
-        yield HostDecision.BLOCK, VerdictReason.LESSON, ""
+    for hosts, reason in ((web.lesson_hosts, VerdictReason.LESSON), (web.guardian_hosts, VerdictReason.GUARDIAN)):
+        if hosts is not None and find_covering_entry(host, hosts) is None:
+            yield HostDecision.BLOCK, reason, ""
     if entry := find_covering_entry(host, web.permitted):
         yield HostDecision.ALLOW, VerdictReason.PERMITTED, entry
     blocked = sorted(categories & web.blocked_categories)
-    if blocked and not rescued:
+    if blocked and not is_rescued:
         yield HostDecision.BLOCK, VerdictReason.CATEGORY, blocked[0]
     if web.only_permitted:
         yield HostDecision.BLOCK, VerdictReason.NOT_PERMITTED, ""
@@ -173,6 +219,12 @@ def find_covering_entry(host: str, entries: Sequence[str]) -> str | None:
     """The entry that covers a host: itself or a domain above it."""
     known = set(entries)
     return next((name for name in list_domains(host) if name in known), None)
+
+
+def intersect_hosts(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    """Return the entries that cover what both lists cover: of a domain and a host below it, the host."""
+    both = {entry for entry in first if find_covering_entry(entry, second)}
+    return tuple(sorted(both | {entry for entry in second if find_covering_entry(entry, first)}))
 
 
 def list_domains(host: str) -> list[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from profiles.schedule.modes import Mode
@@ -74,11 +75,17 @@ class ManagedApp:
 
 
 def build_declarations(
-    base_url: str, organisation: str, base: str | None, modes: Mapping[Mode, str | None], apps: Iterable[ManagedApp] = ()
+    base_url: str,
+    organisation: str,
+    base: str | None,
+    modes: Mapping[Mode, str | None],
+    apps: Iterable[ManagedApp] = (),
+    dns: Mapping[Mode, Mapping[str, Any]] = MappingProxyType({}),
 ) -> list[Declaration]:
     """Build the declarations that tablets in the same situation share.
 
-    `base` and `modes` are the SHA-256 addresses of profiles, for all modes and by mode; None where there is no profile.
+    `base` and `modes` are the SHA-256 addresses of profiles, for all modes and by mode; None where there is no profile. `dns` are the
+    DNS settings by mode where they are declarations of their own.
     """
     declarations = [
         _configuration(
@@ -108,7 +115,18 @@ def build_declarations(
         identifier = f"{IDENTIFIER_PREFIX}.mode.{sha256[:16]}"
         declarations.append(_profile_configuration(identifier, base_url, sha256))
         declarations.append(_activation(f"{IDENTIFIER_PREFIX}.in.{sha256[:16]}", [identifier], build_predicate(profile_modes)))
-    return declarations
+    return [*declarations, *_build_dns_declarations(dns)]
+
+
+def _build_dns_declarations(dns: Mapping[Mode, Mapping[str, Any]]) -> Iterator[Declaration]:
+    """Yield each DNS setting once, with the activation of the modes that have it."""
+    modes_by_digest: dict[str, list[Mode]] = {}
+    for mode, payload in dns.items():
+        modes_by_digest.setdefault(hashlib.sha256(serialize_canonical(payload)).hexdigest()[:16], []).append(mode)
+    for digest, modes in sorted(modes_by_digest.items()):
+        identifier = f"{IDENTIFIER_PREFIX}.dns.{digest}"
+        yield _configuration(identifier, "network.dns-settings", dns[modes[0]])
+        yield _activation(f"{IDENTIFIER_PREFIX}.dns-in.{digest}", [identifier], build_predicate(modes))
 
 
 def build_predicate(modes: Iterable[Mode]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from profiles.render.apple import PROFILE_IDENTIFIER, ProfileContent, ProfileDocument, render_profile, select_slots
 
@@ -14,12 +15,13 @@ TRIAL_PART = "trial"
 TRIAL_IDENTIFIER = f"{PROFILE_IDENTIFIER}.{TRIAL_PART}"
 #: How long a tablet keeps a trial without confirming it. Long enough to be pushed several times, short enough for a lesson.
 TRIAL_DURATION = timedelta(hours=1)
+_DNS = "com.apple.dnsSettings.managed"
 #: Payloads that all traffic depends on.
 CUTTING_TYPES = frozenset(
     {
         "com.apple.cellular",
         "com.apple.dnsProxy.managed",
-        "com.apple.dnsSettings.managed",
+        _DNS,
         "com.apple.proxy.http.global",
         "com.apple.relay.managed",
         "com.apple.vpn.managed",
@@ -46,6 +48,18 @@ def split_cutting_content(content: ProfileContent) -> tuple[ProfileContent, Prof
     if cutting.is_empty:
         return content, cutting
     return replace(select(is_cutting=False), omitted_settings=content.omitted_settings), cutting
+
+
+def compute_trial_digest(cutting: ProfileContent) -> str:
+    """Return what a trial proves: two contents with the same digest cut a tablet off alike.
+
+    Of a DNS server the host is proved, not the path: all filters of one resolver open what a tablet needs.
+    """
+    dns = cutting.composed_payloads.get(_DNS)
+    if dns is None or "ServerURL" not in dns["DNSSettings"]:
+        return cutting.digest
+    host = dict(dns["DNSSettings"], ServerURL=urlsplit(dns["DNSSettings"]["ServerURL"]).netloc)
+    return replace(cutting, composed_payloads={**cutting.composed_payloads, _DNS: {**dns, "DNSSettings": host}}).digest
 
 
 def render_trial(town: str, cutting: ProfileContent) -> ProfileDocument:

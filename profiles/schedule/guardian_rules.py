@@ -22,7 +22,7 @@ class GuardianRuleKind(StrEnum):
     QUIET = "quiet"  # a longer night
     PAUSE = "pause"  # a one-off lock
     HIDE_APP = "hide_app"
-    ONLY_LISTED_SITES = "only_listed_sites"
+    ONLY_LISTED_SITES = "only_listed_sites"  # with a site: that one and the guardian's others; without: what the places permit
 
 
 class RestrictionStatus(StrEnum):
@@ -82,16 +82,22 @@ def evaluate_restrictions(
     restrictive decides.
     """
     restrictions = list(restrictions)
-    subjects_with_priority = {(restriction.kind, restriction.subject) for restriction in restrictions if restriction.priority}
+    subjects_with_priority = {_get_matter(restriction) for restriction in restrictions if restriction.priority}
     return [
         _evaluate_restriction(
             restriction,
             inputs,
             at,
-            yields=not restriction.priority and (restriction.kind, restriction.subject) in subjects_with_priority,
+            yields=not restriction.priority and _get_matter(restriction) in subjects_with_priority,
         )
         for restriction in restrictions
     ]
+
+
+def _get_matter(restriction: GuardianRestriction) -> tuple[GuardianRuleKind, str]:
+    """Return what two guardians may disagree on: each app for itself, but the list of sites as one."""
+    is_list = restriction.kind is GuardianRuleKind.ONLY_LISTED_SITES
+    return restriction.kind, "" if is_list else restriction.subject
 
 
 def list_hidden_apps(restrictions: Iterable[GuardianRestriction], inputs: ModeInputs, at: datetime) -> frozenset[str]:
@@ -100,6 +106,36 @@ def list_hidden_apps(restrictions: Iterable[GuardianRestriction], inputs: ModeIn
         evaluation.restriction.subject
         for evaluation in evaluate_restrictions(restrictions, inputs, at)
         if evaluation.status is RestrictionStatus.ACTIVE and evaluation.restriction.kind is GuardianRuleKind.HIDE_APP
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianSites:
+    """The sites to which guardians limit a child: for each guardian who has such a rule now, the sites that it names.
+
+    A guardian who names none limits the child to what the places permit. `owner` is the child whose lists these are, and None where no
+    list names a site: then the rule is the same for every child. It stays while the rules rest.
+    """
+
+    owner: UUID | None
+    lists: tuple[frozenset[str], ...] = ()
+
+
+def find_guardian_sites(
+    restrictions: Iterable[GuardianRestriction], pupil_id: UUID, inputs: ModeInputs, at: datetime
+) -> GuardianSites | None:
+    """Return the sites to which guardians limit a child at an instant; None for a child without such a rule."""
+    limiting = [each for each in restrictions if each.kind is GuardianRuleKind.ONLY_LISTED_SITES]
+    if not limiting:
+        return None
+    sites_by_guardian: dict[UUID, set[str]] = {}
+    for evaluation in evaluate_restrictions(limiting, inputs, at):
+        if evaluation.status is RestrictionStatus.ACTIVE:
+            sites = sites_by_guardian.setdefault(evaluation.restriction.guardian, set())
+            sites.update({evaluation.restriction.subject} - {""})
+    return GuardianSites(
+        owner=pupil_id if any(each.subject for each in limiting) else None,
+        lists=tuple(sorted((frozenset(sites) for sites in sites_by_guardian.values()), key=sorted)),
     )
 
 

@@ -17,7 +17,13 @@ from enrollment.places.zones import HolidayZone
 from enrollment.tablets.models import TabletState
 from profiles.schedule.calendar import FOLLOW_ZONE, RESERVED_NAMES, Calendar, update_calendar
 from profiles.schedule.day_exceptions import DayOverride, OverrideScope
-from profiles.schedule.guardian_rules import GuardianRestriction, GuardianRuleKind, list_hidden_apps
+from profiles.schedule.guardian_rules import (
+    GuardianRestriction,
+    GuardianRuleKind,
+    GuardianSites,
+    find_guardian_sites,
+    list_hidden_apps,
+)
 from profiles.schedule.local_time import get_time_zone, to_instant, to_local_day
 from profiles.schedule.mapping import list_periods, to_calendar, to_day_override
 from profiles.schedule.mode_decision import (
@@ -52,8 +58,8 @@ DEVICE_MODES = {
 
 @dataclass(frozen=True, slots=True)
 class ModeEvaluation:
-    """The result for one tablet: its inputs, the mode and its reasons, the apps that guardians hide, its class session, and when
-    it must be evaluated again.
+    """The result for one tablet: its inputs, the mode and its reasons, what guardians restrict, its class session, and when it must
+    be evaluated again.
     """
 
     inputs: ModeInputs
@@ -61,6 +67,7 @@ class ModeEvaluation:
     hidden_apps: frozenset[str]
     session: ClassSession | None
     next_evaluation_at: datetime | None
+    guardian_sites: GuardianSites | None = None
 
     @property
     def mode(self) -> Mode:
@@ -225,6 +232,7 @@ def _evaluate(inputs: ModeInputs, rows: list[GuardianRule], session: ClassSessio
         hidden_apps=list_hidden_apps(restrictions, inputs, at),
         session=session if session is not None and session.starts <= at < session.ends else None,
         next_evaluation_at=min(change for change in changes if change is not None),
+        guardian_sites=find_guardian_sites(restrictions, rows[0].pupil_id, inputs, at) if rows else None,
     )
 
 

@@ -15,6 +15,7 @@ from enrollment.facts import TabletFacts, load_facts
 from enrollment.people.repository import PeopleRepository
 from enrollment.places.models import SchoolClass
 from enrollment.tablets.repository import TabletRepository
+from profiles.catalog.text_formats import TextFormat
 from profiles.schedule.errors import InvalidDuration, InvalidSchedule, NoOpenBand, ScheduleEntryNotFound, SessionRunning
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool, Span
@@ -170,6 +171,10 @@ def create_guardian_rule(
             raise InvalidSchedule(field="minutes", why="out_of_range")
     elif kind is GuardianRuleKind.HIDE_APP and not subject:
         raise InvalidSchedule(field="subject", why="missing")
+    elif kind is GuardianRuleKind.ONLY_LISTED_SITES and subject:
+        subject = subject.strip().lower().rstrip(".")
+        if not TextFormat.FILTER_HOST.matches(subject):
+            raise InvalidSchedule(field="subject", why="no_host_name")
     try:
         night = None
         if window is not None or kind is GuardianRuleKind.QUIET:

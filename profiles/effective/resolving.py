@@ -1,0 +1,88 @@
+"""Which filters the resolver serves: for each situation and mode an address, and what is enforced there. Never commits.
+
+An address stands for places, a mode, a lesson and a family's list, never for hosts: when a host changes, what is served at the address
+changes, and no tablet needs a command. See docs/domain/filters.md#resolver.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from cartable.unit_of_work import UnitOfWork
+from profiles.effective.situation import GUARDIAN_MODES, PolicyData, Situation, compose_mode_filter
+from profiles.filters.address_repository import AddressContent, FilterAddressRepository
+from profiles.filters.payloads import ResolverAddress
+from profiles.filters.resolver_access import ResolverAccess
+from profiles.filters.resolver_filter import ResolverFilter
+from profiles.filters.rules import DeliveryKind, EffectiveFilter
+from profiles.policy.rules import AppliedDocument
+from profiles.schedule.modes import Mode
+
+
+def find_address(situation: Situation, policy: PolicyData, mode: Mode) -> ResolverAddress | None:
+    """Return the address of the filter of a situation in a mode; None where its town does not use the resolver, or there is none."""
+    if policy.resolver is None or compose_mode_filter(situation, policy, mode).delivery_kind is not DeliveryKind.RESOLVER:
+        return None
+    url = policy.resolver.build_url(compute_address_key(situation, policy, mode))
+    return ResolverAddress(url, policy.resolver.addresses)
+
+
+def compute_address_key(situation: Situation, policy: PolicyData, mode: Mode) -> str:
+    """Return the hash of what the address stands for.
+
+    Documents that say nothing of the web in the mode are left out, so that their places share an address. A version that is still
+    rolled out has one of its own: tablets that it has reached and others are never at the same address.
+    """
+    sites = situation.guardian_sites if mode in GUARDIAN_MODES else None
+    parts = [
+        str(situation.town_id),
+        mode.value,
+        [_name_document(each) for each in situation.documents if _touches_web(each, policy, mode)],
+        str(situation.lesson_class) if mode is Mode.CLASS_SESSION else "",
+        "" if sites is None else str(sites.owner or "listed"),
+    ]
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def _touches_web(document: AppliedDocument, policy: PolicyData, mode: Mode) -> bool:
+    source = policy.get_source(document, mode)
+    return any(key.startswith("web.") for key in (*source.values, *source.locks))
+
+
+def _name_document(document: AppliedDocument) -> list[str]:
+    rolling = [document.version, *(preset.version for preset in document.presets)]
+    return [str(document.document.document_id), *(str(each.version_id) for each in rolling if each.stage is not None)]
+
+
+def build_resolver_filter(web: EffectiveFilter, access: ResolverAccess) -> ResolverFilter:
+    """Return what the resolver enforces of a tablet's filter."""
+    return ResolverFilter(
+        denied=frozenset(web.denied),
+        permitted=frozenset(web.permitted),
+        lesson_hosts=None if web.lesson_hosts is None else frozenset(web.lesson_hosts),
+        guardian_hosts=None if web.guardian_hosts is None else frozenset(web.guardian_hosts),
+        blocked_categories=web.blocked_categories,
+        permitted_categories=web.permitted_categories,
+        only_permitted=web.only_permitted,
+        safe_search=web.safe_search,
+        restricted_video=web.restricted_video,
+        always_open=access.always_open,
+    )
+
+
+def store_addresses(work: UnitOfWork, situations: Iterable[Situation], policy: PolicyData) -> None:
+    """Store what is served for these situations in every mode, in a constant number of queries. The resolver takes it up by itself."""
+    if policy.resolver is None:
+        return
+    contents: dict[str, AddressContent] = {}
+    for situation in situations:
+        for mode in Mode:
+            web = compose_mode_filter(situation, policy, mode)
+            if web.delivery_kind is DeliveryKind.RESOLVER:
+                key = compute_address_key(situation, policy, mode)
+                served = build_resolver_filter(web, policy.resolver)
+                contents[key] = AddressContent(situation.town_id, policy.resolver.get_token(key), served)
+    if contents:
+        FilterAddressRepository(work.session).save_contents(contents, work.now)
