@@ -54,8 +54,8 @@ class Assessment:
 class RiskTally:
     """Collects the risks of groups of tablets, mode by mode."""
 
-    def __init__(self, server: str) -> None:
-        self.server = server
+    def __init__(self, server: str, *, has_resolver: bool) -> None:
+        self.server, self.has_resolver = server, has_resolver
         self._findings: dict[Risk, tuple[dict[Mode, None], int]] = {}
         self._values: dict[tuple[ReachabilityRule, str], set[str]] = {}
 
@@ -64,7 +64,8 @@ class RiskTally:
         modes_by_risk: dict[Risk, list[Mode]] = {}
         for mode in Mode:
             before, after = policy.get_settings(group.before, mode), drafted.get_settings(group.after, mode)
-            for risk in dict.fromkeys(find_risks(_Values(before), _Values(after), self.server)):
+            found = find_risks(_Values(before), _Values(after), self.server, has_resolver=self.has_resolver)
+            for risk in dict.fromkeys(found):
                 modes_by_risk.setdefault(risk, []).append(mode)
                 for key in risk.settings:
                     value = after[key].value if key in after else None
@@ -121,7 +122,7 @@ def assess_draft(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> 
 
 def assess_groups(work: UnitOfWork, groups: Iterable[DraftGroup], policy: PolicyData, drafted: PolicyData) -> Assessment:
     """Return the assessment of a draft whose tablets are grouped already."""
-    tally = RiskTally(get_server_host(work))
+    tally = RiskTally(get_server_host(work), has_resolver=policy.resolver is not None)
     tablets, changes_apps_alone = 0, True
     for group in groups:
         tablets += group.tablets

@@ -59,6 +59,7 @@ def build_mode_content(situation: Situation, policy: PolicyData, mode: Mode) -> 
         compose_mode_filter(situation, policy, mode),
         supervised=situation.supervised,
         resolver=find_address(situation, policy, mode),
+        own_url=policy.own_url,
     )
     content = build_content(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
     unknown = [

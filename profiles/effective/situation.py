@@ -74,6 +74,8 @@ class PolicyData:
     presets: Mapping[UUID, PublishedPreset]
     apps: Mapping[tuple[UUID, str], App]
     groups: Mapping[UUID, frozenset[UUID]]
+    #: The address of this server.
+    own_url: str = ""
     #: How tablets reach the resolver of this installation; None where there is none.
     resolver: ResolverAccess | None = None
     _sources: dict[tuple[object, Mode], PolicySource] = field(default_factory=dict)
@@ -113,6 +115,7 @@ def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts], town_ids: Iterab
         presets=repository.get_published_presets(town_ids),
         apps=AppRepository(work.session).get_apps_by_identifier(town_ids),
         groups=repository.get_groups_by_pupil([each.pupil_id for each in tablets if each.pupil_id]),
+        own_url=work.settings.public_url,
         resolver=_build_resolver_access(work),
     )
 

@@ -33,13 +33,13 @@ class ResolverAddress:
 
 
 def build_filter_payloads(
-    web: EffectiveFilter, *, supervised: bool | None, resolver: ResolverAddress | None = None
+    web: EffectiveFilter, *, supervised: bool | None, resolver: ResolverAddress | None = None, own_url: str = ""
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return payload type to content, and the settings that no payload carries to this tablet.
 
     A tablet holds one content filter: a filter app takes the place of the built-in one, and the hosts of places are left out.
     Beside DNS the built-in filter stays: it guards what WebKit shows even where the DNS service is away. A town that chose the resolver
-    of an installation that has none keeps the built-in filter alone.
+    of an installation that has none keeps the built-in filter alone. `own_url` is this server's, whose pages open in every mode.
     """
     payloads: dict[str, dict[str, Any]] = {}
     kind = web.delivery_kind
@@ -48,7 +48,7 @@ def build_filter_payloads(
         payloads[FILTER] = _build_plugin(web.delivery)
         left_out += _list_uncarried_hosts(web)
     elif supervised is not False:
-        payloads[FILTER], too_many = _build_built_in(web)
+        payloads[FILTER], too_many = _build_built_in(web, own_url)
         left_out += too_many if resolver is None else []
     elif resolver is None:
         left_out += _list_uncarried_hosts(web)
@@ -90,7 +90,7 @@ def _list_uncarried_hosts(web: EffectiveFilter) -> list[str]:
     return [key for key, is_set in present.items() if is_set]
 
 
-def _build_built_in(web: EffectiveFilter) -> tuple[dict[str, Any], list[str]]:
+def _build_built_in(web: EffectiveFilter, own_url: str) -> tuple[dict[str, Any], list[str]]:
     payload: dict[str, Any] = {"FilterType": "BuiltIn", "AutoFilterEnabled": web.adult_heuristic}
     left_out = []
     if len(web.denied) > MAX_BUILT_IN:
@@ -102,9 +102,10 @@ def _build_built_in(web: EffectiveFilter) -> tuple[dict[str, Any], list[str]]:
     if (only_open is not None or web.adult_heuristic) and len(open_hosts) > MAX_BUILT_IN:
         left_out.append(f"web.permitted: {len(open_hosts) - MAX_BUILT_IN} hosts beyond {MAX_BUILT_IN}")
     if only_open is not None:
+        bookmarks = [{"URL": f"https://{host}", "Title": host} for host in only_open[:MAX_BUILT_IN]]
+        own = [{"URL": own_url, "Title": VISIBLE_NAME}] if own_url else []
         # An empty list would open everything: without a single host the tablet gets one that leads nowhere.
-        hosts = only_open[:MAX_BUILT_IN] or ("cartable.invalid",)
-        payload["AllowListBookmarks"] = [{"URL": f"https://{host}", "Title": host} for host in hosts]
+        payload["AllowListBookmarks"] = [*own, *bookmarks] or [{"URL": "https://cartable.invalid", "Title": "cartable.invalid"}]
     elif web.adult_heuristic and web.permitted:
         payload["PermittedURLs"] = _list_urls(web.permitted[:MAX_BUILT_IN])
     return payload, left_out

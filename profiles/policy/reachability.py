@@ -47,6 +47,7 @@ class ReachabilityRule(StrEnum):
     VPN_NOT_PROVED = "vpn_not_proved"
     DNS_DEAD = "dns_dead"
     DNS_NOT_PROVED = "dns_not_proved"
+    RESOLVER_MISSING = "resolver_missing"
     RELAY_NOT_PROVED = "relay_not_proved"
     FILTER_NOT_PROVED = "filter_not_proved"
     SERVER_DENIED = "server_denied"
@@ -71,6 +72,7 @@ _REFUSED = frozenset(
         ReachabilityRule.PROXY_DEAD,
         ReachabilityRule.VPN_WITHOUT_SERVER,
         ReachabilityRule.DNS_DEAD,
+        ReachabilityRule.RESOLVER_MISSING,
         ReachabilityRule.SERVER_DENIED,
         ReachabilityRule.PUSH_DENIED,
         ReachabilityRule.ERASES_ITSELF_SOON,
@@ -94,20 +96,21 @@ class Risk:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The values in force in a mode before and after a draft, and the host name of the server."""
+    """The values in force in a mode before and after a draft, the host name of the server, and whether it has a resolver."""
 
     before: Values
     after: Values
     server: str
+    has_resolver: bool = False
 
     def is_new(self, *keys: str) -> bool:
         """Whether the draft changes one of these settings."""
         return any(self.before.get(key) != self.after.get(key) for key in keys)
 
 
-def find_risks(before: Values, after: Values, server: str) -> list[Risk]:
+def find_risks(before: Values, after: Values, server: str, *, has_resolver: bool = False) -> list[Risk]:
     """Return what a draft brings into force in a mode. What was in force before with the same values is not found again."""
-    compared = Comparison(before, after, server)
+    compared = Comparison(before, after, server, has_resolver)
     return [risk for check in RULES for risk in check(compared) if compared.is_new(*risk.settings)]
 
 
@@ -177,6 +180,9 @@ def _check_names(compared: Comparison) -> _Risks:
     if delivery.get("kind") == DeliveryKind.DNS:
         host = _find_host(delivery["server"]) or delivery["server"]
         resolvers.append((DELIVERY, delivery.get("addresses", ()), host))
+    elif delivery.get("kind") == DeliveryKind.RESOLVER:
+        # It opens this server's name in every filter; whether tablets reach it is proved by the first of them.
+        yield Risk(ReachabilityRule.DNS_NOT_PROVED if compared.has_resolver else ReachabilityRule.RESOLVER_MISSING, (DELIVERY,))
     for key, addresses, host in resolvers:
         is_dead = not host or (is_dead_host(host) and not any(not is_dead_host(each) for each in addresses))
         yield Risk(ReachabilityRule.DNS_DEAD if is_dead else ReachabilityRule.DNS_NOT_PROVED, (key,))

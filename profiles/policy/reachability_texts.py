@@ -53,6 +53,10 @@ RISK_TEXTS: dict[Rule, RiskText] = {
         Message("All names would be looked up by a DNS service that these tablets have not used before."),
         Message("Try it on one tablet first, at school and at home."),
     ),
+    Rule.RESOLVER_MISSING: RiskText(
+        Message("The rules send all names to the resolver of this installation, and it has none."),
+        Message("Ask the operator to set one up, or choose the filter that is built into the system."),
+    ),
     Rule.RELAY_NOT_PROVED: RiskText(
         Message("Traffic to this server would go through a relay that these tablets have not used before."),
         Message("Exclude this server's host name from the relay."),

@@ -32,6 +32,7 @@ VERDICTS: dict[VerdictReason, Message] = {
     VerdictReason.BASELINE: Message("a category that is closed to every child"),
     VerdictReason.DENIED: Message("a denied site"),
     VerdictReason.LESSON: Message("only the sites of the class session are open"),
+    VerdictReason.GUARDIAN: Message("the family opens other sites alone"),
     VerdictReason.PERMITTED: Message("a permitted site"),
     VerdictReason.CATEGORY: Message("a blocked category"),
     VerdictReason.NOT_PERMITTED: Message("only permitted sites are open"),

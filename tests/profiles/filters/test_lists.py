@@ -119,5 +119,5 @@ def test_a_grade_has_its_own_list_at_school_and_the_explanation_names_it(work: U
         build_mode_content(situation, policy, mode).composed_payloads["com.apple.webcontent-filter"]
         for mode in (Mode.SCHOOL, Mode.HOME)
     )
-    assert [each["URL"] for each in school["AllowListBookmarks"]] == ["https://ecole.example"]
+    assert [each["URL"] for each in school["AllowListBookmarks"]] == ["https://mdm.test:8443", "https://ecole.example"]
     assert "AllowListBookmarks" not in home

@@ -55,6 +55,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], Rule | None]] = [
     ({}, {"web.denied": ["autre.fr"]}, None),
     ({}, {"web.denied": ["apple.com"]}, Rule.PUSH_DENIED),
     ({"web.permitted": ["ville.fr"]}, {"web.permitted": [], "web.only_permitted": True}, Rule.SERVER_DENIED),
+    ({}, {"web.delivery": {"kind": "resolver"}}, Rule.RESOLVER_MISSING),
     ({}, {"cellular": {"AttachAPN": {"Name": "apn"}}}, Rule.CELLULAR_CHANGED),
     ({}, {"maxFailedAttempts": 2}, Rule.ERASES_ITSELF_SOON),
     ({}, {"maxFailedAttempts": 10}, Rule.ERASES_ITSELF),
@@ -80,6 +81,11 @@ def test_every_rule_has_a_case_and_texts_in_every_language() -> None:
 def test_what_cannot_be_taken_back_is_refused() -> None:
     risks = {risk.rule: risk.severity for _, after, _ in CASES for risk in find_risks({}, after, SERVER)}
     assert {rule for rule, severity in risks.items() if severity is Severity.REFUSED} == {
-        Rule.NO_NETWORK, Rule.PROXY_DEAD, Rule.VPN_WITHOUT_SERVER, Rule.DNS_DEAD, Rule.SERVER_DENIED, Rule.PUSH_DENIED,
-        Rule.ERASES_ITSELF_SOON, Rule.PASSCODE_IMPOSSIBLE,
+        Rule.NO_NETWORK, Rule.PROXY_DEAD, Rule.VPN_WITHOUT_SERVER, Rule.DNS_DEAD, Rule.RESOLVER_MISSING, Rule.SERVER_DENIED,
+        Rule.PUSH_DENIED, Rule.ERASES_ITSELF_SOON, Rule.PASSCODE_IMPOSSIBLE,
     }  # fmt: skip
+
+
+def test_a_town_may_choose_the_resolver_of_an_installation_that_has_one() -> None:
+    chosen = {"web.delivery": {"kind": "resolver"}}
+    assert [risk.rule for risk in find_risks({}, chosen, SERVER, has_resolver=True)] == [Rule.DNS_NOT_PROVED]
