@@ -151,6 +151,15 @@ class Actor:
         """Return whether the actor has `permission` in the town, or in a school or class of it."""
         return self.everywhere or any(grant.allows(permission) and grant.town_id == town_id for grant in self.role_assignments)
 
+    def has_permission_in_school(self, permission: Permission, town_id: UUID, school_id: UUID | None) -> bool:
+        """Return whether the actor has `permission` in the school, or in a class of it; without a school, in the whole town."""
+        return self.everywhere or any(
+            grant.allows(permission)
+            and grant.town_id == town_id
+            and (grant.school_id is None or (school_id is not None and grant.school_id == school_id))
+            for grant in self.role_assignments
+        )
+
     def require_permission(
         self, permission: Permission, town_id: UUID, school_id: UUID | None = None, class_id: UUID | None = None
     ) -> None:

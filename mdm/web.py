@@ -23,7 +23,7 @@ from mdm.api.accounts import accounts, identity_providers, missions, second_fact
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles, content_tokens
-from mdm.api.care import alarms, bulk_erases, erases, lost_mode, safeguards, tablet_commands
+from mdm.api.care import alarms, bulk_erases, erases, loss_reports, lost_mode, safeguards, tablet_commands
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
@@ -84,6 +84,7 @@ ROUTERS = (
     class_sessions,
     guardian_rules,
     lost_mode,
+    loss_reports,
     tablet_commands,
     erases,
     bulk_erases,
@@ -166,6 +167,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.apps import licences as licence_pages
     from mdm.console.care import bulk_erases
+    from mdm.console.care import loss_reports as loss_pages
     from mdm.console.care import restores as restore_pages
     from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.filters import lists as filter_list_pages
@@ -207,6 +209,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         rollovers,
         school_classes,
         bulk_erases,
+        loss_pages,
         safeguard_pages,
         restore_pages,
         calendar,

@@ -12,6 +12,7 @@ CHAPTERS: tuple[tuple[str, Message, *tuple[Permission, ...]], ...] = (
     ("/", Message("Tablets"), Permission.SEE),
     ("/class", Message("Class"), Permission.TEACH),
     ("/activities", Message("Activities"), Permission.ACTIVITY),
+    ("/losses", Message("Losses"), Permission.TEACH, Permission.ACTIVITY, Permission.CARE),
     ("/desk", Message("Desk"), Permission.HANDLE),
     ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),

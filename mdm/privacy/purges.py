@@ -19,7 +19,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Guardian, Pupil, RecordAccess, StaffMember
 from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.models import Loan
-from mdm.care.lost_mode.models import LostCase, PositionRequest
+from mdm.care.lost_mode.models import LossReport, LostCase, PositionRequest
 from mdm.privacy.erasing import clear_cases, erase_identities
 from mdm.privacy.history import delete_notes, select_old_notes
 from mdm.privacy.models import PrivacyReport, PrivacyRequest
@@ -169,13 +169,18 @@ def _purge_positions(context: PurgeContext) -> int:
 
 
 def _count_lost_cases(context: PurgeContext) -> DueCount:
-    return DueCount(len(context.repository.list_closed_cases(context.required_town_id, context.cutoff)))
+    reports = context.repository.select_decided_reports(context.required_town_id, context.cutoff)
+    cases = context.repository.list_closed_cases(context.required_town_id, context.cutoff)
+    return DueCount(len(cases) + context.repository.count_rows(reports))
 
 
 def _purge_lost_cases(context: PurgeContext) -> int:
     cases = context.repository.list_closed_cases(context.required_town_id, context.cutoff)
     clear_cases(context.work, cases)
-    return len(cases)
+    reports = context.repository.list_first_ids(
+        context.repository.select_decided_reports(context.required_town_id, context.cutoff)
+    )
+    return len(cases) + context.repository.delete_rows(LossReport, reports)
 
 
 def _count_command_reasons(context: PurgeContext) -> DueCount:

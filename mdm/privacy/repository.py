@@ -30,7 +30,7 @@ from enrollment.people.models import (
 )
 from enrollment.places.models import School, Town
 from enrollment.tablets.models import Incident, Loan, Tablet
-from mdm.care.lost_mode.models import LostCase, PositionRequest
+from mdm.care.lost_mode.models import LossReport, LostCase, PositionRequest
 from mdm.devices.repository import DeviceRepository
 from mdm.privacy.models import NoticeAudience, PrivacyNotice, PrivacyReport, PrivacyRequest, ReportKind, RetentionOverride
 from mdm.queue.models import CommandBody, QueuedCommand
@@ -113,6 +113,10 @@ class PrivacyRepository:
         """List the cases closed before an instant that still have texts. The texts are sealed, so they are checked one by one."""
         statement = select(LostCase).where(LostCase.town_id == town_id, LostCase.lifted_at < before)
         return [case for case in self.session.scalars(statement.order_by(LostCase.id)) if case.reason or case.lift_reason]
+
+    def select_decided_reports(self, town_id: UUID, before: datetime) -> Select[Any]:
+        """Return a statement for the reports of losses that were decided before an instant."""
+        return select(LossReport.id).where(LossReport.town_id == town_id, LossReport.decided_at < before)
 
     def list_position_requests(self, case_ids: Iterable[UUID]) -> Sequence[PositionRequest]:
         return self.session.scalars(

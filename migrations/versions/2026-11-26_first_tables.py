@@ -2026,6 +2026,40 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "loss_report",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("school_id", sa.Uuid(), nullable=True),
+        sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("reporter", sa.String(length=32), nullable=False),
+        sa.Column("reported_by", sa.Uuid(), nullable=True),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("description", sa.LargeBinary(), nullable=False),
+        sa.Column("place", sa.String(length=120), nullable=True),
+        sa.Column("happened_on", sa.Date(), nullable=True),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_loss_report_school_id_school")),
+        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_loss_report_tablet_id_tablet")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_loss_report_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_loss_report")),
+    )
+    with op.batch_alter_table("loss_report", schema=None) as batch_op:
+        batch_op.create_index("ix_loss_report_reporter", ["reported_by", "reported_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_loss_report_tablet_id"), ["tablet_id"], unique=False)
+        batch_op.create_index("ix_loss_report_town", ["town_id", "state", "reported_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_loss_report_town_id"), ["town_id"], unique=False)
+        batch_op.create_index(
+            "uq_loss_report_waiting",
+            ["tablet_id"],
+            unique=True,
+            sqlite_where=sa.text("decided_at IS NULL"),
+            postgresql_where=sa.text("decided_at IS NULL"),
+        )
+
+    op.create_table(
         "lost_case",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=True),
@@ -2880,6 +2914,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_lost_case_tablet_id"))
 
     op.drop_table("lost_case")
+    with op.batch_alter_table("loss_report", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_loss_report_waiting", sqlite_where=sa.text("decided_at IS NULL"), postgresql_where=sa.text("decided_at IS NULL")
+        )
+        batch_op.drop_index(batch_op.f("ix_loss_report_town_id"))
+        batch_op.drop_index("ix_loss_report_town")
+        batch_op.drop_index(batch_op.f("ix_loss_report_tablet_id"))
+        batch_op.drop_index("ix_loss_report_reporter")
+
+    op.drop_table("loss_report")
     with op.batch_alter_table("loan", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_loan_open_tablet", sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")

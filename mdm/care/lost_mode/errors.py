@@ -39,3 +39,31 @@ class PositionRequestNotFound(NotFound):
 
     code = "position_request_not_found"
     message = Message("This request was not found.")
+
+
+class NoTabletWithTag(NotFound):
+    """No tablet of the caller's schools has this tag. Tablets elsewhere are not told apart from none."""
+
+    code = "no_tablet_with_tag"
+    message = Message("No tablet of your school has this tag. It is on the back of the tablet, and on the page of the class.")
+
+
+class LossReportNotFound(NotFound):
+    """No such report is visible to the caller."""
+
+    code = "loss_report_not_found"
+    message = Message("This report was not found.")
+
+
+class LossReportDecided(Conflict):
+    """Another person has confirmed or declined the report meanwhile."""
+
+    code = "loss_report_decided"
+    message = Message("Somebody else has decided this report meanwhile.")
+
+
+class TooManyLossReports(Conflict):
+    """The caller has as many reports waiting as one person may have."""
+
+    code = "too_many_loss_reports"
+    message = Message("You have {count} reports waiting. Call the helpdesk before you report more tablets.")

@@ -1,8 +1,8 @@
-"""Tables of lost mode: lost cases and position requests."""
+"""Tables of lost mode: lost cases, reports of people who may not order it, and position requests."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
+from enrollment.tablets.models import Reporter
 
 
 class LostCaseOrigin(StrEnum):
@@ -52,6 +53,42 @@ class LostCase(TownOwned, Base):
             "uq_lost_case_open", "tablet_id", unique=True, sqlite_where=lifted_at.is_(None), postgresql_where=lifted_at.is_(None)
         ),
     )
+
+
+class LossReportState(StrEnum):
+    """What has become of a report."""
+
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"  # lost mode was requested for the tablet
+    DECLINED = "declined"
+
+
+class LossReport(TownOwned, Base):
+    """That a tablet is lost, as a teacher or an agent says. Nothing happens to the tablet until somebody of the helpdesk confirms it."""
+
+    __tablename__ = "loss_report"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), index=True)
+    reporter: Mapped[Reporter] = mapped_column(EnumText(Reporter))
+    reported_by: Mapped[UUID | None]
+    reported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    description: Mapped[str] = mapped_column(SealedText("loss_report.description"))
+    place: Mapped[str | None] = mapped_column(String(120))
+    happened_on: Mapped[date | None]
+    state: Mapped[LossReportState] = mapped_column(EnumText(LossReportState), default=LossReportState.WAITING)
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    answer: Mapped[str | None] = mapped_column(SealedText("loss_report.answer"))
+    __table_args__ = (
+        Index("ix_loss_report_reporter", "reported_by", "reported_at"),
+        Index("ix_loss_report_town", "town_id", "state", "reported_at"),
+        Index(
+            "uq_loss_report_waiting", "tablet_id", unique=True,
+            sqlite_where=decided_at.is_(None), postgresql_where=decided_at.is_(None),
+        ),
+    )  # fmt: skip
 
 
 class PositionRequest(TownOwned, Base):

@@ -25,6 +25,7 @@ from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.care import inventory_export, overview
+from mdm.care.lost_mode.reports import count_waiting_reports
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.care.restores import overview as restores
 from mdm.console.care.safeguards import describe_alarm
@@ -92,6 +93,7 @@ def show_tablets(
         **chosen,
         checklists=list_open_checklists(work, actor, language) if not (query or after) else [],
         ending=ending,
+        losses=count_waiting_reports(work, actor),
         restored=restores.needs_attention(work, actor),
         next_url=f"/?{urlencode({**query, 'after': page.next_cursor})}" if page.next_cursor else "",
         export_url=f"/tablets.xlsx?{urlencode(query)}",

@@ -42,6 +42,8 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.lift_lost": Message("end of lost mode requested"),
     "tablet.lock": Message("screen locked"),
     "tablet.mark_lost": Message("reported lost"),
+    "tablet.report_loss": Message("loss reported, to be confirmed"),
+    "tablet.decline_loss": Message("report of a loss declined"),
     "tablet.place": Message("placed as reserved"),
     "tablet.refresh": Message("update requested"),
     "tablet.reserve": Message("reserved"),

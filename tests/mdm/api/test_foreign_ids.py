@@ -62,6 +62,8 @@ TABLES_BY_OPERATION = {
     ("answer_privacy_request", "request_id"): "privacy_request",
     ("extend_privacy_request", "request_id"): "privacy_request",
     ("end_session", "session_id"): "account_session",
+    ("confirm_loss_report", "report_id"): "loss_report",
+    ("decline_loss_report", "report_id"): "loss_report",
 }
 #: Operations that read a stored certificate, which a row made from the columns does not have.
 NEED_REAL_ROWS = {"install_ade_token"}
