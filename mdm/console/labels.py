@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cartable.i18n import Language, Message
+from cartable.scope import SYSTEM
 from mdm.reconcile.models import AppReason, ProfileReason, ProfileState, TrialState
 from profiles.schedule.modes import Mode
 
@@ -22,6 +23,14 @@ COMMAND_STATES: dict[str, Message] = {
     "installed": Message("installed", context="command"),
     "removing": Message("being removed", context="command"),
 }
+
+
+_SERVER = Message("the server")
+
+
+def person_label(name: str, language: Language) -> str:
+    """Return the name of who did something; the server's own acts are its own."""
+    return _SERVER.translate(language) if name == SYSTEM.name else name
 
 
 def state_label(state: str | None, language: Language) -> str:

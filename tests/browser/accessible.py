@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
+from tests.browser.axe import find_axe_faults
+
 _FAULTS = """() => {
   const faults = [];
   if (!document.documentElement.lang) faults.push('no language');
@@ -26,13 +28,23 @@ _FAULTS = """() => {
     if (!radio.closest('fieldset')?.querySelector('legend')) faults.push('radio without legend');
   const seen = {};
   for (const each of document.querySelectorAll('[id]')) { if (seen[each.id]) faults.push('id twice: ' + each.id); seen[each.id] = 1; }
-  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) faults.push('runs off the screen');
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > width) {
+    const wide = [...document.querySelectorAll('body *')].filter(each => each.getBoundingClientRect().right > width + 1 && !each.closest('.wrap'));
+    faults.push('runs off the screen: ' + (wide.at(-1)?.outerHTML.slice(0, 200) ?? 'something in a scrolling box'));
+  }
   return faults;
 }"""
 
 
 def check_page(page: Page) -> None:
-    """Judge the page at a desk's width and at a tablet's."""
+    """Judge the page at a desk's width and at a tablet's, and by axe-core."""
     for width in (1280, 820):
         page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate(_FAULTS) == [], (page.url, width)
+        assert find_faults(page) == [], (page.url, width)
+    assert find_axe_faults(page) == [], page.url
+
+
+def find_faults(page: Page) -> list[str]:
+    """Return what the page lacks at its present width."""
+    return list(page.evaluate(_FAULTS))

@@ -40,8 +40,9 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
         yield running
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="package")
+def started_browser() -> Iterator[Browser]:
+    """One browser for all tests here. It must end with them: while it runs, its thread runs an event loop, and `asyncio.run` refuses."""
     path = require_program("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
@@ -57,6 +58,14 @@ def create_person(server: LiveServer, town_id: UUID, role: Role, login: str, sch
         )
         account.must_change_password = False
         make_trusted(work, account)
+
+
+@pytest.fixture
+def browser(started_browser: Browser) -> Iterator[Browser]:
+    """The browser, without what an earlier test has opened."""
+    yield started_browser
+    for context in started_browser.contexts:
+        context.close()
 
 
 @pytest.fixture

@@ -140,9 +140,9 @@ def start_live_server(
 def _start_push_service(hub: testserver.PushHub, chain: Path, key: Path, client_ca: Path, port: int) -> Iterator[None]:
     loop = asyncio.new_event_loop()
     contexts = testserver.create_ssl_contexts(chain, key, client_ca)
-    servers = loop.run_until_complete(testserver.start_server(hub, contexts, port))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    servers = asyncio.run_coroutine_threadsafe(testserver.start_server(hub, contexts, port), loop).result(10)
     try:
         yield
     finally:

@@ -1,9 +1,10 @@
-// Keeps a page up to date while it waits for a tablet: every five seconds it asks for the page again and replaces what has
+// Keeps a page up to date while it waits for a tablet: every five seconds, or as many as data-waits says, it asks for the page again and replaces what has
 // changed. What a person types is never touched: while a field has their words or the focus, only the blocks marked
 // with data-live are replaced.
 "use strict";
 
-const INTERVAL = 5000;
+const waiting = document.querySelector("[data-waits]");
+const INTERVAL = Number(waiting?.dataset.waits || 5) * 1000;
 const MAX_INTERVAL = 60000;
 let wait = INTERVAL;
 
@@ -42,4 +43,4 @@ async function refresh() {
   setTimeout(refresh, wait);
 }
 
-if (document.querySelector("[data-waits]")) setTimeout(refresh, wait);
+if (waiting) setTimeout(refresh, wait);

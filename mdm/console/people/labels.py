@@ -8,6 +8,7 @@ from cartable.i18n import Language, Message
 from enrollment.rosters.files.columns import ColumnStatus, FileKind
 from enrollment.rosters.models import ImportState
 
+FORMATS: dict[str, Message] = {"onde": Message("ONDE"), "own": Message("own template"), "oneroster": Message("OneRoster")}
 STATES: dict[ImportState, Message] = {
     ImportState.PREVIEWED: Message("to be confirmed", context="roster import"),
     ImportState.CONFIRMED: Message("confirmed", context="roster import"),

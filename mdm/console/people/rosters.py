@@ -34,6 +34,7 @@ from mdm.console.people.labels import (
     EXPORT_REASONS,
     FIELDS,
     FILES,
+    FORMATS,
     STANDINGS,
     STATES,
     explain_unreadable,
@@ -231,6 +232,6 @@ def describe_import(row: RosterImport, names: dict[UUID, str], language: Languag
     changed = sum(row.counts.get(kind.value, 0) for kind in ChangeKind if kind is not ChangeKind.UNCHANGED)
     return {
         "id": row.id, "at": format_instant(row.uploaded_at), "school": names.get(row.school_id, "–") if row.school_id else "–",
-        "format": row.format, "year": row.counts.get("year", "–"), "state": STATES[row.state].translate(language),
+        "format": FORMATS[row.format].translate(language) if row.format in FORMATS else row.format, "year": row.counts.get("year", "–"), "state": STATES[row.state].translate(language),
         "tone": {ImportState.PREVIEWED: "warn", ImportState.CONFIRMED: "good"}.get(row.state, "soft"), "changed": changed,
     }  # fmt: skip

@@ -19,7 +19,7 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
-from mdm.console.labels import mode_label
+from mdm.console.labels import mode_label, person_label
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import PlacePolicy, list_places, load_place_policy, open_document
 from mdm.console.policy.labels import VERSION_STATES, value_label
@@ -213,7 +213,7 @@ def _describe_version(version: PolicyVersion, language: Language) -> dict[str, A
         "number": version.number,
         "state": VERSION_STATES[version.state].translate(language),
         "can_restore": version.published_at is not None and version.state not in IN_FORCE,
-        "author": version.author_name,
+        "author": person_label(version.author_name, language),
         "written": format_instant(version.written_at),
         "reason": version.reason or version.stop_reason or "",
     }

@@ -17,9 +17,10 @@ from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Permission
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.frame import get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.labels import person_label
 from mdm.console.page_route import PageRoute
 from mdm.console.privacy.rights import choose_town
-from mdm.console.tablets.time_line import ACTION_LABELS, SERVER
+from mdm.console.tablets.time_line import ACTION_LABELS
 from mdm.console.times import format_instant
 from mdm.privacy import audit_trail
 from mdm.privacy.audit_repository import CheckpointRepository
@@ -70,7 +71,7 @@ def _describe_event(event: AuditEvent, language: Language) -> dict[str, Any]:
     label = ACTION_LABELS.get(event.action)
     return {
         "at": format_instant(event.at),
-        "who": SERVER.translate(language) if event.actor_name == "system" else event.actor_name,
+        "who": person_label(event.actor_name, language),
         "action": event.action,
         "what": label.translate(language) if label is not None else "",
         "subject": f"{event.subject_kind} {event.subject_id}",

@@ -167,7 +167,7 @@ def _render_class(
         minutes=MINUTES,
         apps=_list_apps(work, chosen, language) if chosen is not None else [],
         typed=typed or {"minutes": USUAL_MINUTES, "preset": SessionPreset.FREE.value, "apps": [], "sites": ""},
-        refresh=60 if chosen is not None and chosen.id in running else 0,
+        waits=chosen is not None and chosen.id in running,
     )
 
 

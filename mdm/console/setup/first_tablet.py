@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining import qr
@@ -26,7 +27,6 @@ from mdm.push.certificates import get_certificate_health
 router = APIRouter(prefix="/start/tablet", include_in_schema=False, route_class=PageRoute)
 MAX_TABLETS, VALID_DAYS = 20, 7
 #: The page asks again after so many seconds.
-_REFRESH_SECONDS = 4
 
 
 @router.get("")
@@ -47,7 +47,7 @@ def show_first_tablet(request: Request, work: WorkDep, town: UUID | None = None)
         tablets=[{"id": tablet.id, "tag": tablet.tag, "serial": tablet.serial} for tablet in tablets],
         refusal=_describe_refusal(request, invitation),
         lacks_certificate=not get_certificate_health(work).installed,
-        refresh=_REFRESH_SECONDS if invitation is not None and invitation.uses < invitation.max_uses else 0,
+        waits=invitation is not None and invitation.uses < invitation.max_uses,
     )
 
 
@@ -71,7 +71,7 @@ def show_code(request: Request, work: WorkDep, town: UUID) -> Response:
         _select_town(work, actor, town).id, actor.account_id, work.now
     )
     if invitation is None:
-        return Response(status_code=404)
+        raise NotFound
     svg = qr.render_svg(joining.build_join_url(work, invitation))
     return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
 

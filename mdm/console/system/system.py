@@ -9,7 +9,8 @@ from fastapi.responses import Response
 
 from cartable.alarms import list_server_alarms
 from cartable.errors import Forbidden
-from cartable.i18n import Language
+from cartable.i18n import Language, Message
+from cartable.outbox import JobLane
 from cartable.scope import Permission
 from mdm.api.deps import WorkDep
 from mdm.care.server_state import ServerState, load_server_state
@@ -20,6 +21,11 @@ from mdm.console.page_route import PageRoute
 from mdm.console.system.labels import OTHER_NOTE, REJECTIONS, STOP_REASONS
 from mdm.console.times import format_instant
 
+LANES: dict[JobLane, Message] = {
+    JobLane.URGENT: Message("urgent", context="lane"),
+    JobLane.NORMAL: Message("normal", context="lane"),
+    JobLane.BACKGROUND: Message("in the background", context="lane"),
+}
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -46,16 +52,21 @@ def show_system(request: Request, work: WorkDep) -> Response:
              "stuck": ", ".join(row.stuck)}
             for row in state.workers
         ],
-        waiting=_describe_lag(state),
+        waiting=_describe_lag(state, language),
         disk_free=state.disk_free // 2**30,
         disk_total=state.disk_total // 2**30,
         devices=[_describe_device(row, language) for row in ChannelRepository(work.session).list_noted_devices(actor)],
     )  # fmt: skip
 
 
-def _describe_lag(state: ServerState) -> list[dict[str, Any]]:
+def _describe_lag(state: ServerState, language: Language) -> list[dict[str, Any]]:
     return [
-        {"topic": lag.topic.value, "lane": lag.lane.name.lower(), "count": lag.waiting, "since": format_instant(lag.oldest_due)}
+        {
+            "topic": lag.topic.value,
+            "lane": LANES[lag.lane].translate(language),
+            "count": lag.waiting,
+            "since": format_instant(lag.oldest_due),
+        }
         for lag in state.lag
     ]
 

@@ -18,12 +18,20 @@ from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.models import LostCaseOrigin
 from mdm.care.overview import RulesStatus
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
-from mdm.console.labels import TRIAL_STATES, mode_label, reason_label, rules_reason_label, rules_state_label, state_label
+from mdm.console.labels import (
+    TRIAL_STATES,
+    mode_label,
+    person_label,
+    reason_label,
+    rules_reason_label,
+    rules_state_label,
+    state_label,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
 from mdm.console.tablets.tablet_list import describe_row, get_row_zone
-from mdm.console.tablets.time_line import describe_actor, describe_entry
+from mdm.console.tablets.time_line import describe_entry
 from mdm.console.times import format_instant, show_times_in
 from mdm.reconcile.app_retries import can_retry_app
 from mdm.reconcile.models import AppState, ProfileState
@@ -84,7 +92,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
             for row, app in view.apps
         ],
         timeline=[
-            {"instant": e.at.isoformat(), "when": format_instant(e.at), "what": f"{describe_entry(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": describe_actor(e, language),
+            {"instant": e.at.isoformat(), "when": format_instant(e.at), "what": f"{describe_entry(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": person_label(e.actor_name, language),
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
             for e in overview.list_timeline(work, actor, tablet_id).items
         ],

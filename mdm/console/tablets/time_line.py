@@ -82,7 +82,6 @@ COMMAND_LABELS: dict[str, Message] = {
     "SecurityInfo": Message("read security"),
     "Settings": Message("settings"),
 }
-SERVER = Message("the server")
 
 
 def describe_entry(entry: TimelineEntry, language: Language) -> str:
@@ -94,8 +93,3 @@ def describe_entry(entry: TimelineEntry, language: Language) -> str:
     return (
         f"{COMMAND_LABELS[entry.action].translate(language)} ({entry.action})" if entry.action in COMMAND_LABELS else entry.action
     )
-
-
-def describe_actor(entry: TimelineEntry, language: Language) -> str:
-    """Return who did it."""
-    return SERVER.translate(language) if entry.actor_name == "system" else entry.actor_name

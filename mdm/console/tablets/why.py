@@ -18,7 +18,7 @@ from enrollment.places import service as places
 from enrollment.tablets import service as tablets
 from mdm.api.deps import WorkDep
 from mdm.console.frame import get_language, render_page, require_sign_in
-from mdm.console.labels import mode_label
+from mdm.console.labels import mode_label, person_label
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.labels import (
     GUARDIAN_RULES,
@@ -102,8 +102,11 @@ def _describe_setting(setting: Setting, resolved: Resolved, language: Language) 
         "name": setting.label.translate(language),
         "key": setting.key,
         "value": value_label(setting, resolved.value, language),
+        "is_code": isinstance(resolved.value, list | str) and not setting.labels,
         "sources": [source_label(source, language) for source in resolved.deciding],
-        "author": next((step.author for step in deciding if step.author and not step.is_constraint), ""),
+        "author": _describe_author(
+            next((step.author for step in deciding if step.author and not step.is_constraint), ""), language
+        ),
         "until": next((format_instant(step.until) for step in deciding if step.until), ""),
         "is_locked": any(step.is_locked for step in deciding),
         "others": [
@@ -112,6 +115,12 @@ def _describe_setting(setting: Setting, resolved: Resolved, language: Language) 
             if step.source in resolved.overruled
         ],
     }
+
+
+def _describe_author(author: str, language: Language) -> str:
+    """Return who wrote a value, and in which version."""
+    name, separator, version = author.rpartition(", v")
+    return f"{person_label(name, language)}{separator}{version}"
 
 
 def _name_settings(keys: Iterable[str], language: Language) -> list[str]:
