@@ -31,8 +31,8 @@ from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from profiles.apps.service import create_app
+from profiles.effective import bundles
 from profiles.effective.licence_overlap import list_licence_overlaps
-from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 
 T = TypeVar("T")

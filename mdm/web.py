@@ -176,6 +176,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.people import roster_imports, rosters
     from mdm.console.people import staff as staff_pages
     from mdm.console.places import town as town_pages
+    from mdm.console.policy import groups as group_pages
+    from mdm.console.policy import presets as preset_pages
     from mdm.console.policy import publishing as policy_publishing
     from mdm.console.policy import rules as policy_rules
     from mdm.console.privacy import audit as audit_pages
@@ -227,6 +229,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         apple_school_manager_pages,
         town_pages,
         policy_publishing,
+        preset_pages,
+        group_pages,
         policy_rules,
         licence_pages,
         rights_pages,

@@ -19,7 +19,8 @@ from enrollment.tablets import carts, inventory
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
 from profiles.apps.service import create_app
-from profiles.policy import bundles, documents, life
+from profiles.effective import bundles
+from profiles.policy import documents, life
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind, PresetKind, VersionState
 from profiles.policy.repository import PolicyRepository, to_content

@@ -10,7 +10,7 @@ from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
-from profiles.policy.bundles import Bundle
+from profiles.effective.bundles import Bundle
 from profiles.policy.places import select_tablets
 
 #: So many missing apps are listed; the counts hold for all.

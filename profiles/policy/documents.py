@@ -1,27 +1,22 @@
-"""Verbs of documents, presets and groups: open, create, find, list. Never commits; the life of versions is in `life`.
+"""Verbs of documents and presets: open, create, find, list. Never commits; the life of versions is in `life`.
 
 See docs/domain/policy.md#documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Select
 
 from cartable import audit
 from cartable.errors import Forbidden
-from cartable.outbox import Topic
 from cartable.paging import Page, PageRequest
-from cartable.references import require_all_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.models import Pupil
-from enrollment.tablets.repository import TabletRepository
 from profiles.policy.errors import DocumentNotFound, PresetExists, PresetNotFound
 from profiles.policy.kinds import PlaceKind, PresetKind
-from profiles.policy.models import PolicyDocument, PolicyGroup, PolicyGroupMember, Preset
+from profiles.policy.models import PolicyDocument, Preset
 from profiles.policy.places import check_place, select_document_tablets, select_tablets
 from profiles.policy.repository import PolicyRepository, Versioned
 
@@ -115,23 +110,3 @@ def list_concerned(work: UnitOfWork, owner: Versioned) -> list[UUID]:
 def list_concerned_page(work: UnitOfWork, owner: Versioned, page: PageRequest) -> Page[UUID]:
     """Return one page of the tablets that a document or preset concerns."""
     return PolicyRepository(work.session).list_tablet_page(select_concerned(work, owner), page)
-
-
-def create_group(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, pupil_ids: Sequence[UUID]) -> PolicyGroup:
-    """Return a new group of pupils across classes; their tablets are decided again. Raises `NotFound`, `Forbidden`."""
-    actor.require_permission(Permission.AUTHOR, town_id)
-    require_all_in_town(work, Pupil, pupil_ids, town_id, field="pupil_ids")
-    group = PolicyGroup(town_id=town_id, name=name)
-    work.session.add(group)
-    work.session.flush()
-    audit.record_event(work, actor, "group.create", "group", group.id, town_id=town_id, pupils=len(pupil_ids))
-    work.session.add_all(PolicyGroupMember(group_id=group.id, pupil_id=pupil_id) for pupil_id in set(pupil_ids))
-    work.session.flush()
-    tablets = TabletRepository(work.session)
-    work.enqueue_selected_jobs(Topic.RECONCILE, tablets.select_by_ids(tablets.list_ids_by_pupils(list(set(pupil_ids)))))
-    return group
-
-
-def list_groups(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest) -> Page[PolicyGroup]:
-    """Return one page of the groups of a town."""
-    return PolicyRepository(work.session).list_groups(actor, town_id, page)

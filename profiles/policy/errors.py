@@ -34,6 +34,27 @@ class PresetExists(Conflict):
     message = Message("The town already has a preset of that name.")
 
 
+class GroupNotFound(NotFound):
+    """The group does not exist, or the caller does not write its policy."""
+
+    code = "group_not_found"
+    message = Message("This group was not found.")
+
+
+class GroupExists(Conflict):
+    """The town already has a group of that name."""
+
+    code = "group_exists"
+    message = Message("The town already has a group of that name.")
+
+
+class GroupInUse(Conflict):
+    """Rules are in force for the group."""
+
+    code = "group_in_use"
+    message = Message("This group has rules of its own. Take them out and publish that first.")
+
+
 class UnknownPlace(Invalid):
     """The document names a place that does not exist or does not fit its kind."""
 

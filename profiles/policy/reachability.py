@@ -33,6 +33,9 @@ MIN_ATTEMPTS = 6
 #: Where the system's own limit is reached: what the setting says when nobody sets it.
 NO_LIMIT_OF_ATTEMPTS = 11
 MIN_PASSCODE_DAYS = 7
+#: Without the Settings app nobody lets a tablet join a Wi-Fi network.
+SETTINGS_APP = "com.apple.Preferences"
+SHOWN_APPS, HIDDEN_APPS = "allowListedAppBundleIDs", "blockedAppBundleIDs"
 
 
 class ReachabilityRule(StrEnum):
@@ -57,6 +60,7 @@ class ReachabilityRule(StrEnum):
     ERASES_ITSELF = "erases_itself"
     PASSCODE_IMPOSSIBLE = "passcode_impossible"
     PASSCODE_ENDS_SOON = "passcode_ends_soon"
+    SETTINGS_APP_HIDDEN = "settings_app_hidden"
 
 
 class Severity(StrEnum):
@@ -243,6 +247,16 @@ def _check_passcode(compared: Comparison) -> _Risks:
         yield Risk(ReachabilityRule.PASSCODE_ENDS_SOON, ("maxPINAgeInDays",))
 
 
+def _check_settings_app(compared: Comparison) -> _Risks:
+    if _is_settings_app_hidden(compared.after) and not _is_settings_app_hidden(compared.before):
+        yield Risk(ReachabilityRule.SETTINGS_APP_HIDDEN, (SHOWN_APPS, HIDDEN_APPS))
+
+
+def _is_settings_app_hidden(values: Values) -> bool:
+    shown = values.get(SHOWN_APPS)
+    return SETTINGS_APP in values.get(HIDDEN_APPS, ()) or (shown is not None and SETTINGS_APP not in shown)
+
+
 def is_dead_host(host: str) -> bool:
     """Whether a host name or address can be no server for a tablet: reserved names, loopback, the empty address."""
     name = host.strip("[]. ").lower()
@@ -269,4 +283,5 @@ RULES: tuple[Callable[[Comparison], _Risks], ...] = (
     _check_filters,
     _check_cellular,
     _check_passcode,
+    _check_settings_app,
 )

@@ -93,4 +93,8 @@ RISK_TEXTS: dict[Rule, RiskText] = {
         Message("The passcode would have to be changed within a week: children would be locked out of their tablets."),
         Message("Let a passcode be valid for longer, or without end."),
     ),
+    Rule.SETTINGS_APP_HIDDEN: RiskText(
+        Message("The Settings app would be hidden: nobody could let these tablets join a Wi-Fi network, at home or elsewhere."),
+        Message("Leave Settings shown, and close single settings with rules instead."),
+    ),
 }

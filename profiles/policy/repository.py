@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor
-from enrollment.people.models import Pupil
+from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet
 from profiles.policy.content import PolicyContent, PresetUse
@@ -186,6 +186,40 @@ class PolicyRepository:
         """One page of the groups of a town, by name."""
         statement = actor.restrict(select(PolicyGroup).where(PolicyGroup.town_id == town_id), PolicyGroup)
         return fetch_scalar_page(self.session, statement, page, PolicyGroup.name, PolicyGroup.id)
+
+    def get_group(self, actor: Actor, group_id: UUID) -> PolicyGroup | None:
+        return self.session.scalar(actor.restrict(select(PolicyGroup).where(PolicyGroup.id == group_id), PolicyGroup))
+
+    def find_group_id(self, town_id: UUID, name: str) -> UUID | None:
+        return self.session.scalar(select(PolicyGroup.id).where(PolicyGroup.town_id == town_id, PolicyGroup.name == name))
+
+    def count_group_members(self, group_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """How many pupils each of these groups has; groups without any are left out."""
+        statement = select(PolicyGroupMember.group_id, func.count()).where(PolicyGroupMember.group_id.in_(group_ids))
+        return {row[0]: row[1] for row in self.session.execute(statement.group_by(PolicyGroupMember.group_id))}
+
+    def list_group_pupils(self, group_id: UUID) -> list[Pupil]:
+        """The pupils of a group who have a name."""
+        return list(
+            self.session.scalars(
+                select(Pupil)
+                .join(PolicyGroupMember, PolicyGroupMember.pupil_id == Pupil.id)
+                .where(PolicyGroupMember.group_id == group_id, Pupil.state != PupilState.ERASED)
+                .order_by(Pupil.id)
+            )
+        )
+
+    def list_group_pupil_ids(self, group_id: UUID) -> frozenset[UUID]:
+        statement = select(PolicyGroupMember.pupil_id).where(PolicyGroupMember.group_id == group_id)
+        return frozenset(self.session.scalars(statement))
+
+    def remove_group_members(self, group_id: UUID, pupil_ids: Iterable[UUID]) -> None:
+        """Take pupils out of a group."""
+        self.session.execute(
+            delete(PolicyGroupMember).where(
+                PolicyGroupMember.group_id == group_id, PolicyGroupMember.pupil_id.in_(list(pupil_ids))
+            )
+        )
 
     def get_place(self, place: PlaceKind, target: UUID) -> Any | None:
         """The school, class, group, pupil or tablet with an id."""

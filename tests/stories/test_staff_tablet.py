@@ -10,7 +10,8 @@ from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.reconcile.models import TabletApp
 from profiles.apps.service import create_app
-from profiles.policy import bundles, documents, life
+from profiles.effective import bundles
+from profiles.policy import documents, life
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind, TabletRole
 from simulator import SimulatedTablet

@@ -5,6 +5,7 @@ A bundle is a preset, and assigning it is a version of the place's document: bot
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -18,11 +19,15 @@ from mdm.api.policy.schemas import LicenceNeedOut
 from mdm.reconcile import bundle_status
 from mdm.reconcile.models import AppReason, AppState
 from profiles.apps import licences
-from profiles.policy import bundles
+from profiles.effective import bundles
+from profiles.effective.bundles import Consent
 from profiles.policy.kinds import AppUse, PlaceKind
 from profiles.policy.places import check_place, select_tablets
 
 router = APIRouter(tags=["bundles"])
+
+
+Confirmation = Annotated[str | None, Field(max_length=8, description="The code of the risks that were shown.")]
 
 
 class BundleIn(BaseModel):
@@ -39,6 +44,11 @@ class BundleAppsIn(BaseModel):
     app_ids: list[UUID] = Field(max_length=200)
     reason: str = Field("changed apps", min_length=3, max_length=300)
     accept_shortage: bool = False
+    confirmation: Confirmation = None
+
+    def to_consent(self) -> Consent:
+        """Return what the caller agrees to."""
+        return Consent(self.accept_shortage, self.confirmation)
 
 
 class AssignmentIn(BaseModel):
@@ -49,6 +59,11 @@ class AssignmentIn(BaseModel):
     use: AppUse = AppUse.REQUIRED
     reason: str | None = Field(None, min_length=3, max_length=300)
     accept_shortage: bool = Field(False, description="Publish although licences are short; the tablets that get none wait.")
+    confirmation: Confirmation = None
+
+    def to_consent(self) -> Consent:
+        """Return what the caller agrees to."""
+        return Consent(self.accept_shortage, self.confirmation)
 
 
 class AssignmentOut(BaseModel):
@@ -120,7 +135,7 @@ def list_bundles(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams
 def change_bundle(preset_id: UUID, body: BundleAppsIn, work: WorkDep, actor: ActorDep) -> BundleOut:
     """Change the apps of a bundle. This publishes a version of the bundle to all tablets that have it."""
     preset = bundles.get_bundle(work, actor, preset_id)
-    bundles.change_bundle(work, actor, preset, body.app_ids, reason=body.reason, accept_shortage=body.accept_shortage)
+    bundles.change_bundle(work, actor, preset, body.app_ids, reason=body.reason, consent=body.to_consent())
     return BundleOut.of(bundles.describe_bundle(work, preset))
 
 
@@ -131,9 +146,7 @@ def change_bundle(preset_id: UUID, body: BundleAppsIn, work: WorkDep, actor: Act
 def assign_bundle(preset_id: UUID, body: AssignmentIn, work: WorkDep, actor: ActorDep) -> BundleOut:
     """Assign a bundle to a place. This publishes a version of the place's document: the apps are required, available or blocked there."""
     preset = bundles.get_bundle(work, actor, preset_id)
-    bundles.assign_bundle(
-        work, actor, preset, body.place, body.target, body.use, reason=body.reason, accept_shortage=body.accept_shortage
-    )
+    bundles.assign_bundle(work, actor, preset, body.place, body.target, body.use, reason=body.reason, consent=body.to_consent())
     return BundleOut.of(bundles.describe_bundle(work, preset))
 
 
@@ -141,10 +154,12 @@ def assign_bundle(preset_id: UUID, body: AssignmentIn, work: WorkDep, actor: Act
     "/bundles/{preset_id}/assignments",
     response_model=BundleOut,
 )
-def remove_bundle_assignment(preset_id: UUID, place: PlaceKind, work: WorkDep, actor: ActorDep, target: str = "") -> BundleOut:
+def remove_bundle_assignment(
+    preset_id: UUID, place: PlaceKind, work: WorkDep, actor: ActorDep, target: str = "", confirmation: str | None = None
+) -> BundleOut:
     """Take a bundle from a place. This publishes a version of the place's document without it."""
     preset = bundles.get_bundle(work, actor, preset_id)
-    bundles.unassign_bundle(work, actor, preset, place, target)
+    bundles.unassign_bundle(work, actor, preset, place, target, confirmation=confirmation)
     return BundleOut.of(bundles.describe_bundle(work, preset))
 
 

@@ -24,8 +24,8 @@ from profiles.apps import licences, service
 from profiles.apps.grade_needs import GradeCounts, load_grade_counts
 from profiles.apps.licences import PoolStatus
 from profiles.apps.models import App
-from profiles.policy import bundles
-from profiles.policy.bundles import Bundle
+from profiles.effective import bundles
+from profiles.effective.bundles import Bundle
 from profiles.policy.kinds import PlaceKind
 
 router = APIRouter(prefix="/apps", include_in_schema=False, route_class=PageRoute)

@@ -25,8 +25,9 @@ from mdm.reconcile import bundle_status
 from mdm.reconcile.bundle_status import BundleStatus
 from profiles.apps import licences, service
 from profiles.apps.errors import LicencesShort
-from profiles.policy import bundles
-from profiles.policy.bundles import Bundle
+from profiles.effective import bundles
+from profiles.effective.bundles import Bundle, Consent
+from profiles.effective.errors import RisksNotConfirmed
 from profiles.policy.kinds import AppUse, PlaceKind
 from profiles.policy.places import check_place, count_tablets, select_tablets
 
@@ -37,6 +38,7 @@ _NOTICES = {
     "withdrawn": Message("The bundle is withdrawn. Its apps leave the tablets that nothing else gives them to."),
 }
 PlaceField = Annotated[str, Form(max_length=80)]
+ConfirmationField = Annotated[str, Form(max_length=8)]
 
 
 @router.get("/{bundle_id}")
@@ -55,14 +57,16 @@ def change_bundle(
     reason: Annotated[str, Form(min_length=3, max_length=300)],
     app_ids: Annotated[list[UUID], Form(max_length=200)] = [],  # noqa: B006 (FastAPI copies it)
     accept_shortage: Annotated[bool, Form()] = False,
+    confirmation: ConfirmationField = "",
 ) -> Response:
     """Publish the bundle with other apps."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     bundle = _load_bundle(work, actor, bundle_id)
+    consent = Consent(accept_shortage, confirmation or None)
     refusal = attempt(
         work,
-        lambda: bundles.change_bundle(work, actor, bundle.preset, app_ids, reason=reason, accept_shortage=accept_shortage),
+        lambda: bundles.change_bundle(work, actor, bundle.preset, app_ids, reason=reason, consent=consent),
     )
     if refusal is not None:
         return _render_bundle(request, work, actor, bundle, refusal=refusal, chosen=app_ids, reason=reason)
@@ -85,14 +89,14 @@ def assign_bundle(
     place: PlaceField,
     use: Annotated[AppUse, Form()] = AppUse.REQUIRED,
     accept_shortage: Annotated[bool, Form()] = False,
+    confirmation: ConfirmationField = "",
 ) -> Response:
     """Give a bundle to a place."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     bundle, (kind, target) = _load_bundle(work, actor, bundle_id), _parse_place(place)
-    refusal = attempt(
-        work, lambda: bundles.assign_bundle(work, actor, bundle.preset, kind, target, use, accept_shortage=accept_shortage)
-    )
+    consent = Consent(accept_shortage, confirmation or None)
+    refusal = attempt(work, lambda: bundles.assign_bundle(work, actor, bundle.preset, kind, target, use, consent=consent))
     if refusal is not None:
         return _render_give(request, work, actor, bundle, kind, target, use=use, refusal=refusal)
     return RedirectResponse(f"/apps/bundles/{bundle_id}?done=given", status_code=303)
@@ -105,6 +109,11 @@ def remove_assignment(request: Request, work: WorkDep, bundle_id: UUID, csrf: Cs
     check_csrf(request, csrf)
     bundles.unassign_bundle(work, actor, _load_bundle(work, actor, bundle_id).preset, *_parse_place(place))
     return RedirectResponse(f"/apps/bundles/{bundle_id}?done=withdrawn", status_code=303)
+
+
+def _get_confirmation(refusal: DomainError | None) -> str:
+    """Return the code with which the risks of a refusal are confirmed; empty where there is nothing to confirm."""
+    return str(refusal.details["confirmation"]) if isinstance(refusal, RisksNotConfirmed) else ""
 
 
 def _load_bundle(work: UnitOfWork, actor: Actor, bundle_id: UUID) -> Bundle:
@@ -148,6 +157,7 @@ def _render_bundle(
         choices=list_choices(catalogue, [app.id for app in bundle.apps] if chosen is None else chosen),
         reason=reason,
         short=isinstance(refusal, LicencesShort),
+        confirmation=_get_confirmation(refusal),
         assignments=[
             {
                 "place": f"{each.place}:{each.target}",
@@ -231,5 +241,6 @@ def _render_give(
         missing=sum(need.missing for need in needs),
         uses=[(each.value, USES[each].translate(language)) for each in AppUse],
         use=(current or use).value,
+        confirmation=_get_confirmation(refusal),
         current=USES[current].translate(language) if current is not None else "",
     )

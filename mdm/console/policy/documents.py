@@ -1,8 +1,9 @@
-"""What the pages of a policy document share: its place, and the content that is being prepared. Holds no rules of merging."""
+"""What the pages of a policy document or preset share: its place, and the content that is being prepared. Holds no rules of merging."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -17,26 +18,35 @@ from mdm.console.frame import list_permitted_towns, select_town
 from profiles.policy import documents
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind, TabletRole, VersionState
-from profiles.policy.models import PolicyDocument, PolicyVersion
+from profiles.policy.models import PolicyVersion, Preset
 from profiles.policy.places import check_place
-from profiles.policy.repository import PolicyRepository, to_content
+from profiles.policy.repository import PolicyRepository, Versioned, to_content
+
+#: Begins the address of a preset, where that of a document begins with the kind of its place.
+PRESET_PREFIX = "preset"
 
 
 @dataclass(frozen=True, slots=True)
 class PlacePolicy:
-    """The policy of one place of a town: its document, none before the first change, with the versions that its page speaks of.
+    """The policy of one place of a town, or of a preset: its owner, none before the first change of a place, with the versions that
+    its page speaks of.
 
-    `draft` is the version that is being prepared: the newest one, while it is written against what is live.
+    `key` names it in addresses: "grade:CE2". `draft` is the version that is being prepared: the newest one, while it is written
+    against what is live.
     """
 
     town: Town
-    place: PlaceKind
-    target: str
+    key: str
     name: str
-    document: PolicyDocument | None = None
+    owner: Versioned | None = None
     live: PolicyVersion | None = None
     rolling: PolicyVersion | None = None
     draft: PolicyVersion | None = None
+
+    @property
+    def preset(self) -> Preset | None:
+        """The preset whose policy it is; None for that of a place."""
+        return self.owner if isinstance(self.owner, Preset) else None
 
     @property
     def content(self) -> PolicyContent:
@@ -52,39 +62,60 @@ class PlacePolicy:
     @property
     def query(self) -> str:
         """The place as a part of addresses."""
-        return urlencode({"town": str(self.town.id), "place": f"{self.place}:{self.target}"})
+        return urlencode({"town": str(self.town.id), "place": self.key})
 
 
 def load_place_policy(work: UnitOfWork, actor: Actor, town_id: UUID | None, place: str, language: Language) -> PlacePolicy:
-    """Return the policy of a place that the person may write. Creates nothing. Raises `NotFound`, `UnknownPlace`."""
+    """Return the policy of a place or preset that the person may write. Creates nothing. Raises `NotFound`, `UnknownPlace`."""
     town = select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
+    prefix, _, target = place.partition(":")
+    if prefix == PRESET_PREFIX:
+        preset = _get_preset(work, actor, town, target)
+        return _load_versions(work, PlacePolicy(town, place, preset.name, preset))
     kind, target = _parse_place(place) if place else (PlaceKind.TOWN, "")
     school_id = check_place(work, town.id, kind, target)
     actor.require_permission(Permission.AUTHOR, town.id, school_id)
+    document = PolicyRepository(work.session).get_document_of_place(town.id, kind, target)
     name = _name_place(work, actor, town, kind, target, language)
-    repository = PolicyRepository(work.session)
-    document = repository.get_document_of_place(town.id, kind, target)
-    if document is None:
-        return PlacePolicy(town, kind, target, name)
-    live = repository.get_version_in_state(document, VersionState.LIVE)
-    newest = repository.get_version(document, repository.get_next_number(document) - 1)
+    return _load_versions(work, PlacePolicy(town, f"{kind}:{target}", name, document))
+
+
+def _get_preset(work: UnitOfWork, actor: Actor, town: Town, preset_id: str) -> Preset:
+    """Return a preset of a town whose policy the person writes. Raises `NotFound`."""
+    actor.require_permission(Permission.AUTHOR, town.id)
+    try:
+        preset = documents.get_preset(work, actor, UUID(preset_id))
+    except ValueError:
+        raise NotFound from None
+    if preset.town_id != town.id:
+        raise NotFound
+    return preset
+
+
+def _load_versions(work: UnitOfWork, policy: PlacePolicy) -> PlacePolicy:
+    """Return a policy with the versions of its owner."""
+    owner, repository = policy.owner, PolicyRepository(work.session)
+    if owner is None:
+        return policy
+    live = repository.get_version_in_state(owner, VersionState.LIVE)
+    newest = repository.get_version(owner, repository.get_next_number(owner) - 1)
     is_current = (
         newest is not None and newest.state is VersionState.DRAFT and newest.base == (live.number if live is not None else None)
     )
-    rolling = repository.get_version_in_state(document, VersionState.ROLLING)
-    return PlacePolicy(town, kind, target, name, document, live, rolling, newest if is_current else None)
+    rolling = repository.get_version_in_state(owner, VersionState.ROLLING)
+    return replace(policy, live=live, rolling=rolling, draft=newest if is_current else None)
 
 
-def open_document(work: UnitOfWork, actor: Actor, policy: PlacePolicy) -> PolicyDocument:
-    """Return the document of a place; it is created on the first change."""
-    return documents.open_document(work, actor, policy.town.id, policy.place, policy.target)
+def open_owner(work: UnitOfWork, actor: Actor, policy: PlacePolicy) -> Versioned:
+    """Return the document or preset of a policy; the document of a place is created on the first change."""
+    return policy.owner or documents.open_document(work, actor, policy.town.id, *_parse_place(policy.key))
 
 
-def require_document(policy: PlacePolicy) -> PolicyDocument:
-    """Return the document of a place that has one. Raises `NotFound`."""
-    if policy.document is None:
+def require_owner(policy: PlacePolicy) -> Versioned:
+    """Return the document of a place that has one, or the preset. Raises `NotFound`."""
+    if policy.owner is None:
         raise NotFound
-    return policy.document
+    return policy.owner
 
 
 def list_places(work: UnitOfWork, actor: Actor, town: Town, language: Language) -> list[tuple[str, str]]:
@@ -99,16 +130,28 @@ def list_places(work: UnitOfWork, actor: Actor, town: Town, language: Language) 
     ]
 
 
+def name_document_place(kind: PlaceKind, target: str, schools: Mapping[str, str], language: Language) -> str:
+    """Return what people call the place of a document in a list of many, without a query of its own."""
+    return schools.get(target, "") or _name_simple_place(kind, target, language)
+
+
 def _name_simple_place(kind: PlaceKind, target: str, language: Language) -> str:
     name = PLACES[kind].translate(language)
     return f"{name} {target}" if target and kind in (PlaceKind.GRADE, PlaceKind.ROLE) else name
 
 
 def _name_place(work: UnitOfWork, actor: Actor, town: Town, kind: PlaceKind, target: str, language: Language) -> str:
+    """Return what people call a place. A child is not named: the page of the child does that, and its reading is audited."""
     if kind is PlaceKind.SCHOOL:
         names = {str(school.id): school.name for school in places.list_schools(work, actor, town.id)}
         return names.get(target, target)
+    if kind in (PlaceKind.CLASS, PlaceKind.GROUP, PlaceKind.TABLET):
+        row = PolicyRepository(work.session).get_place(kind, UUID(target))
+        return f"{PLACES[kind].translate(language)} {getattr(row, _NAME_COLUMNS[kind])}"
     return _name_simple_place(kind, target, language)
+
+
+_NAME_COLUMNS = {PlaceKind.CLASS: "label", PlaceKind.GROUP: "name", PlaceKind.TABLET: "tag"}
 
 
 def _parse_place(text: str) -> tuple[PlaceKind, str]:

@@ -13,7 +13,7 @@ from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.fields import Field
 from profiles.filters.rules import VerdictReason
 from profiles.policy.baseline import BASELINE
-from profiles.policy.kinds import PlaceKind, StageKind, VersionState
+from profiles.policy.kinds import PlaceKind, PresetKind, StageKind, VersionState
 from profiles.schedule.guardian_rules import GuardianRuleKind, RestrictionStatus, StatusReason
 from profiles.schedule.modes import Mode
 
@@ -26,6 +26,12 @@ _OTHER_SOURCES: dict[str, Message] = {
     "class session": Message("the class session"),
 }
 _MODE_SOURCE = "mode "
+PRESET_KINDS: dict[PresetKind, Message] = {
+    PresetKind.BUNDLE: Message("bundle of apps"),
+    PresetKind.FILTER: Message("web filter", context="preset"),
+    PresetKind.HOME_SCREEN: Message("home screen", context="preset"),
+    PresetKind.EVALUATION: Message("evaluation", context="preset"),
+}
 VERDICTS: dict[VerdictReason, Message] = {
     VerdictReason.ALWAYS_OPEN: Message("a site that tablets need: no rule may close it"),
     VerdictReason.BYPASS_HOST: Message("a way around the filter"),

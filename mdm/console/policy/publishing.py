@@ -16,7 +16,7 @@ from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.labels import mode_label
 from mdm.console.page_route import PageRoute
-from mdm.console.policy.documents import PlacePolicy, load_place_policy, require_document
+from mdm.console.policy.documents import PlacePolicy, load_place_policy, require_owner
 from mdm.console.policy.labels import STAGE_OUTCOMES, STAGE_STATES, STAGES, value_label
 from mdm.reconcile.rollouts import get_rollout
 from profiles.catalog.composites import list_authorable_fields
@@ -66,7 +66,7 @@ def publish_draft(
         confirmation=confirmation or None,
         accept_shortage=accept_shortage,
     )
-    document = require_document(policy)
+    document = require_owner(policy)
     refusal = attempt(work, lambda: publishing.publish(work, actor, document, number, publication))
     if refusal is not None:
         return _render_draft(request, work, policy, refusal=refusal, reason=reason, at_once_reason=at_once_reason)
@@ -86,7 +86,7 @@ def stop_rollout(
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     policy = load_place_policy(work, actor, town, place, get_language(request))
-    life.stop(work, actor, require_document(policy), reason.strip())
+    life.stop(work, actor, require_owner(policy), reason.strip())
     return RedirectResponse(f"/rules?{policy.query}&done=stopped", status_code=303)
 
 
@@ -98,7 +98,7 @@ def restore_version(
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     policy = load_place_policy(work, actor, town, place, get_language(request))
-    life.roll_back(work, actor, require_document(policy), number)
+    life.roll_back(work, actor, require_owner(policy), number)
     return RedirectResponse(f"/rules?{policy.query}&done=restored", status_code=303)
 
 
@@ -112,7 +112,7 @@ def _render_draft(
     at_once_reason: str = "",
 ) -> Response:
     language = get_language(request)
-    document, version = require_document(policy), policy.rolling or policy.draft
+    document, version = require_owner(policy), policy.rolling or policy.draft
     if version is None:
         raise NotFound
     found = preview(work, document, to_content(version))
@@ -122,7 +122,7 @@ def _render_draft(
         status=refusal.status if refusal else 200,
         problem=refusal.translate(language) if refusal else "",
         policy=policy,
-        chosen=f"{policy.place}:{policy.target}",
+        chosen=policy.key,
         version=version,
         stage=_describe_stage(work, policy, version, language) if policy.rolling is not None else None,
         preview=found,
@@ -165,7 +165,7 @@ def _describe_risks(found: Preview, language: Language) -> list[dict[str, Any]]:
 
 
 def _describe_stage(work: UnitOfWork, policy: PlacePolicy, version: PolicyVersion, language: Language) -> dict[str, Any]:
-    state = get_rollout(work, require_document(policy))
+    state = get_rollout(work, require_owner(policy))
     progress = state.progress if state is not None else None
     return {
         "name": STAGES[version.stage].translate(language) if version.stage is not None else "–",

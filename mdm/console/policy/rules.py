@@ -17,14 +17,16 @@ from cartable.paging import PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.api.deps import WorkDep
+from mdm.console.apps.labels import USES
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import mode_label, person_label
 from mdm.console.page_route import PageRoute
-from mdm.console.policy.documents import PlacePolicy, list_places, load_place_policy, open_document
-from mdm.console.policy.labels import VERSION_STATES, value_label
+from mdm.console.policy.documents import PlacePolicy, list_places, load_place_policy, open_owner
+from mdm.console.policy.labels import PRESET_KINDS, VERSION_STATES, value_label
 from mdm.console.policy.values import MAX_TEXT, FormKind, NotAValue, format_value, get_form_kind, parse_value
 from mdm.console.times import format_instant
+from profiles.apps import service as apps
 from profiles.catalog.composites import Composite, list_authorable_fields
 from profiles.catalog.fields import Field
 from profiles.catalog.secrets import restore_secrets
@@ -32,7 +34,7 @@ from profiles.catalog.settings import Setting
 from profiles.policy import life
 from profiles.policy.content import PolicyContent
 from profiles.policy.errors import BadSetting
-from profiles.policy.kinds import ALL_MODES, IN_FORCE
+from profiles.policy.kinds import ALL_MODES, IN_FORCE, PresetKind
 from profiles.policy.models import PolicyVersion
 from profiles.policy.repository import PolicyRepository
 from profiles.schedule.modes import Mode
@@ -61,13 +63,15 @@ def show_rules(
         "policy/rules.html",
         notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         policy=policy,
-        chosen=f"{policy.place}:{policy.target}",
+        chosen=policy.key,
         towns=list_permitted_towns(work, actor, Permission.AUTHOR),
         places=list_places(work, actor, policy.town, language),
         settings=_list_settings(policy, language),
         q=q[:64],
         found=_find_settings(q[:64], language) if q.strip() else [],
         versions=_list_versions(work, policy, language),
+        preset_kind=PRESET_KINDS[policy.preset.kind].translate(language) if policy.preset is not None else "",
+        presets=_list_presets(work, policy, language) if policy.preset is None else {},
         rolling=_describe_version(policy.rolling, language) if policy.rolling is not None else None,
         draft=_describe_version(policy.draft, language) if policy.draft is not None else None,
     )
@@ -124,11 +128,17 @@ def _save_draft(
 ) -> None:
     former = policy.content.values.get(mode, {}).get(field.key)
     try:
-        value = restore_secrets(field, parse_value(field, typed), former)
+        identifiers = _map_app_names(work, actor, policy) if get_form_kind(field) is FormKind.SCREENS else {}
+        value = restore_secrets(field, parse_value(field, typed, identifiers), former)
     except NotAValue as error:
         raise BadSetting(field=field.key, why=str(error)[:80]) from error
     content = _change_content(policy.content, field.key, mode, value, locked=locked)
-    life.save_draft(work, actor, open_document(work, actor, policy), life.Draft(content))
+    life.save_draft(work, actor, open_owner(work, actor, policy), life.Draft(content))
+
+
+def _map_app_names(work: UnitOfWork, actor: Actor, policy: PlacePolicy) -> dict[str, str]:
+    """Return the bundle identifiers of the town's apps by folded name."""
+    return {app.name.casefold(): app.bundle_identifier for app in apps.list_all_apps(work, actor, policy.town.id)}
 
 
 def _change_content(content: PolicyContent, key: str, mode: str, value: Any, *, locked: bool) -> PolicyContent:
@@ -174,6 +184,32 @@ def _list_settings(policy: PlacePolicy, language: Language) -> list[dict[str, An
     return sorted(rows, key=lambda row: (str(row["name"]).casefold(), str(row["mode"])))
 
 
+def _list_presets(work: UnitOfWork, policy: PlacePolicy, language: Language) -> dict[str, Any]:
+    """Return the presets that the draft of a place takes in, or what is live; and those that it may take in."""
+    known = {preset.id: preset for preset in PolicyRepository(work.session).list_all_presets(policy.town.id)}
+    live = set(policy.live_content.presets)
+    taken = [
+        {
+            "id": use.preset_id,
+            "name": known[use.preset_id].name,
+            "kind": PRESET_KINDS[known[use.preset_id].kind].translate(language),
+            "mode": use.mode,
+            "mode_name": _name_mode(use.mode, language),
+            "use": USES[use.use].translate(language) if use.use is not None else "",
+            "is_changed": use not in live,
+        }
+        for use in policy.content.presets
+        if use.preset_id in known
+    ]
+    offered = [
+        (preset.id, f"{preset.name} ({PRESET_KINDS[preset.kind].translate(language)})")
+        for preset in sorted(known.values(), key=lambda each: each.name.casefold())
+        if preset.kind is not PresetKind.BUNDLE
+    ]
+    modes = [(mode, _name_mode(mode, language)) for mode in (ALL_MODES, *(each.value for each in Mode))]
+    return {"taken": taken, "offered": offered, "modes": modes}
+
+
 def _list_modes(values: Mapping[str, Any]) -> list[str]:
     return [mode for mode in (ALL_MODES, *(each.value for each in Mode)) if mode in values]
 
@@ -202,9 +238,9 @@ def _get_group(field: Field, language: Language) -> str:
 
 
 def _list_versions(work: UnitOfWork, policy: PlacePolicy, language: Language) -> list[dict[str, Any]]:
-    if policy.document is None:
+    if policy.owner is None:
         return []
-    page = PolicyRepository(work.session).list_versions(policy.document, PageRequest(limit=_MAX_VERSIONS))
+    page = PolicyRepository(work.session).list_versions(policy.owner, PageRequest(limit=_MAX_VERSIONS))
     return [_describe_version(version, language) for version in page.items]
 
 
@@ -239,7 +275,7 @@ def _render_setting(
         status=refusal.status if refusal else 200,
         problem=refusal.translate(language) if refusal else "",
         policy=policy,
-        chosen=f"{policy.place}:{policy.target}",
+        chosen=policy.key,
         key=field.key,
         name=field.label.translate(language),
         group=_get_group(field, language),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
+from mdm.console.policy.home_screen import HOME_SCREEN, NotAHomeScreen, format_home_screen, parse_home_screen
 from profiles.catalog.fields import Field
 from profiles.catalog.kinds import ValueKind
 from profiles.catalog.secrets import hide_secrets
@@ -22,6 +25,7 @@ class FormKind(StrEnum):
     NUMBER = "number"
     TEXT = "text"
     LINES = "lines"  # a list, one entry per line
+    SCREENS = "screens"  # the home screen, as `home_screen` reads it
     JSON = "json"  # what has parts of its own
 
 
@@ -38,6 +42,8 @@ def get_form_kind(field: Field) -> FormKind:
     """Return how a value of a setting is asked for."""
     if field.kind is ValueKind.BOOLEAN:
         return FormKind.SWITCH
+    if field.key == HOME_SCREEN:
+        return FormKind.SCREENS
     if field.choices and field.kind in _NUMBERS | _TEXTS:
         return FormKind.CHOICE
     if field.kind in _NUMBERS:
@@ -57,16 +63,19 @@ def format_value(field: Field, value: Any) -> str:
             return "true" if shown else "false"
         case FormKind.LINES:
             return "\n".join(str(entry) for entry in shown)
+        case FormKind.SCREENS:
+            return format_home_screen(shown)
         case FormKind.JSON:
             return json.dumps(shown, ensure_ascii=False, indent=2)
         case _:
             return str(shown)
 
 
-def parse_value(field: Field, text: str) -> Any:
+def parse_value(field: Field, text: str, identifiers: Mapping[str, str] = MappingProxyType({})) -> Any:
     """Return the value that a person typed, None for an empty text: then the place does not set it. Raises `NotAValue`.
 
-    Bounds and formats are checked when the version is saved.
+    `identifiers` are those of apps, by folded name, for values that name apps. Bounds and formats are checked when the version is
+    saved.
     """
     text = text.strip()
     if not text:
@@ -77,6 +86,8 @@ def parse_value(field: Field, text: str) -> Any:
         case FormKind.LINES:
             lines = [line.strip() for line in text.splitlines() if line.strip()]
             return [_parse_scalar(field, line) for line in lines]
+        case FormKind.SCREENS:
+            return _parse_screens(text, identifiers)
         case FormKind.JSON:
             return _parse_json(text)
         case _:
@@ -94,6 +105,13 @@ def _parse_scalar(field: Field, text: str) -> Any:
             raise NotAValue(text)
         return float(text.replace(",", "."))
     return text
+
+
+def _parse_screens(text: str, identifiers: Mapping[str, str]) -> Any:
+    try:
+        return parse_home_screen(text, identifiers)
+    except NotAHomeScreen as error:
+        raise NotAValue(str(error)) from error
 
 
 def _parse_json(text: str) -> Any:

@@ -17,7 +17,7 @@ from enrollment.rollover.models import RolloverDecision
 from enrollment.rollover.rules import leaving_date
 from enrollment.tablets import custody, inventory
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
-from profiles.policy import documents
+from profiles.policy import documents, groups
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.models import PolicyGroupMember
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, pupil_line, school_day, set_clock
@@ -56,7 +56,7 @@ def test_a_pupil_of_the_ulis_goes_by_age_and_groups_are_not_touched(runtime: Run
         town = RolloverTown(work)
         pupil = town.create_pupil(town.world.create_class(town.school, "ULIS"), Grade.CE2)
         newcomer = town.create_pupil(town.world.create_class(town.school, "CP A"), Grade.CP)
-        group = documents.create_group(work, town.admin, town.town.id, "UPE2A", [newcomer.id, pupil.id])
+        group = groups.create_group(work, town.admin, town.town.id, "UPE2A", [newcomer.id, pupil.id])
         rollover = town.preview_rollover()
         assert [town.get_line(rollover, each).ulis for each in (pupil, newcomer)] == [True, False]
         kept = service.create_class(work, town.create_head(), rollover.id, town.school.id, "ULIS", [pupil.id])

@@ -26,8 +26,8 @@ from mdm.worker.results import apply_results
 from profiles.apps import licences
 from profiles.apps.models import App, Licence, LicencePool, LicenceState
 from profiles.apps.service import create_app
+from profiles.effective import bundles
 from profiles.effective.licence_overlap import LicenceOverlap, list_licence_overlaps
-from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, school_day, set_clock
 from tests.support.world import TownFactory

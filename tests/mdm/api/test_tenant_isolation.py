@@ -22,7 +22,8 @@ from mdm.accounts import service as accounts
 from mdm.tables import metadata
 from mdm.web import describe_api
 from profiles.apps.service import create_app
-from profiles.policy import bundles, documents
+from profiles.effective import bundles
+from profiles.policy import documents
 from profiles.policy.kinds import PlaceKind
 from tests.conftest import KEYRING
 from tests.support.accounts import PASSWORD

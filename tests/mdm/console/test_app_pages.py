@@ -10,7 +10,7 @@ import pytest
 from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Grade
 from mdm.reconcile.service import reconcile_tablets
-from profiles.policy import bundles
+from profiles.effective import bundles
 from tests.mdm.console.conftest import Person
 from tests.mdm.console.forms import read, send
 from tests.profiles.apps.test_bundles import BundleTown

@@ -20,7 +20,7 @@ from mdm.reconcile.refresh import enqueue_refresh
 from mdm.reconcile.service import reconcile_tablets
 from profiles.apps import licences
 from profiles.apps.service import create_app
-from profiles.policy import bundles
+from profiles.effective import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.mdm.reconcile.enrolled_tablet import Answer, EnrolledTablet
 

@@ -25,7 +25,7 @@ from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.errors import LicencesFromService, LicencesShort, NothingToTakeOver
 from profiles.apps.models import LicenceState, TokenProblem
 from profiles.apps.service import create_app
-from profiles.policy import bundles
+from profiles.effective import bundles
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.places import select_tablets
 from tests.profiles.apps.licence_town import ADAM, LicenceTown

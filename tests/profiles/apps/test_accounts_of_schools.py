@@ -23,7 +23,7 @@ from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.errors import ContentTokenExists, ContentTokenNotFound, SchoolHasContentToken
 from profiles.apps.licence_rules import ServingTokens, count_missing
 from profiles.apps.models import LicenceState, LicenceToken, TokenProblem
-from profiles.policy import bundles
+from profiles.effective import bundles
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.places import select_tablets
 from tests.profiles.apps.licence_town import ADAM, LicenceTown
@@ -96,7 +96,12 @@ def test_a_tablet_that_moves_gives_its_licence_back_and_gets_one_of_its_new_scho
     own, other = town.install(school_account, [town.school_id]), town.install(other_account, [elsewhere])
     with runtime.open_unit_of_work() as work:
         bundles.assign_bundle(
-            work, SYSTEM, bundles.get_bundle(work, SYSTEM, town.bundle_id), PlaceKind.TOWN, "", accept_shortage=True
+            work,
+            SYSTEM,
+            bundles.get_bundle(work, SYSTEM, town.bundle_id),
+            PlaceKind.TOWN,
+            "",
+            consent=bundles.Consent(accept_shortage=True),
         )
         reconcile_tablets(work, town.tablet_ids)
     town.sync(own, other)

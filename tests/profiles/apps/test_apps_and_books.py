@@ -22,7 +22,7 @@ from profiles.apps.apps_and_books.ports import AssignedLicences, LicenceErrorKin
 from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.errors import BadContentToken
 from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToken, TokenProblem
-from profiles.policy import bundles
+from profiles.effective import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.profiles.apps.test_bundles import BundleTown
 from tests.support.licences import build_content_token
@@ -114,7 +114,7 @@ def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
     drain_licences(runtime, place)
     with runtime.open_unit_of_work() as work:
         assert work.session.query(LicencePool).one().total == 2, "the service says how many the town owns"
-        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
+        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", consent=bundles.Consent(accept_shortage=True))
         reconcile_tablets(work, place.ids)
     assert _reasons(runtime) == [AppReason.NO_LICENCE] * 3
     drain(runtime, Topic.LICENCE_SYNC)

@@ -21,12 +21,16 @@ from profiles.apps import licences
 from profiles.apps.errors import LicencesShort
 from profiles.apps.models import App
 from profiles.apps.service import create_app
+from profiles.effective import bundles
 from profiles.effective.compile import compute_desired_states
+from profiles.effective.errors import RisksNotConfirmed
 from profiles.effective.explain import explain
-from profiles.policy import bundles
+from profiles.policy.documents import open_document
 from profiles.policy.errors import UnknownPlace
-from profiles.policy.kinds import AppUse, PlaceKind
+from profiles.policy.kinds import AppUse, PlaceKind, StageKind, VersionState
 from profiles.policy.places import select_tablets
+from profiles.policy.reachability import ReachabilityRule
+from profiles.policy.repository import PolicyRepository
 from tests.support.world import TownFactory
 
 
@@ -134,7 +138,7 @@ def test_a_shortage_is_shown_before_publishing_and_may_be_accepted(work: UnitOfW
         bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2")
     assert refusal.value.details["missing"] == 1
     assert wanted(work, place) == [0] * 5, "nothing was saved"
-    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", consent=bundles.Consent(accept_shortage=True))
     reconcile_tablets(work, place.ids)
     rows = work.session.query(TabletApp).all()
     assert sorted(row.reason for row in rows) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
@@ -147,7 +151,7 @@ def test_a_shortage_is_shown_before_publishing_and_may_be_accepted(work: UnitOfW
 
 def test_bought_licences_reach_who_waited(work: UnitOfWork, place: BundleTown) -> None:
     licences.set_pool_total(work, SYSTEM, place.app.id, 2)
-    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", consent=bundles.Consent(accept_shortage=True))
     reconcile_tablets(work, place.ids)
     licences.set_pool_total(work, SYSTEM, place.app.id, 3)
     reconcile_tablets(work, place.ids)
@@ -174,3 +178,40 @@ def test_a_released_licence_is_free_at_once_and_in_grace_for_thirty_days(
 def test_an_app_without_a_pool_is_not_counted(work: UnitOfWork, place: BundleTown) -> None:
     assert needs(work, place, PlaceKind.TOWN, "") == []
     assert licences.reserve_licences(work, place.town.id, place.app.id, place.ids) == set(place.ids)
+
+
+def test_a_bundle_that_hides_settings_passes_the_checks_of_rules(work: UnitOfWork, place: BundleTown) -> None:
+    settings_app = create_app(
+        work,
+        SYSTEM,
+        place.town.id,
+        name="Réglages",
+        bundle_identifier="com.apple.Preferences",
+        app_store_id=None,
+        manifest_url=None,
+    )
+    hidden = bundles.create_bundle(work, SYSTEM, place.town.id, "Hidden", [settings_app.id])
+    with pytest.raises(RisksNotConfirmed) as refusal:
+        bundles.assign_bundle(work, SYSTEM, hidden, PlaceKind.GRADE, "CE2", AppUse.BLOCKED)
+    assert refusal.value.findings[0].risk.rule is ReachabilityRule.SETTINGS_APP_HIDDEN
+    consent = bundles.Consent(confirmation=str(refusal.value.details["confirmation"]))
+    bundles.assign_bundle(work, SYSTEM, hidden, PlaceKind.GRADE, "CE2", AppUse.BLOCKED, consent=consent)
+    document = open_document(work, SYSTEM, place.town.id, PlaceKind.GRADE, "CE2")
+    rolling = PolicyRepository(work.session).get_version_in_state(document, VersionState.ROLLING)
+    assert rolling is not None, "what could cut tablets off goes by stages"
+    assert rolling.stage is StageKind.TABLET
+
+
+def test_a_bundle_in_use_that_takes_settings_in_passes_the_checks_too(work: UnitOfWork, place: BundleTown) -> None:
+    settings_app = create_app(
+        work,
+        SYSTEM,
+        place.town.id,
+        name="Réglages",
+        bundle_identifier="com.apple.Preferences",
+        app_store_id=None,
+        manifest_url=None,
+    )
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "", AppUse.BLOCKED)
+    with pytest.raises(RisksNotConfirmed):
+        bundles.change_bundle(work, SYSTEM, place.bundle, [place.app.id, settings_app.id], reason="more")

@@ -11,13 +11,13 @@ from cartable.errors import DomainError, Invalid, NotFound
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
+from profiles.effective import bundles
 from profiles.effective.errors import AppsNotOfClass, SitesClosed
 from profiles.effective.explain import explain, explain_host
 from profiles.effective.lessons import LessonPlan, list_lesson_apps, start_lesson
 from profiles.effective.situation import build_situation, compose_mode_filter, load_policy
 from profiles.filters.payloads import FILTER, build_filter_payloads
 from profiles.filters.rules import HostDecision, VerdictReason
-from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from profiles.schedule import attendance, authoring, sessions
 from profiles.schedule.calendar import FOLLOW_ZONE

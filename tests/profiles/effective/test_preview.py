@@ -13,10 +13,10 @@ from enrollment.facts import load_facts
 from profiles.apps import licences
 from profiles.apps.service import create_app
 from profiles.catalog.merge import StepOutcome
+from profiles.effective import bundles
 from profiles.effective.contents import build_mode_content, list_wanted_apps
 from profiles.effective.preview import preview
 from profiles.effective.situation import build_situation, load_policy
-from profiles.policy import bundles
 from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.errors import BadSetting
 from profiles.policy.kinds import AppUse, PlaceKind

@@ -11,7 +11,7 @@ from cartable.errors import Forbidden
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import UnitOfWork
-from profiles.policy import documents, life
+from profiles.policy import documents, groups, life
 from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.errors import BadSetting, SettingsConflict, UnknownPlace
 from profiles.policy.kinds import AppUse, PlaceKind
@@ -68,7 +68,7 @@ def test_hosts_are_stored_without_scheme_and_path(work: UnitOfWork, town: Policy
 
 def test_groups_and_single_tablets_have_documents(work: UnitOfWork, town: PolicyTown) -> None:
     tablet, neighbour = town.tablets[2]
-    group = documents.create_group(work, SYSTEM, town.town.id, "Chorale", [UUID(town.pupil_of(work, tablet))])
+    group = groups.create_group(work, SYSTEM, town.town.id, "Chorale", [UUID(town.pupil_of(work, tablet))])
     town.publish(work, PlaceKind.GROUP, str(group.id), {"allowAirDrop": True})
     town.publish(work, PlaceKind.TABLET, str(neighbour.id), {"allowAirDrop": False})
     assert (value_on(work, tablet, "allowAirDrop"), value_on(work, neighbour, "allowAirDrop")) == (True, False)

@@ -64,6 +64,10 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], Rule | None]] = [
     ({}, {"forcePIN": True, "allowPasscodeModification": False}, Rule.PASSCODE_IMPOSSIBLE),
     ({"forcePIN": True}, {"forcePIN": True, "allowPasscodeModification": False}, Rule.PASSCODE_IMPOSSIBLE),
     ({}, {"maxPINAgeInDays": 1}, Rule.PASSCODE_ENDS_SOON),
+    ({}, {"blockedAppBundleIDs": ["com.apple.Preferences"]}, Rule.SETTINGS_APP_HIDDEN),
+    ({}, {"allowListedAppBundleIDs": ["com.apple.mobilenotes"]}, Rule.SETTINGS_APP_HIDDEN),
+    ({}, {"allowListedAppBundleIDs": ["com.apple.Preferences"]}, None),
+    ({"allowListedAppBundleIDs": ["a.b"]}, {"allowListedAppBundleIDs": ["a.b", "a.c"]}, None),
 ]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Bundles of apps as administrators think of them: a bundle is a preset, giving it to a place is a version of its document.
 
+Both are published as rules are: what could cut tablets off is refused, or confirmed and goes by stages. Never commits.
+
 See docs/domain/policy.md#presets.
 """
 
@@ -15,14 +17,30 @@ from cartable.unit_of_work import UnitOfWork
 from profiles.apps.errors import AppNotFound
 from profiles.apps.models import App
 from profiles.apps.repository import AppRepository
+from profiles.effective.publishing import Publication, publish
 from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.documents import create_preset, get_preset, open_document
 from profiles.policy.errors import PresetNotFound
 from profiles.policy.kinds import ALL_MODES, AppUse, PlaceKind, PresetKind, VersionState
-from profiles.policy.life import Draft, publish, save_draft
+from profiles.policy.life import Draft, save_draft
 from profiles.policy.models import PolicyVersion, Preset
 from profiles.policy.repository import PolicyRepository, to_content
 from profiles.policy.rules import PublishedDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person has agreed to beside the change itself: that tablets wait for licences, and the risks with this code."""
+
+    accept_shortage: bool = False
+    confirmation: str | None = None
+
+    def to_publication(self) -> Publication:
+        """Return what is asked for: all tablets, by stages where there are risks."""
+        return Publication(accept_shortage=self.accept_shortage, confirmation=self.confirmation)
+
+
+NO_CONSENT = Consent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +69,19 @@ def create_bundle(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, app_
 
 
 def change_bundle(
-    work: UnitOfWork, actor: Actor, preset: Preset, app_ids: Sequence[UUID], *, reason: str, accept_shortage: bool = False
+    work: UnitOfWork, actor: Actor, preset: Preset, app_ids: Sequence[UUID], *, reason: str, consent: Consent = NO_CONSENT
 ) -> PolicyVersion:
-    """Publish a version of a bundle with other apps, to all tablets that have it. Raises `AppNotFound`, `LicencesShort`."""
+    """Publish a version of a bundle with other apps, to all tablets that have it.
+
+    Raises `AppNotFound`, `LicencesShort` unless the shortage is accepted, and what `publishing.publish` raises.
+    """
     actor.require_permission(Permission.AUTHOR, preset.town_id)
     apps = AppRepository(work.session).list_apps_with_ids(preset.town_id, app_ids)
     if len(apps) != len(set(app_ids)):
         raise AppNotFound(field="app_ids")
     values = {ALL_MODES: {AppUse.AVAILABLE.setting: sorted(app.bundle_identifier for app in apps)}}
     version = save_draft(work, actor, preset, Draft(PolicyContent(values), reason=reason))
-    return publish(work, actor, preset, version.number, accept_shortage=accept_shortage)
+    return publish(work, actor, preset, version.number, consent.to_publication())
 
 
 def get_bundle(work: UnitOfWork, actor: Actor, preset_id: UUID) -> Preset:
@@ -80,21 +101,29 @@ def assign_bundle(
     use: AppUse = AppUse.REQUIRED,
     *,
     reason: str | None = None,
-    accept_shortage: bool = False,
+    consent: Consent = NO_CONSENT,
 ) -> None:
     """Publish a version of a place's document that takes a bundle in; assigned already, nothing changes.
 
-    Raises `UnknownPlace`, `CannotPublish`, and `LicencesShort` unless the shortage is accepted.
+    Raises `UnknownPlace`, `LicencesShort` unless the shortage is accepted, and what `publishing.publish` raises.
     """
     assignment = PresetUse(preset.id, use=use)
-    _change_presets(work, actor, preset, place, target, assignment, reason or f"bundle {preset.name}", accept_shortage)
+    _change_presets(work, actor, preset, place, target, assignment, reason or f"bundle {preset.name}", consent)
 
 
 def unassign_bundle(
-    work: UnitOfWork, actor: Actor, preset: Preset, place: PlaceKind, target: str, *, reason: str | None = None
+    work: UnitOfWork,
+    actor: Actor,
+    preset: Preset,
+    place: PlaceKind,
+    target: str,
+    *,
+    reason: str | None = None,
+    confirmation: str | None = None,
 ) -> None:
     """Publish a version of a place's document without a bundle; its apps leave the tablets that no other place gives them."""
-    _change_presets(work, actor, preset, place, target, None, reason or f"without bundle {preset.name}", accept_shortage=True)
+    consent = Consent(accept_shortage=True, confirmation=confirmation)
+    _change_presets(work, actor, preset, place, target, None, reason or f"without bundle {preset.name}", consent)
 
 
 def _change_presets(
@@ -105,7 +134,7 @@ def _change_presets(
     target: str,
     assignment: PresetUse | None,
     reason: str,
-    accept_shortage: bool,
+    consent: Consent,
 ) -> None:
     document = open_document(work, actor, preset.town_id, place, target)
     live = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)
@@ -115,7 +144,7 @@ def _change_presets(
     if set(presets) == set(content.presets):
         return
     version = save_draft(work, actor, document, Draft(replace(content, presets=presets), reason=reason))
-    publish(work, actor, document, version.number, accept_shortage=accept_shortage)
+    publish(work, actor, document, version.number, consent.to_publication())
 
 
 def describe_bundle(work: UnitOfWork, preset: Preset) -> Bundle:
