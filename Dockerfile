@@ -1,4 +1,5 @@
-# One image, two commands: serve and worker.
+# One image for every process: `serve`, `worker`, `migrate`, `resolver`. It runs as a user without rights, on a read-only root, and
+# writes only below /data (and /tmp). On an empty volume it makes its keys and its database by itself.
 FROM python:3.11-slim
 # Names on the papers, in any script.
 RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \
@@ -7,9 +8,12 @@ WORKDIR /app
 COPY requirements.lock .
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock && useradd --system --uid 10001 cartable
 COPY . .
-ENV PYTHONUTF8=1 CARTABLE_DATA_DIR=/data
-RUN mkdir /data && chown cartable /data
-USER cartable
+RUN python -m compileall -q . && install -d -o cartable -m 0700 /data
+ENV PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CARTABLE_DATA_DIR=/data CARTABLE_LOG_JSON=true
+USER 10001
 VOLUME /data
 EXPOSE 8443
-CMD ["python", "-m", "mdm", "serve"]
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["python", "-m", "mdm", "ready"]
+ENTRYPOINT ["python", "-m", "mdm"]
+CMD ["serve", "--migrate"]

@@ -150,28 +150,32 @@ class SealedText(TypeDecorator[str]):
         return None if value is None else get_keyring().open(bytes(value), self.purpose).decode()
 
 
-def make_engine(url: str, *, pool_size: int = 10) -> Engine:
+def make_engine(url: str, *, pool_size: int = 10, is_pooled: bool = False) -> Engine:
     """Return an engine for a database URL.
 
     On SQLite it uses WAL, foreign keys, a busy timeout, and `BEGIN IMMEDIATE` for every transaction, because deferred
     transactions lose updates when two writers read first. Errors never contain the values of a statement, since they are
-    logged.
+    logged. `is_pooled`: PgBouncer in transaction mode stands before PostgreSQL, and prepared statements would be those of others.
     """
     if url.startswith("sqlite"):
         engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True)
         event.listen(engine, "connect", _sqlite_pragmas)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
-    return create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, hide_parameters=True)
+    arguments = {"prepare_threshold": None} if is_pooled else {}
+    return create_engine(
+        url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, hide_parameters=True, connect_args=arguments
+    )
 
 
-def make_index_only_engine(engine: Engine) -> Engine:
+def make_index_only_engine(engine: Engine, *, is_pooled: bool = False) -> Engine:
     """Return an engine on the same database for statements that must always use indexes.
 
     PostgreSQL keeps the plan of a prepared statement. A plan made while a table was empty scans the whole table, and still
-    does so when the table has many rows, until the statistics are renewed. This engine forbids such plans.
+    does so when the table has many rows, until the statistics are renewed. This engine forbids such plans. Behind PgBouncer nothing
+    is prepared, and every statement is planned anew: the engine itself does.
     """
-    if engine.dialect.name != "postgresql":
+    if engine.dialect.name != "postgresql" or is_pooled:
         return engine
     options = {"options": "-c enable_seqscan=off"}
     return create_engine(engine.url, pool_size=2, max_overflow=2, pool_pre_ping=True, hide_parameters=True, connect_args=options)

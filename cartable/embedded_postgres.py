@@ -66,7 +66,7 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self, binaries: Path, options: dict[str, str]) -> None:
-        wrap = _get_unprivileged_prefix()
+        wrap = get_unprivileged_prefix()
         data = self.folder / "data"
         subprocess.run(  # noqa: S603 - fixed arguments
             [
@@ -108,7 +108,7 @@ class PostgresServer:
         raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
 
 
-def _get_unprivileged_prefix() -> list[str]:
+def get_unprivileged_prefix() -> list[str]:
     """Return the command prefix that starts a program as an ordinary user, because PostgreSQL refuses to run as root.
 
     It maps root to an unprivileged user in a user namespace, which changes no files.

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         repr=False,  # it contains a password
         description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/cartable. Empty: SQLite in the data folder.",
     )
+    database_pooler: bool = Field(
+        False, description="The database is reached through PgBouncer in transaction mode: no prepared statements are used."
+    )
     broker_url: str = Field(
         "memory://",
         repr=False,

@@ -19,5 +19,5 @@ def compose(settings: Settings, *, clock: Clock | None = None) -> Runtime:
     use_keyring(keyring)
     if not settings.database_url:
         (settings.data_dir / "cartable.db").touch(mode=0o600)  # SQLite would let others read it
-    engine = make_engine(settings.effective_database_url)
+    engine = make_engine(settings.effective_database_url, is_pooled=settings.database_pooler)
     return Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)

@@ -40,8 +40,9 @@ def run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         if not sqlite:
-            connection.execute(text("SET LOCAL lock_timeout = '4s'"))
+            # Whoever comes second waits for the first as long as it takes; only then waits for tables are short.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            connection.execute(text("SET LOCAL lock_timeout = '4s'"))
         context.run_migrations()
 
 

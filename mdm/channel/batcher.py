@@ -32,7 +32,7 @@ class Batcher:
 
     def __init__(self, runtime: Runtime, trust: TrustStore) -> None:
         self._runtime = runtime
-        self._engine = make_index_only_engine(runtime.engine)
+        self._engine = make_index_only_engine(runtime.engine, is_pooled=runtime.settings.database_pooler)
         self._trust = trust
         self._command_cache = RenderedCommandCache()
         self._pending: list[_PendingRequest] = []

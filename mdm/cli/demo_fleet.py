@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 import subprocess
@@ -125,12 +126,24 @@ def _get_bench_invitation(work: UnitOfWork, town: Town) -> Invitation:
     return invitation or joining.create_invitations(work, SYSTEM, InvitationSpec(InvitationKind.STOCK, town.id, max_uses=20))[0]
 
 
-def run_simulator(count: int, slug: str | None, behaviour: str) -> int:
-    """Enroll `count` simulated tablets in a town of the running server, by an invitation of their own (`make simulate`).
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cartable simulate`."""
+    parser.add_argument("--count", type=int, default=30)
+    parser.add_argument(
+        "--behaviour", default="normal", metavar="NAME[:NUMBER]", help="how they misbehave; `mix`: like a class in the field"
+    )
+    parser.add_argument("--town", metavar="SLUG", help="short name of the town; without it the first by name")
 
-    Without a short name: in the first town by name. `behaviour`: one of the simulator's, or `mix`. A server without a push certificate gets
-    a simulated one. Returns an exit code.
+
+def run(parsed: argparse.Namespace) -> int:
+    """Enroll simulated tablets in a town of the running server, by an invitation of their own (`make simulate`).
+
+    A server without a push certificate gets a simulated one. Returns an exit code.
     """
+    return _run_simulator(parsed.count, parsed.town, parsed.behaviour)
+
+
+def _run_simulator(count: int, slug: str | None, behaviour: str) -> int:
     runtime = compose(Settings())
     url_file = runtime.settings.data_dir / "public-url"
     url = url_file.read_text().strip() if url_file.exists() else runtime.settings.public_url

@@ -11,6 +11,14 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="show the parked jobs and why each failed")
+    retry = actions.add_parser("retry", help="let parked jobs run again now")
+    retry.add_argument("--topic", type=Topic, choices=list(Topic), help="only jobs of this topic")
+
+
 def list_parked(runtime: Runtime) -> int:
     """Print each parked job with the reason of its last failure. Returns the exit code: 0, or 3 when there is one."""
     with runtime.open_unit_of_work() as work:

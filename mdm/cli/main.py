@@ -1,148 +1,51 @@
-"""The command line `cartable …` of the operator (in a checkout: `python -m mdm …`). Each command calls a service in a unit of work."""
+"""The command line `cartable …` of the operator (in a checkout: `python -m mdm …`). Each command calls a service in a unit of work.
+
+A command is a module of this package. Only the module of the command that runs is imported, so that each starts quickly.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from cartable import __version__
 from cartable.errors import DomainError
 from cartable.i18n import available_languages
-from cartable.outbox import Topic
 from cartable.telemetry import configure_logging
+
+
+@dataclass(frozen=True, slots=True)
+class CliCommand:
+    """A command: its help, and the functions of this package, as "module:function", that run it and add its arguments."""
+
+    help: str
+    run: str
+    arguments: str | None = None
+    call: Callable[[Callable[..., Any], argparse.Namespace], int] = lambda function, parsed: int(function(parsed))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns a process exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="cartable", description="Cartable: manages the tablets that a town lends.")
     parser.add_argument("--version", action="version", version=f"cartable {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (help_text, _) in COMMANDS.items():
-        subparsers.add_parser(name, help=help_text)
-    _add_arguments(subparsers.choices)
-    parsed = parser.parse_args(arguments)
+    for name, command in COMMANDS.items():
+        added = subparsers.add_parser(name, help=command.help)
+        if command.arguments is not None and name in words[:1]:
+            find_function(command.arguments)(added)
+    parsed = parser.parse_args(words)
     configure_logging(json=False, level="warning")  # a process configures it again by its settings
+    chosen = COMMANDS[parsed.command]
     try:
-        return COMMANDS[parsed.command][1](parsed)
+        return chosen.call(find_function(chosen.run), parsed)
     except DomainError as error:
         print(" / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
         return 1
-
-
-def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    choices["up"].add_argument("--empty", action="store_true", help="without the demo town and its simulated tablets")
-    choices["simulate"].add_argument("--count", type=int, default=30)
-    choices["simulate"].add_argument(
-        "--behaviour", default="normal", metavar="NAME[:NUMBER]", help="how they misbehave; `mix`: like a class in the field"
-    )
-    choices["simulate"].add_argument("--town", metavar="SLUG", help="short name of the town; without it the first by name")
-    choices["worker"].add_argument(
-        "--kinds", default="", help="only these kinds of work, separated by commas, such as pushes,urgent_pushes"
-    )
-    choices["push-csr"].add_argument("--email", required=True)
-    sign = choices["push-vendor-sign"]
-    for name in ("--csr", "--vendor-chain", "--vendor-key"):
-        sign.add_argument(name, type=Path, required=True)
-    push_import = choices["push-import"]
-    push_import.add_argument("certificate", type=Path)
-    push_import.add_argument("--key", type=Path)
-    push_import.add_argument("--force", action="store_true")
-    choices["push-revive"].add_argument(
-        "--since", type=_parse_day, required=True, metavar="DAY", help="tokens that were refused on this day (UTC) or later"
-    )
-    jobs = choices["jobs"].add_subparsers(dest="action", required=True, metavar="ACTION")
-    jobs.add_parser("list", help="show the parked jobs and why each failed")
-    retry = jobs.add_parser("retry", help="let parked jobs run again now")
-    retry.add_argument("--topic", type=Topic, choices=list(Topic), help="only jobs of this topic")
-    _add_place_arguments(choices)
-    choices["account-link"].add_argument("login")
-    choices["account-link"].add_argument("--reset-second-factors", action="store_true", help="the owner has lost them")
-    _add_server_arguments(choices)
-    choices["technician"].add_argument("login")
-    choices["technician"].add_argument("name")
-
-
-def _parse_day(text: str) -> datetime:
-    return datetime.combine(date.fromisoformat(text), time(), UTC)
-
-
-def _add_server_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import backups, restores, town_export
-    from mdm.cli.doctor import run as doctor
-
-    doctor.add_arguments(choices["doctor"])
-    restores.add_clock_arguments(choices["clock"])
-    town_export.add_arguments(choices["export-town"])
-    backups.add_backup_arguments(choices["backup"])
-    backups.add_restore_arguments(choices["restore"])
-
-
-def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import admins, audit_trail, calendars, keys, policy, safeguards, schools, towns
-
-    audit_trail.add_arguments(choices["audit"])
-    keys.add_arguments(choices["keys"])
-    towns.add_arguments(choices["town"])
-    schools.add_arguments(choices["school"])
-    admins.add_arguments(choices["admin"])
-    safeguards.add_arguments(choices["stop"], choices["budget-limits"], choices["alarms"])
-    calendars.add_arguments(choices["calendar"])
-    policy.add_arguments(choices["policy"])
-
-
-def _run_up(parsed: argparse.Namespace) -> int:
-    from mdm.cli import up
-
-    return up.main(empty=parsed.empty)
-
-
-def _run_web(_parsed: argparse.Namespace) -> int:
-    from mdm.cli import serve
-
-    return serve.run_web()
-
-
-def _run_worker(parsed: argparse.Namespace) -> int:
-    from mdm.cli import serve
-    from mdm.worker.kinds import WorkKind
-
-    serve.run_worker([WorkKind(kind) for kind in parsed.kinds.split(",")] if parsed.kinds else tuple(WorkKind))
-
-
-def _run_beat(_parsed: argparse.Namespace) -> int:
-    from mdm.cli import serve
-    from mdm.worker.kinds import WorkKind
-
-    serve.run_worker([WorkKind.SCHEDULE])
-
-
-def _migrate(_parsed: argparse.Namespace) -> int:
-    from cartable.migrate import upgrade
-    from cartable.settings import Settings
-    from mdm.composition import compose
-
-    upgrade(compose(Settings()).engine)
-    return 0
-
-
-def _simulate(parsed: argparse.Namespace) -> int:
-    from mdm.cli.demo_fleet import run_simulator
-
-    return run_simulator(parsed.count, parsed.town, parsed.behaviour)
-
-
-def _import(place: str) -> Callable[..., Any]:
-    """Return a function of this package by "module:function". Its module is imported when it is called: a command starts quickly."""
-
-    def call(*arguments: object) -> Any:
-        return find_function(place)(*arguments)
-
-    return call
 
 
 def find_function(place: str) -> Callable[..., Any]:
@@ -152,141 +55,142 @@ def find_function(place: str) -> Callable[..., Any]:
     return function
 
 
-def _with_runtime(function: Callable[..., int]) -> Callable[[argparse.Namespace], int]:
-    def run(parsed: argparse.Namespace) -> int:
-        from cartable.settings import Settings
-        from mdm.composition import compose
+def _call_with_runtime(function: Callable[..., Any], parsed: argparse.Namespace) -> int:
+    from cartable.settings import Settings
+    from mdm.composition import compose
 
-        return function(compose(Settings()), parsed)
-
-    return run
+    return int(function(compose(Settings()), parsed))
 
 
-def _with_unit_of_work(function: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
-    def run(parsed: argparse.Namespace) -> int:
-        from cartable.settings import Settings
-        from mdm.composition import compose
+def _call_in_unit_of_work(function: Callable[..., Any], parsed: argparse.Namespace) -> int:
+    from cartable.settings import Settings
+    from mdm.composition import compose
 
-        with compose(Settings()).open_unit_of_work() as work:
-            function(work, parsed)
-        return 0
-
-    return run
-
-
-def _create_csr(work: object, parsed: argparse.Namespace) -> None:
-    from cartable.scope import SYSTEM
-    from mdm.push.requests import create_request
-
-    print(create_request(work, SYSTEM, parsed.email).request)  # type: ignore[arg-type]
-
-
-def _import_certificate(work: object, parsed: argparse.Namespace) -> None:
-    from cartable.scope import SYSTEM
-    from mdm.push.certificates import import_certificate
-
-    key = parsed.key.read_bytes() if parsed.key else None
-    row = import_certificate(work, SYSTEM, parsed.certificate.read_bytes(), key, force=parsed.force)  # type: ignore[arg-type]
-    print(f"{row.topic} until {row.not_after:%Y-%m-%d}")
-
-
-def _resume_push(work: object, _parsed: argparse.Namespace) -> None:
-    from cartable.scope import SYSTEM
-    from mdm.push.sender_state import resume_by_person
-
-    resume_by_person(work, SYSTEM)  # type: ignore[arg-type]
-
-
-def _revive_tokens(work: object, parsed: argparse.Namespace) -> None:
-    from cartable.scope import SYSTEM
-    from mdm.push.sender_state import revive_tokens
-
-    print(revive_tokens(work, SYSTEM, parsed.since))  # type: ignore[arg-type]
-
-
-def _create_account_link(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.accounts.links import create_link_for_login
-
-    link = create_link_for_login(work, parsed.login, reset_second_factors=parsed.reset_second_factors)  # type: ignore[arg-type]
-    print(f"{link.url}\n{link.expires_at:%Y-%m-%d %H:%M} UTC")
-
-
-def _create_technician(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.accounts.service import create_shared_technician
-
-    print(create_shared_technician(work, parsed.login, parsed.name))  # type: ignore[arg-type]
-
-
-def _sign_csr(parsed: argparse.Namespace) -> int:
-    from mdm.push.requests import sign_as_vendor
-
-    signed = sign_as_vendor(parsed.csr.read_bytes(), parsed.vendor_chain.read_bytes(), parsed.vendor_key.read_bytes())
-    print(signed.decode())
+    with compose(Settings()).open_unit_of_work() as work:
+        function(work, parsed)
     return 0
 
 
-COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "up": ("everything on this machine, with a demo town unless --empty (make run)", _run_up),
-    "serve": ("the web server alone", _run_web),
-    "worker": ("a worker, with a broker; any number of them", _run_worker),
-    "beat": ("a worker for the schedule alone; the others do it too", _run_beat),
-    "migrate": ("bring the database to the newest migration", _migrate),
-    "doctor": ("check everything that the server needs, and say what to do", _import("doctor.run:run")),
-    "backup": ("write database and data folder to one encrypted archive, and read it back", _import("backups:run_backup")),
-    "restore": ("restore an archive into an empty place", _import("backups:run_restore")),
-    "export-town": (
+COMMANDS: dict[str, CliCommand] = {
+    "up": CliCommand("everything on this machine, with a demo town unless --empty (make run)", "up:run", "up:add_arguments"),
+    "serve": CliCommand("the web server alone", "serve:run", "serve:add_arguments"),
+    "worker": CliCommand("a worker, with a broker; any number of them", "worker:run", "worker:add_arguments"),
+    "beat": CliCommand("a worker for the schedule alone; the others do it too", "worker:run_schedule"),
+    "migrate": CliCommand("bring the database to the newest migration", "migrate:run"),
+    "ready": CliCommand("ask the server of this machine whether it can serve; for health checks", "ready:run"),
+    "doctor": CliCommand(
+        "check everything that the server needs, and say what to do", "doctor.run:run", "doctor.run:add_arguments"
+    ),
+    "backup": CliCommand(
+        "write database and data folder to one encrypted archive, and read it back",
+        "backups:run_backup",
+        "backups:add_backup_arguments",
+    ),
+    "restore": CliCommand("restore an archive into an empty place", "backups:run_restore", "backups:add_restore_arguments"),
+    "export-town": CliCommand(
         "write everything that is stored of a town to a readable archive",
-        _with_unit_of_work(_import("town_export:run")),
+        "town_export:run",
+        "town_export:add_arguments",
+        _call_in_unit_of_work,
     ),
-    "restores": (
+    "restores": CliCommand(
         "list the restores that were noticed, and the tablets from after the backup",
-        _with_unit_of_work(_import("restores:list_restores")),
+        "restores:list_restores",
+        call=_call_in_unit_of_work,
     ),
-    "clock": ("show whether the clock is believed, or say that it is right", _with_unit_of_work(_import("restores:run_clock"))),
-    "simulate": ("let simulated tablets enrol with the running server", _simulate),
-    "jobs": ("list jobs that failed too often, or let them run again", _with_runtime(_import("jobs:run"))),
-    "audit": ("verify or export the audit trail, write its anchors", _with_runtime(_import("audit_trail:run"))),
-    "keys": ("show or rotate the master key", _with_runtime(_import("keys:run"))),
-    "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
-    "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
-    "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
-    "push-resume": (
+    "clock": CliCommand(
+        "show whether the clock is believed, or say that it is right",
+        "restores:run_clock",
+        "restores:add_clock_arguments",
+        _call_in_unit_of_work,
+    ),
+    "simulate": CliCommand("let simulated tablets enrol with the running server", "demo_fleet:run", "demo_fleet:add_arguments"),
+    "jobs": CliCommand(
+        "list jobs that failed too often, or let them run again", "jobs:run", "jobs:add_arguments", _call_with_runtime
+    ),
+    "audit": CliCommand(
+        "verify or export the audit trail, write its anchors",
+        "audit_trail:run",
+        "audit_trail:add_arguments",
+        _call_with_runtime,
+    ),
+    "keys": CliCommand("show or rotate the master key", "keys:run", "keys:add_arguments", _call_with_runtime),
+    "push-csr": CliCommand(
+        "make a request for the push certificate", "push:create_csr", "push:add_csr_arguments", _call_in_unit_of_work
+    ),
+    "push-vendor-sign": CliCommand("sign a request as the MDM vendor", "push:sign_csr", "push:add_signing_arguments"),
+    "push-import": CliCommand(
+        "install the push certificate that Apple's portal gave",
+        "push:import_certificate",
+        "push:add_import_arguments",
+        _call_in_unit_of_work,
+    ),
+    "push-resume": CliCommand(
         "let the stopped sender of pushes test itself now, and believe for an hour that refused tokens are dead",
-        _with_unit_of_work(_resume_push),
+        "push:resume_sender",
+        call=_call_in_unit_of_work,
     ),
-    "push-revive": ("let pushes go again to tokens that were refused since a day", _with_unit_of_work(_revive_tokens)),
-    "town": (
+    "push-revive": CliCommand(
+        "let pushes go again to tokens that were refused since a day",
+        "push:revive_tokens",
+        "push:add_revive_arguments",
+        _call_in_unit_of_work,
+    ),
+    "town": CliCommand(
         "create towns, list them, change their zones, phone and message for lost tablets",
-        _with_unit_of_work(_import("towns:run")),
+        "towns:run",
+        "towns:add_arguments",
+        _call_in_unit_of_work,
     ),
-    "admin": (
+    "admin": CliCommand(
         "create an administrator of a town, or an operator; prints a link that works once",
-        _with_unit_of_work(_import("admins:run")),
+        "admins:run",
+        "admins:add_arguments",
+        _call_in_unit_of_work,
     ),
-    "school": ("add schools to a town one by one or by a list, rename, close", _with_unit_of_work(_import("schools:run"))),
-    "calendar": ("import the ministry's calendar of school holidays", _with_unit_of_work(_import("calendars:run"))),
-    "policy": (
+    "school": CliCommand(
+        "add schools to a town one by one or by a list, rename, close",
+        "schools:run",
+        "schools:add_arguments",
+        _call_in_unit_of_work,
+    ),
+    "calendar": CliCommand(
+        "import the ministry's calendar of school holidays", "calendars:run", "calendars:add_arguments", _call_in_unit_of_work
+    ),
+    "policy": CliCommand(
         "export the policy of a town as a file, show what a file would change, or apply it",
-        _with_unit_of_work(_import("policy:run")),
+        "policy:run",
+        "policy:add_arguments",
+        _call_in_unit_of_work,
     ),
-    "technician": (
+    "technician": CliCommand(
         "enter a technician whom several towns call by missions; prints the one-time password",
-        _with_unit_of_work(_create_technician),
+        "account_links:create_technician",
+        "account_links:add_technician_arguments",
+        _call_in_unit_of_work,
     ),
-    "account-link": (
+    "account-link": CliCommand(
         "make a link by which the owner of an account chooses a password; a former password is void",
-        _with_unit_of_work(_create_account_link),
+        "account_links:create_link",
+        "account_links:add_link_arguments",
+        _call_in_unit_of_work,
     ),
-    "stop": (
+    "stop": CliCommand(
         "stop everything that cannot be taken back, in one town or all; two people release it",
-        _with_unit_of_work(_import("safeguards:run_stop")),
+        "safeguards:run_stop",
+        "safeguards:add_stop_arguments",
+        _call_in_unit_of_work,
     ),
-    "alarms": (
+    "alarms": CliCommand(
         "list the alarms that nobody has acknowledged, or acknowledge one",
-        _with_unit_of_work(_import("safeguards:run_alarms")),
+        "safeguards:run_alarms",
+        "safeguards:add_alarm_arguments",
+        _call_in_unit_of_work,
     ),
-    "budget-limits": (
+    "budget-limits": CliCommand(
         "set how many tablets one person and one town may destroy in an hour and a day without a second person",
-        _with_unit_of_work(_import("safeguards:run_budget_limits")),
+        "safeguards:run_budget_limits",
+        "safeguards:add_limit_arguments",
+        _call_in_unit_of_work,
     ),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cartable.migrate import list_missing_migrations
 from cartable.private_files import ensure_private_folder
@@ -94,18 +95,34 @@ def check_shared_broker(settings: Settings) -> None:
         )
 
 
+def wait_for_database(runtime: Runtime, *, seconds: float = 60) -> None:
+    """Return as soon as the database answers: in a new installation both start at once. Raises `CannotStart` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            list_missing_migrations(runtime.engine)
+        except OperationalError as error:
+            if time.monotonic() > end:
+                raise _describe_silence(error) from None
+            time.sleep(0.5)
+        else:
+            return
+
+
 def check_database(runtime: Runtime) -> None:
     """Raise `CannotStart` when the database does not answer, lacks migrations, or is not the one of this data folder."""
     try:
         missing = list_missing_migrations(runtime.engine)
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        raise CannotStart(
-            f"the database does not answer ({reason}). Is it running, and is CARTABLE_DATABASE_URL right?"
-        ) from None
+        raise _describe_silence(error) from None
     if missing:
         raise CannotStart(f"the database lacks {len(missing)} migrations: run `cartable migrate`.")
     check_own_database(runtime)
+
+
+def _describe_silence(error: SQLAlchemyError) -> CannotStart:
+    reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+    return CannotStart(f"the database does not answer ({reason}). Is it running, and is CARTABLE_DATABASE_URL right?")
 
 
 def check_own_database(runtime: Runtime) -> None:

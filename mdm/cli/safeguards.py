@@ -15,19 +15,27 @@ from enrollment.safeguards.rules import Limits
 from mdm.cli.towns import find_town
 
 
-def add_arguments(stop: argparse.ArgumentParser, limits: argparse.ArgumentParser, alarm_list: argparse.ArgumentParser) -> None:
-    """Add the arguments of the three commands."""
-    place = stop.add_mutually_exclusive_group(required=True)
+def add_stop_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cartable stop`."""
+    place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("town", nargs="?", help="the town's short name")
     place.add_argument("--all", action="store_true", help="stop every town of this server")
-    stop.add_argument("--reason", help="why, without names")
-    act = stop.add_mutually_exclusive_group()
+    parser.add_argument("--reason", help="why, without names")
+    act = parser.add_mutually_exclusive_group()
     act.add_argument("--request-release", action="store_true", help="request the release; an administrator of the town approves")
     act.add_argument("--approve-release", action="store_true", help="approve what an administrator of the town has requested")
-    limits.add_argument("town", help="the town's short name")
+
+
+def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cartable budget-limits`."""
+    parser.add_argument("town", help="the town's short name")
     for name in ("--person-per-hour", "--person-per-day", "--town-per-day"):
-        limits.add_argument(name, type=int, required=True, help="in tablets")
-    alarm_list.add_argument("--acknowledge", type=UUID, metavar="ID", help="take note of one alarm")
+        parser.add_argument(name, type=int, required=True, help="in tablets")
+
+
+def add_alarm_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `cartable alarms`."""
+    parser.add_argument("--acknowledge", type=UUID, metavar="ID", help="take note of one alarm")
 
 
 def run_stop(work: UnitOfWork, parsed: argparse.Namespace) -> None:

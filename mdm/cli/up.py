@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import signal
 import sys
@@ -42,8 +43,13 @@ class PreparedServer:
     demonstration_town_id: UUID | None
 
 
-def main(*, empty: bool) -> int:
-    """Run until interrupted; with `empty` without a demonstration town. Returns a process exit code."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--empty", action="store_true", help="without the demo town and its simulated tablets")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run until interrupted; with `--empty` without a demonstration town. Returns a process exit code."""
     try:
         settings = preflight.read_settings()
         preflight.check_data_folder(settings.data_dir)
@@ -55,7 +61,7 @@ def main(*, empty: bool) -> int:
         return 1
     configure_logging(json=settings.log_json, level="warning")
     try:
-        prepared = _prepare(settings, empty=empty)
+        prepared = _prepare(settings, empty=parsed.empty)
     except (preflight.CannotStart, MasterKeyMissing) as error:
         print(f"\nCartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1

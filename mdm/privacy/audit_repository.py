@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mdm.privacy.models import AuditCheckpoint
@@ -18,12 +19,19 @@ class CheckpointRepository:
 
     def load_checkpoints(self, chains: Collection[str]) -> dict[str, AuditCheckpoint]:
         """Return the checkpoint of each of these chains; a chain without one gets it."""
+        checkpoints = self._select_checkpoints(chains)
+        missing = sorted(set(chains) - checkpoints.keys())
+        if not missing:
+            return checkpoints
+        # Another process may create the same ones at this moment: anchors, verification and retention run side by side.
+        rows = [{"chain": chain, "sequence": 0, "link": "", "seal": "", "anchored_sequence": 0} for chain in missing]
+        insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        self.session.execute(insert(AuditCheckpoint).values(rows).on_conflict_do_nothing(index_elements=["chain"]))
+        return checkpoints | self._select_checkpoints(missing)
+
+    def _select_checkpoints(self, chains: Collection[str]) -> dict[str, AuditCheckpoint]:
         rows = self.session.scalars(select(AuditCheckpoint).where(AuditCheckpoint.chain.in_(chains)))
-        checkpoints = {row.chain: row for row in rows}
-        for chain in sorted(set(chains) - checkpoints.keys()):
-            checkpoints[chain] = AuditCheckpoint(chain=chain, sequence=0, link="", seal="", anchored_sequence=0)
-            self.session.add(checkpoints[chain])
-        return checkpoints
+        return {row.chain: row for row in rows}
 
     def list_faulty(self) -> Sequence[AuditCheckpoint]:
         """Return the checkpoints of the chains in which something is wrong."""

@@ -44,15 +44,21 @@ def sqlite_template() -> Path:
     return path
 
 
-@cache
-def postgres_engine() -> Engine:
-    """Create a migrated PostgreSQL database, once per process."""
+def create_empty_database() -> tuple[str, Path]:
+    """Create a PostgreSQL database without tables. Return its name and the folder of the cluster's socket."""
     import psycopg
 
-    folder = os.environ[POSTGRES_FOLDER_VARIABLE]
+    folder = Path(os.environ[POSTGRES_FOLDER_VARIABLE])
     name = make_unique_name("test")
     with psycopg.connect(f"host={folder} user=cartable dbname=postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return name, folder
+
+
+@cache
+def postgres_engine() -> Engine:
+    """Create a migrated PostgreSQL database, once per process."""
+    name, folder = create_empty_database()
     engine = make_engine(f"postgresql+psycopg://cartable@/{name}?host={folder}")
     upgrade(engine)
     return engine

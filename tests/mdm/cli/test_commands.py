@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from mdm.cli import main
 
-PLACES = re.findall(r'_import\("([^"]+)"\)', Path(main.__file__).read_text("utf-8"))
+PLACES = sorted({place for command in main.COMMANDS.values() for place in (command.run, command.arguments) if place})
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -17,5 +14,9 @@ def test_the_function_of_a_command_exists(place: str) -> None:
     assert callable(main.find_function(place))
 
 
-def test_commands_without_a_function_of_their_own_are_found() -> None:
-    assert "towns:run" in PLACES
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
+def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: cartable {name}" in capsys.readouterr().out

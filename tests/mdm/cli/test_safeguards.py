@@ -20,7 +20,9 @@ from tests.support.world import TownFactory, create_actor
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser()
     commands = whole.add_subparsers()
-    safeguards.add_arguments(*(commands.add_parser(name) for name in ("stop", "budget-limits", "alarms")))
+    safeguards.add_stop_arguments(commands.add_parser("stop"))
+    safeguards.add_limit_arguments(commands.add_parser("budget-limits"))
+    safeguards.add_alarm_arguments(commands.add_parser("alarms"))
     return whole
 
 

@@ -1,0 +1,18 @@
+"""`cartable migrate`: brings the database to the newest migration and ends."""
+
+from __future__ import annotations
+
+import argparse
+
+from cartable.master_keys import MasterKeyMissing
+from mdm.cli import preflight
+from mdm.cli.processes import migrate, refuse_start
+
+
+def run(_parsed: argparse.Namespace) -> int:
+    """Migrate as soon as the database answers. Returns an exit code."""
+    try:
+        migrate(preflight.read_settings())
+    except (preflight.CannotStart, MasterKeyMissing) as error:
+        return refuse_start(error)
+    return 0

@@ -1,0 +1,94 @@
+"""`cartable worker`: a process that does the work of the outbox and of the schedule. It composes and holds no rules."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from cartable.master_keys import MasterKeyMissing
+from cartable.outbox import Topic
+from cartable.settings import Settings
+from cartable.telemetry import configure_logging
+from mdm.care.restores.service import TimelineWatch
+from mdm.care.restores.thread import TimelineThread
+from mdm.cli import preflight
+from mdm.cli.processes import compose_checked, refuse_start
+from mdm.composition import compose
+from mdm.push.service import close_transport
+from mdm.worker.app import create_celery_app
+from mdm.worker.bell import Bell
+from mdm.worker.kinds import WorkKind
+from mdm.worker.listener import NotificationListener
+from mdm.worker.threads import WorkerThreads
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--kinds", default="", help="only these kinds of work, separated by commas, such as pushes,urgent_pushes")
+
+
+def run(parsed: argparse.Namespace) -> NoReturn:
+    """Run a worker for the kinds of work that the arguments name, or for all."""
+    run_worker([WorkKind(kind) for kind in parsed.kinds.split(",")] if parsed.kinds else tuple(WorkKind))
+
+
+def run_schedule(_parsed: argparse.Namespace) -> NoReturn:
+    """Run a worker for the schedule alone."""
+    run_worker([WorkKind.SCHEDULE])
+
+
+def run_worker(kinds: Sequence[WorkKind] = tuple(WorkKind)) -> NoReturn:
+    """Run a worker for these kinds of work until SIGTERM or SIGINT; then end the process, with 1 when a thread of it was stuck."""
+    if (code := _check_worker_start()) != 0:
+        sys.exit(code)
+    settings = Settings()
+    configure_logging(json=settings.log_json)
+    runtime = compose(settings)
+    TimelineWatch(runtime).check()  # before anything is sent
+    threads = WorkerThreads(runtime, kinds)
+    app = create_celery_app(settings, threads.wake)
+    listener, bell = NotificationListener(app), Bell(app)
+    runtime.notify_worker = _notify_both(threads, bell)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    timeline = TimelineThread(runtime)
+    timeline.start()
+    threads.start()
+    listener.start()
+    while not stopping.wait(1) and not threads.is_stuck.is_set():
+        pass
+    bell.stop()
+    listener.stop()
+    timeline.stop()
+    threads.stop()
+    close_transport()
+    logging.shutdown()
+    # At once: a thread that is stuck in a call, or waits for a silent broker, must not hold the end.
+    os._exit(int(threads.is_stuck.is_set()))
+
+
+def _check_worker_start() -> int:
+    try:
+        settings = preflight.read_settings()
+        preflight.check_shared_broker(settings)
+        compose_checked(settings).engine.dispose()
+    except (preflight.CannotStart, MasterKeyMissing) as error:
+        return refuse_start(error)
+    return 0
+
+
+def _notify_both(threads: WorkerThreads, bell: Bell) -> Callable[[Topic], None]:
+    """Return the notification of a worker's own commits: for its own threads, and for other workers."""
+
+    def notify(topic: Topic) -> None:
+        threads.wake(topic)
+        bell.ring(topic)
+
+    return notify

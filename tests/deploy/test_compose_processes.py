@@ -1,0 +1,139 @@
+"""The processes of the compose file, started by its own commands: from an empty volume to commands that tablets answered, some killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
+from enrollment.identity import tls
+from enrollment.joining import service as joining
+from enrollment.joining.models import InvitationKind
+from enrollment.joining.targets import InvitationSpec
+from mdm.composition import compose
+from mdm.devices.models import DeviceEnrollment
+from mdm.protocol.commands.security import DeviceLock
+from mdm.push import certificates
+from mdm.queue import service as queue
+from mdm.queue.models import CommandState, QueuedCommand
+from simulator.fleet import Fleet, FleetPlan
+from tests.deploy.compose_file import Installation
+from tests.interop.conftest import require_program
+from tests.support import databases
+from tests.support.waiting import wait_until
+from tests.support.world import TownFactory
+
+WORKERS = ("worker-pushes", "worker-results", "worker-decisions", "scheduler")
+TABLETS = 4
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    caddy, pgbouncer = require_program("caddy"), require_program("pgbouncer")
+    database, socket_folder = databases.create_empty_database()
+    started = Installation(tmp_path, "")
+    try:
+        started.start_pgbouncer(pgbouncer, socket_folder, database)
+        # Two machines begin at once: one migrates, the other waits for it.
+        migrations = [started.start("migrate"), started.start("migrate")]
+        assert [process.wait(150) for process in migrations] == [0, 0], started.read_log("migrate")
+        for name in (*started.web_ports, *WORKERS):
+            started.start(name)
+        started.start_caddy(caddy, *_create_tls_files(started))
+        yield started
+    finally:
+        started.stop()
+
+
+def _create_tls_files(installation: Installation) -> tuple[Path, Path]:
+    """Certificate and key of the public name, by the installation's own CA."""
+    runtime = _compose(installation)
+    with runtime.open_unit_of_work() as work:
+        return tls.ensure_server_certificate(work, ["localhost", "127.0.0.1"])
+
+
+def _compose(installation: Installation) -> Runtime:
+    """A runtime of the test on the same database and data folder."""
+    names = {
+        name.removeprefix("CARTABLE_").lower(): value
+        for name, value in installation.build_environment().items()
+        if name.startswith("CARTABLE_")
+    }
+    return compose(Settings(_env_file=None, **names))  # type: ignore[arg-type]
+
+
+@pytest.mark.timeout(400)
+def test_commands_reach_tablets_while_processes_are_killed(installation: Installation) -> None:
+    runtime = _compose(installation)
+    ca = runtime.settings.secrets_dir / "tls-ca.pem"
+    assert wait_until(lambda: _is_ready(installation, ca), 150), installation.read_log("web-1") + installation.read_log("caddy")
+    with runtime.open_unit_of_work() as work:
+        certificates.ensure_simulated_certificate(work)
+        town = TownFactory(work).create_town()
+        codes = [
+            row.code
+            for row in joining.create_invitations(work, SYSTEM, InvitationSpec(InvitationKind.STOCK, town.id, max_uses=TABLETS))
+        ]
+    fleet = Fleet(FleetPlan(installation.url, codes, TABLETS, ca=ca.read_bytes(), pace=0.05))
+    asyncio.run(_enrol_and_obey(installation, runtime, fleet))
+    assert fleet.tally.failures.total() == 0, fleet.tally.format_summary()
+    codes_of = installation.terminate(*installation.web_ports, *WORKERS)
+    assert set(codes_of.values()) == {0}, codes_of
+    logs = "".join(installation.read_log(name) for name in (*installation.web_ports, *WORKERS))
+    assert "Traceback" not in logs
+    runtime.engine.dispose()
+
+
+async def _enrol_and_obey(installation: Installation, runtime: Runtime, fleet: Fleet) -> None:
+    """Enrol, then let the tablets obey a command of each round, while a process is killed or comes back."""
+    await fleet.enrol_all()
+    assert fleet.tally.enrolled == TABLETS, fleet.tally.format_summary()
+    faults = (
+        (installation.kill, "web-1"),
+        (installation.start, "web-1"),
+        (installation.kill, "worker-results"),
+        (installation.start, "worker-results"),
+    )
+    for number, (act, name) in enumerate(faults, 1):
+        body_id = await asyncio.to_thread(_order_command, runtime)
+        act(name)
+        end = time.monotonic() + 90
+        while (acknowledged := await asyncio.to_thread(_count_acknowledged, runtime, body_id)) < number * TABLETS:
+            assert time.monotonic() < end, installation.read_log("caddy")[-2000:]
+            await fleet.poll_all()
+        assert acknowledged == number * TABLETS
+    await fleet.close()
+
+
+def _is_ready(installation: Installation, ca: Path) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return (
+            httpx.get(f"{installation.url}/readyz", verify=ssl.create_default_context(cafile=str(ca))).status_code
+            == httpx.codes.OK
+        )
+    return False
+
+
+def _order_command(runtime: Runtime) -> int:
+    """Order one command for every tablet. Return the identifier of its body, which equal commands share."""
+    with runtime.open_unit_of_work() as work:
+        ids = list(work.session.scalars(select(DeviceEnrollment.id)))
+        result = queue.enqueue_command(work, SYSTEM, DeviceLock(message="test"), ids)
+        assert result.count == TABLETS
+        return result.body_id
+
+
+def _count_acknowledged(runtime: Runtime, body_id: int) -> int:
+    with runtime.open_unit_of_work() as work:
+        statement = select(func.count()).where(QueuedCommand.body_id == body_id, QueuedCommand.state == CommandState.ACKNOWLEDGED)
+        return work.session.scalar(statement) or 0
