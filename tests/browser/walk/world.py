@@ -30,7 +30,8 @@ from mdm.care.lost_mode import service as lost_mode
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from profiles.apps.models import App
 from profiles.apps.service import create_app
-from profiles.policy import bundles, documents, life
+from profiles.effective import bundles
+from profiles.policy import documents, life
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.models import Preset
