@@ -45,6 +45,8 @@ class AlarmKind(StrEnum):
     BUDGET_EXTENSION_APPROVED = "budget_extension_approved"
     BULK_ERASE_REQUESTED = "bulk_erase_requested"
     BULK_ERASE_APPROVED = "bulk_erase_approved"
+    BULK_COMMAND_REQUESTED = "bulk_command_requested"
+    MANY_MARKED_LOST = "many_marked_lost"
     STOPPED = "stopped"
     ATTEMPT_WHILE_STOPPED = "attempt_while_stopped"
     RELEASE_REQUESTED = "release_requested"
@@ -72,6 +74,8 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.BUDGET_EXTENSION_APPROVED: AlarmSeverity.CRITICAL,
     AlarmKind.BULK_ERASE_REQUESTED: AlarmSeverity.WARNING,
     AlarmKind.BULK_ERASE_APPROVED: AlarmSeverity.CRITICAL,
+    AlarmKind.BULK_COMMAND_REQUESTED: AlarmSeverity.WARNING,
+    AlarmKind.MANY_MARKED_LOST: AlarmSeverity.CRITICAL,
     AlarmKind.STOPPED: AlarmSeverity.CRITICAL,
     AlarmKind.ATTEMPT_WHILE_STOPPED: AlarmSeverity.CRITICAL,
     AlarmKind.RELEASE_REQUESTED: AlarmSeverity.CRITICAL,
@@ -98,6 +102,8 @@ MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.BUDGET_EXTENSION_APPROVED: Message("More than the usual budget may soon be destroyed, unless somebody cancels it."),
     AlarmKind.BULK_ERASE_REQUESTED: Message("An erase in bulk was requested."),
     AlarmKind.BULK_ERASE_APPROVED: Message("Many tablets will soon be erased, unless somebody cancels it."),
+    AlarmKind.BULK_COMMAND_REQUESTED: Message("A command that interrupts many tablets ({tablets}) waits for a second person."),
+    AlarmKind.MANY_MARKED_LOST: Message("Many tablets ({tablets}) were marked lost within an hour: each of them is locked."),
     AlarmKind.STOPPED: Message("Everything that cannot be taken back was stopped."),
     AlarmKind.ATTEMPT_WHILE_STOPPED: Message("Somebody has tried to destroy something although it is stopped."),
     AlarmKind.RELEASE_REQUESTED: Message("Somebody asks to release the stop switch."),

@@ -22,6 +22,7 @@ import enrollment.safeguards.models
 import enrollment.tablets.models
 import mdm.accounts.models
 import mdm.accounts.oidc.models
+import mdm.care.commands.models
 import mdm.care.erasing.models
 import mdm.care.lost_mode.models
 import mdm.channel.models

@@ -24,6 +24,7 @@ from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles, content_tokens
 from mdm.api.care import alarms, bulk_erases, erases, loss_reports, lost_mode, safeguards, tablet_commands
+from mdm.api.care import alarms, bulk_commands, bulk_erases, commands, erases, lost_mode, retries, safeguards
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
@@ -86,6 +87,9 @@ ROUTERS = (
     lost_mode,
     loss_reports,
     tablet_commands,
+    commands,
+    bulk_commands,
+    retries,
     erases,
     bulk_erases,
     alarms,
@@ -166,6 +170,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.apps import licences as licence_pages
+    from mdm.console.care import bulk_commands as bulk_command_pages
     from mdm.console.care import bulk_erases
     from mdm.console.care import loss_reports as loss_pages
     from mdm.console.care import restores as restore_pages
@@ -190,11 +195,13 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.system import system as system_page
     from mdm.console.system import towns as operator_pages
     from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
+    from mdm.console.tablets import acts, custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
 
     router = APIRouter()
     for chapter in (
         tablet_list,
         tablets,
+        acts,
         why,
         ending_identities,
         system_page,
@@ -212,6 +219,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         school_classes,
         bulk_erases,
         loss_pages,
+        bulk_command_pages,
         safeguard_pages,
         restore_pages,
         calendar,

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from cartable.audit import AuditEvent
 from cartable.paging import FIRST_PAGE, Page, PageRequest, cut_page
-from cartable.scope import Actor
+from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.device_kind import DeviceDescription
 from enrollment.people import access
@@ -26,7 +26,8 @@ from mdm.care.overview_repository import OverviewRepository, TabletFilter, Table
 from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, PushTarget
 from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
-from mdm.queue.models import CommandBody, CommandResult, QueuedCommand
+from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
+from mdm.queue.repository import UNSENT_STATES
 from mdm.reconcile.models import ProfileReason, ProfileState, TabletApp, TabletProfile, TrialState
 from mdm.reconcile.renewals import IdentityStatus, get_identity_status
 from mdm.reconcile.repository import ReconcileRepository
@@ -185,22 +186,31 @@ def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One entry of a tablet's timeline: an audited act, or a command with its state."""
+    """One entry of a tablet's timeline: an audited act, or a command with its number and state."""
 
     at: datetime
     action: str
     actor_name: str
-    state: str | None = None
+    state: CommandState | None = None
     detail: str | None = None
     before: TabletState | None = None
     after: TabletState | None = None
+    command_id: int | None = None
+
+    @property
+    def can_cancel(self) -> bool:
+        """Return whether it is a command that has not left."""
+        return self.state in UNSENT_STATES
 
 
-def list_timeline(work: UnitOfWork, actor: Actor, tablet_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[TimelineEntry]:
-    """Return acts and commands, newest first. Raises `TabletNotFound`, `InvalidCursor`."""
+def list_timeline(
+    work: UnitOfWork, actor: Actor, tablet_id: UUID, page: PageRequest = FIRST_PAGE, *, only_people: bool = False
+) -> Page[TimelineEntry]:
+    """Return acts and commands, newest first; those of people alone with `only_people`. Raises `TabletNotFound`, `InvalidCursor`."""
     tablets.get_tablet(work, actor, tablet_id)
-    events = OverviewRepository(work.session).list_events(tablet_id, page, source=1)
-    commands = queue.list_commands(work, tablet_id, page, source=0)
+    without = SYSTEM.name if only_people else None
+    events = OverviewRepository(work.session).list_events(tablet_id, page, source=1, without=without)
+    commands = queue.list_commands(work, tablet_id, page, source=0, without=without)
     entries = [(key, _build_entry(event)) for key, (event,) in events]
     entries += [(key, _build_command_entry(*row)) for key, row in commands]
     return cut_page(sorted(entries, key=lambda entry: entry[0], reverse=True), page)
@@ -209,7 +219,7 @@ def list_timeline(work: UnitOfWork, actor: Actor, tablet_id: UUID, page: PageReq
 def _build_command_entry(command: QueuedCommand, body: CommandBody, result: CommandResult | None) -> TimelineEntry:
     at = command.finished_at or command.sent_at or command.created_at
     detail = command.state_reason or (result.status if result else None)
-    return TimelineEntry(at, body.request_type, body.requested_by_name, command.state.value, detail)
+    return TimelineEntry(at, body.request_type, body.requested_by_name, command.state, detail, command_id=command.id)
 
 
 def _build_entry(event: AuditEvent) -> TimelineEntry:

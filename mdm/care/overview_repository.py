@@ -113,9 +113,13 @@ class OverviewRepository:
         """Return the statement that selects the ids of pupils who have an open loan."""
         return select(Loan.pupil_id).where(Loan.pupil_id.is_not(None), Loan.closed_at.is_(None))
 
-    def list_events(self, tablet_id: UUID, page: PageRequest, source: int) -> list[tuple[tuple[KeyPart, ...], tuple[AuditEvent]]]:
-        """Return the acts on a tablet with their keysets (instant, source, id), newest first."""
+    def list_events(
+        self, tablet_id: UUID, page: PageRequest, source: int, without: str | None = None
+    ) -> list[tuple[tuple[KeyPart, ...], tuple[AuditEvent]]]:
+        """Return the acts on a tablet with their keysets (instant, source, id), newest first; not those of an actor `without`."""
         statement = select(AuditEvent).where(AuditEvent.subject_kind == "tablet", AuditEvent.subject_id == str(tablet_id))
+        if without is not None:
+            statement = statement.where(AuditEvent.actor_name != without)
         return fetch_keyed_rows(self.session, statement, page, AuditEvent.at, literal(source), AuditEvent.id, descending=True)
 
     def get_mode(self, tablet_id: UUID) -> TabletMode | None:

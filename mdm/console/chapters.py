@@ -10,6 +10,7 @@ from cartable.scope import Actor, Permission, Role
 #: The chapters in the bar at the top: address, word, and the rights of which one needs one somewhere to see it.
 CHAPTERS: tuple[tuple[str, Message, *tuple[Permission, ...]], ...] = (
     ("/", Message("Tablets"), Permission.SEE),
+    ("/commands", Message("Commands"), Permission.CARE),
     ("/class", Message("Class"), Permission.TEACH),
     ("/activities", Message("Activities"), Permission.ACTIVITY),
     ("/losses", Message("Losses"), Permission.TEACH, Permission.ACTIVITY, Permission.CARE),

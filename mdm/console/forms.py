@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Form
 
@@ -35,3 +36,11 @@ def parse_day(text: str, field: str) -> date | None:
         return date.fromisoformat(text.strip()) if text.strip() else None
     except ValueError as error:
         raise Invalid(field=field) from error
+
+
+def parse_id(text: str) -> UUID | None:
+    """Return the id that a field or an address names; None when it names none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import Select, select
 
 from cartable.unit_of_work import UnitOfWork
+from mdm.care.commands.repository import CommandRepository
 from mdm.channel.models import ChannelNote
 from mdm.privacy.repository import PrivacyRepository
 from mdm.privacy.rules import find_rule
@@ -18,6 +19,8 @@ from mdm.reconcile.compiled_repository import UnusedCompiledRepository
 
 #: Rows of one kind that one run deletes, in one transaction. With a run each minute: 1.4 million a day.
 ROWS_PER_RUN = 1000
+#: Each of them has up to some thousand tablets.
+BULK_PER_RUN = 10
 #: What was compiled and no tablet refers to is deleted when nobody has asked for it for so long.
 UNUSED_AFTER = timedelta(days=30)
 
@@ -31,6 +34,7 @@ def purge_history(work: UnitOfWork) -> dict[str, int]:
     sets = compiled.delete_unused_sets(unused_before, ROWS_PER_RUN)
     return {
         "command": commands.delete_commands(list(work.session.scalars(ended.limit(ROWS_PER_RUN)))),
+        "bulk_command": CommandRepository(work.session).delete_old(work.now - get_term("command"), BULK_PER_RUN),
         "channel_note": delete_notes(work),
         "declaration_set": sets,
         "rendered_profile": compiled.delete_unused_profiles(unused_before, ROWS_PER_RUN),

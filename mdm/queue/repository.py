@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.bulk_params import build_parameters, build_table_sql
+from cartable.database import UtcDateTime
 from cartable.keyset import fetch_keyed_rows, fetch_page
 from cartable.outbox import JobLane, Topic, enqueue_selected_jobs
 from cartable.paging import KeyPart, Page, PageRequest
@@ -20,6 +22,16 @@ from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.queue.models import OPEN_STATES, CommandBody, CommandResult, CommandState, EndReason, Lane, QueuedCommand
 
 UNSENT_STATES = (CommandState.QUEUED, CommandState.NOT_NOW)
+
+
+_GIVEN = {"enrollment_id": "bigint", "body_id": "bigint", "dedupe_key": "text"}
+_INSERT_INDIVIDUAL = """
+INSERT INTO command (enrollment_id, generation, body_id, lane, state, dedupe_key, deadline, created_at, delivery_count)
+SELECT e.id, e.generation, given.body_id, :lane, 'queued', given.dedupe_key, :deadline, :now, 0
+FROM {given} JOIN device_enrollment e ON e.id = given.enrollment_id
+WHERE e.state IN ('pending', 'enrolled') ORDER BY e.id
+ON CONFLICT DO NOTHING
+"""
 
 
 class QueueRepository:
@@ -32,6 +44,13 @@ class QueueRepository:
     def add_body(self, body: CommandBody) -> None:
         self.session.add(body)
         self.session.flush()
+
+    def insert_bodies(self, bodies: Sequence[CommandBody]) -> dict[int, int]:
+        """Insert bodies with one statement for a thousand of them. Returns their ids by nonce."""
+        names = [column.key for column in CommandBody.__table__.columns if column.key != "id"]
+        rows = [{name: getattr(body, name) for name in names} for body in bodies]
+        statement = insert(CommandBody).returning(CommandBody.nonce, CommandBody.id)
+        return {row[0]: row[1] for row in self.session.execute(statement, rows)}
 
     def supersede_commands(self, selection: Select[int], keys: Sequence[str], now: datetime) -> None:
         """Supersede the unsent commands with one of these dedupe keys, for every selected enrollment."""
@@ -69,10 +88,19 @@ class QueueRepository:
             .where(DeviceEnrollment.state.in_((EnrollmentState.PENDING, EnrollmentState.ENROLLED)))
             .order_by(DeviceEnrollment.id)
         )
-        insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
-        statement = insert(QueuedCommand).from_select(columns, rows).on_conflict_do_nothing()
+        dialect_insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        statement = dialect_insert(QueuedCommand).from_select(columns, rows).on_conflict_do_nothing()
         statement = statement.execution_options(preserve_rowcount=True)
         return int(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+    def insert_individual_commands(
+        self, rows: Sequence[tuple[int, int, str | None]], lane: int, deadline: datetime, now: datetime
+    ) -> None:
+        """Insert one command for each (enrollment, body, dedupe key) that can receive it, unless an equal one waits."""
+        parameters = build_parameters(self.dialect, "given", _GIVEN, rows)
+        statement = text(_INSERT_INDIVIDUAL.format(given=build_table_sql(self.dialect, "given", _GIVEN)))
+        instants = [bindparam("now", type_=UtcDateTime()), bindparam("deadline", type_=UtcDateTime())]
+        self.session.execute(statement.bindparams(*instants), {**parameters, "lane": lane, "deadline": deadline, "now": now})
 
     def enqueue_pushes(self, body_id: int, now: datetime, not_before: datetime | None, lane: JobLane) -> None:
         """Enqueue one push for each enrollment that has a queued command of this body."""
@@ -117,9 +145,12 @@ class QueueRepository:
         return self.session.execute(actor.restrict(statement, Tablet)).one_or_none()
 
     def list_commands(
-        self, tablet_id: UUID, page: PageRequest, source: int
+        self, tablet_id: UUID, page: PageRequest, source: int, without: str | None = None
     ) -> list[tuple[tuple[KeyPart, ...], tuple[QueuedCommand, CommandBody, CommandResult | None]]]:
-        """Return the commands of a tablet with their keysets (instant, source, id), newest first, over all its generations."""
+        """Return the commands of a tablet with their keysets (instant, source, id), newest first, over all its generations.
+
+        Those given by an actor `without` are left out.
+        """
         changed_at = func.coalesce(QueuedCommand.finished_at, QueuedCommand.sent_at, QueuedCommand.created_at)
         statement = (
             select(QueuedCommand, CommandBody, CommandResult)
@@ -128,6 +159,8 @@ class QueueRepository:
             .outerjoin(CommandResult, CommandResult.command_id == QueuedCommand.id)
             .where(DeviceEnrollment.tablet_id == tablet_id)
         )
+        if without is not None:
+            statement = statement.where(CommandBody.requested_by_name != without)
         return fetch_keyed_rows(self.session, statement, page, changed_at, literal(source), QueuedCommand.id, descending=True)
 
     def list_ended_commands(
@@ -211,6 +244,25 @@ class QueueRepository:
             .execution_options(synchronize_session=False)
         )
         return self.session.scalars(statement).first() is not None
+
+    def cancel_commands(self, selection: Select[int], now: datetime) -> int:
+        """Cancel those of the selected commands that have not been sent. Returns how many."""
+        statement = (
+            update(QueuedCommand)
+            .where(QueuedCommand.id.in_(selection.scalar_subquery()), QueuedCommand.state.in_(UNSENT_STATES))
+            .values(state=CommandState.CANCELLED, finished_at=now, state_reason="withdrawn")
+            .execution_options(synchronize_session=False)
+        )
+        return int(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+    def fail_acknowledged(self, command_id: int, reason: str) -> None:
+        """Make an acknowledged command failed: the tablet acknowledged it as a whole, and refused what it was for."""
+        self.session.execute(
+            update(QueuedCommand)
+            .where(QueuedCommand.id == command_id, QueuedCommand.state == CommandState.ACKNOWLEDGED)
+            .values(state=CommandState.FAILED, state_reason=reason)
+            .execution_options(synchronize_session=False)
+        )
 
     def postpone_commands(self, command_ids: Sequence[int], until: datetime) -> None:
         """Deliver these open commands not before `until`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,15 +92,7 @@ def enqueue_for_selection(
     """
     timing = timing or DeliveryOptions()
     repository = QueueRepository(work.session)
-    body = CommandBody(
-        nonce=create_nonce(),
-        request_type=command.request_type,
-        args=json.dumps(command.to_args()).encode(),
-        requested_by=actor.account_id,
-        requested_by_name=actor.name,
-        reason=reason,
-        created_at=work.now,
-    )
+    body = _build_body(work, actor, command, reason)
     repository.add_body(body)
     if superseded_keys := command.superseded_keys():
         repository.supersede_commands(selection, superseded_keys, work.now)
@@ -122,6 +114,52 @@ def enqueue_for_selection(
         repository.enqueue_pushes(body.id, work.now, timing.not_before, get_push_lane(lane))
         work.topics_to_notify.add(Topic.PUSH)
     return EnqueueResult(body.id, count)
+
+
+def _build_body(work: UnitOfWork, actor: Actor, command: Command, reason: str | None) -> CommandBody:
+    return CommandBody(
+        nonce=create_nonce(),
+        request_type=command.request_type,
+        args=json.dumps(command.to_args()).encode(),
+        requested_by=actor.account_id,
+        requested_by_name=actor.name,
+        reason=reason,
+        created_at=work.now,
+    )
+
+
+def enqueue_individual_commands(
+    work: UnitOfWork,
+    actor: Actor,
+    commands: Mapping[int, Command],
+    *,
+    reason: str | None = None,
+    timing: DeliveryOptions | None = None,
+) -> list[int]:
+    """Enqueue for each enrollment a command of its own, all of one type, with a constant number of statements. Returns their bodies.
+
+    Each supersedes what it replaces; an enrollment where an equal command waits gets none.
+    """
+    timing = timing or DeliveryOptions()
+    if not commands:
+        return []
+    repository = QueueRepository(work.session)
+    bodies = [_build_body(work, actor, command, reason) for command in commands.values()]
+    ids_by_nonce = repository.insert_bodies(bodies)
+    example = next(iter(commands.values()))
+    selection = select(DeviceEnrollment.id).where(DeviceEnrollment.id.in_(commands))
+    if superseded_keys := sorted({key for command in commands.values() for key in command.superseded_keys()}):
+        repository.supersede_commands(selection, superseded_keys, work.now)
+    rows = [
+        (enrollment_id, ids_by_nonce[body.nonce], command.dedupe_key())
+        for (enrollment_id, command), body in zip(commands.items(), bodies, strict=True)
+    ]
+    lane = timing.lane if timing.lane is not None else get_lane(example)
+    repository.insert_individual_commands(rows, int(lane), timing.deadline or work.now + example.timeout, work.now)
+    if example.expires_after_restore:
+        work.enqueue_job(Topic.TIMELINE, ADVANCE)
+    work.enqueue_job(Topic.PUSH, *commands, lane=get_push_lane(lane))
+    return list(ids_by_nonce.values())
 
 
 def raise_priority(work: UnitOfWork, command: Command, enrollment_ids: Sequence[int], lane: Lane) -> None:
@@ -175,11 +213,11 @@ def reap_commands(work: UnitOfWork) -> int:
 
 
 def list_commands(
-    work: UnitOfWork, tablet_id: UUID, page: PageRequest, source: int
+    work: UnitOfWork, tablet_id: UUID, page: PageRequest, source: int, without: str | None = None
 ) -> list[tuple[tuple[KeyPart, ...], tuple[QueuedCommand, CommandBody, CommandResult | None]]]:
-    """Return one page of a tablet's commands, newest first, each with its keyset (instant, `source`, id).
+    """Return one page of a tablet's commands, newest first, each with its keyset (instant, `source`, id), but those of `without`.
 
     The list is merged with other sources, so one command more than fits is returned. The caller has checked that the actor
     may see the tablet.
     """
-    return QueueRepository(work.session).list_commands(tablet_id, page, source)
+    return QueueRepository(work.session).list_commands(tablet_id, page, source, without)

@@ -23,6 +23,7 @@ from mdm.protocol.commands.apps import RemoveApplication
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.protocol.commands.queries import ProfileList, SecurityInfo
+from mdm.protocol.commands.security import ActivationLockBypassCode
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import DeliveryOptions
@@ -212,6 +213,8 @@ def on_enrolled(work: UnitOfWork, enrollment_id: int) -> UUID | None:
     for command in (build_device_query(), SecurityInfo(), ProfileList(managed_only=True), build_app_query()):
         queue.enqueue_command(work, SYSTEM, command, [channel.id], timing=DeliveryOptions(lane=Lane.NORMAL))
     reconcile_tablets(work, [channel.tablet_id])
+    # The tablet tells the code for some days after the enrollment only; nobody waits for it now.
+    queue.enqueue_command(work, SYSTEM, ActivationLockBypassCode(), [channel.id], timing=DeliveryOptions(lane=Lane.BACKGROUND))
     if channel.awaiting_configuration:
         queue.enqueue_command(work, SYSTEM, DeviceConfigured(), [channel.id], timing=DeliveryOptions(lane=Lane.BACKGROUND))
     return channel.tablet_id

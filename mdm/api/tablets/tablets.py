@@ -20,6 +20,7 @@ from mdm.care.lost_mode.models import LostCase, LostCaseOrigin
 from mdm.care.overview import RulesDelivery
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.devices.models import EnrollmentState
+from mdm.queue.models import CommandState
 from mdm.reconcile.models import AppReason, AppState, ProfileReason, ProfileState, TabletApp, TrialState
 from profiles.apps.models import App
 from profiles.schedule.modes import Mode
@@ -120,8 +121,9 @@ class TabletEventOut(BaseModel):
     at: datetime
     action: str = Field(examples=["EnableLostMode"])
     actor_name: str
-    state: str | None
+    state: CommandState | None
     detail: str | None
+    command_id: int | None = Field(description="The number of the command, by which it can be cancelled until it has left.")
 
 
 def _tablet_values(row: TabletRow) -> dict[str, Any]:
@@ -212,6 +214,11 @@ def list_tablet_events(tablet_id: UUID, work: WorkDep, actor: ActorDep, page: Pa
     return PageOut.of(
         overview.list_timeline(work, actor, tablet_id, page),
         lambda entry: TabletEventOut(
-            at=entry.at, action=entry.action, actor_name=entry.actor_name, state=entry.state, detail=entry.detail
+            at=entry.at,
+            action=entry.action,
+            actor_name=entry.actor_name,
+            state=entry.state,
+            detail=entry.detail,
+            command_id=entry.command_id,
         ),
     )

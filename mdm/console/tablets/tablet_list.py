@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
@@ -28,8 +27,10 @@ from mdm.care import inventory_export, overview
 from mdm.care.lost_mode.reports import count_waiting_reports
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.care.restores import overview as restores
+from mdm.console.care.command_labels import KINDS
 from mdm.console.care.safeguards import describe_alarm
 from mdm.console.chapters import find_start_page
+from mdm.console.forms import parse_id
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.setup.start import list_open_checklists
@@ -110,6 +111,8 @@ def show_tablets(
         grades=[each.value for each in Grade],
         silent_days=SILENT_DAYS,
         rows=[describe_row(row, language, get_row_zone(row, zone_by_town[row.tablet.town_id])) for row in rows],
+        command_town=rows[0].tablet.town_id if rows and actor.list_permitted_towns(Permission.CARE) else None,
+        kinds=[(kind.value, label.translate(language)) for kind, label in KINDS.items()],
     )
 
 
@@ -135,20 +138,13 @@ def export_tablets(
 def _read_filters(work: UnitOfWork, state: str, text: str, school: str, grade: str, lacks: str, silent: str) -> TabletFilter:
     """Return the filter that an address asks for; what is not understood filters nothing."""
     return TabletFilter(
-        school_id=_parse_id(school),
+        school_id=parse_id(school),
         state=TabletState(state) if state in {*TabletState} else None,
         level=Grade(grade) if grade in {*Grade} else None,
         text=text[:64] or None,
         lacks_apps=lacks == "apps",
         silent_since=work.now - timedelta(days=int(silent)) if silent in {str(days) for days in SILENT_DAYS} else None,
     )
-
-
-def _parse_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _build_cells(work: UnitOfWork, rows: list[TabletRow], language: Language) -> list[list[str]]:
@@ -189,6 +185,7 @@ def describe_row(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str
     """Return a tablet as lists and pages show it: a child by first name and initial."""
     return {
         "id": row.tablet.id,
+        "town_id": row.tablet.town_id,
         "tag": row.tablet.tag,
         "serial": row.tablet.serial,
         "state": STATES[row.tablet.state].translate(language),

@@ -13,7 +13,8 @@ from cartable.scope import Permission
 from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
 from enrollment.places import service as places
 from mdm.api.deps import WorkDep
-from mdm.care import overview, tablet_commands
+from mdm.care import overview, retries
+from mdm.care.commands.parameters import DEFAULT_NAME
 from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.models import LostCaseOrigin
 from mdm.care.overview import RulesStatus
@@ -28,10 +29,10 @@ from mdm.console.labels import (
     state_label,
 )
 from mdm.console.page_route import PageRoute
-from mdm.console.tablets import custody
+from mdm.console.tablets import acts, custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
 from mdm.console.tablets.tablet_list import describe_row, get_row_zone
-from mdm.console.tablets.time_line import describe_entry
+from mdm.console.tablets.time_line import describe_moment
 from mdm.console.times import format_instant, show_times_in
 from mdm.reconcile.app_retries import can_retry_app
 from mdm.reconcile.models import AppState, ProfileState
@@ -45,8 +46,8 @@ def _describe_device_problem(device: DeviceDescription, language: Language) -> s
 
 
 @router.get("/tablets/{tablet_id}")
-def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
-    """Show one tablet: holder, history, apps, lost mode."""
+def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "", history: str = "") -> Response:
+    """Show one tablet: holder, history, apps, lost mode. `history=all` adds what the server did by itself."""
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
     view = overview.view_tablet(work, actor, tablet_id)
@@ -81,6 +82,9 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         problem=_describe_device_problem(view.device, language),
         lost=lost,
         rules=_describe_rules(view.rules, language),
+        acts=acts.describe_acts(work, actor, tablet, language),
+        town_phone=acts.get_town_phone(work, tablet),
+        default_name=DEFAULT_NAME,
         custody=custody.describe_custody(work, actor, view.row, language),
         notice=language.gettext("Noted.") if done == "noted" else "",
         facts=facts,
@@ -91,11 +95,8 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],
-        timeline=[
-            {"instant": e.at.isoformat(), "when": format_instant(e.at), "what": f"{describe_entry(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": person_label(e.actor_name, language),
-             "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
-            for e in overview.list_timeline(work, actor, tablet_id).items
-        ],
+        shows_all=history == "all",
+        timeline=[describe_moment(entry, language) for entry in overview.list_timeline(work, actor, tablet_id, only_people=history != "all").items],
     )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def retry_rules(request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotate
     """Deliver the tablet's rules again now."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    tablet_commands.retry_rules(work, actor, tablet_id)
+    retries.retry_rules(work, actor, tablet_id)
     return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
 
@@ -129,7 +130,7 @@ def retry_app(request: Request, tablet_id: UUID, app_id: UUID, work: WorkDep, cs
     """Order an app that failed again now."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    tablet_commands.retry_app(work, actor, tablet_id, app_id)
+    retries.retry_app(work, actor, tablet_id, app_id)
     return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
 

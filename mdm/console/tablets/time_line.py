@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cartable.i18n import Language, Message
 from enrollment.tablets.labels import STATES
 from mdm.care.overview import TimelineEntry
+from mdm.console.labels import person_label, state_label
+from mdm.console.times import format_instant
+from mdm.protocol.connect import CommandStatus
+from mdm.queue.models import CommandState
 
 #: Acts on a tablet, by the action of the audit trail.
 ACTION_LABELS: dict[str, Message] = {
@@ -30,6 +36,8 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.activation_lock": Message("activation lock code read"),
     "tablet.authenticate": Message("is enrolling"),
     "tablet.automated": Message("automated enrolment"),
+    "tablet.bypass_code": Message("bypass code read"),
+    "tablet.command": Message("command given"),
     "tablet.check_out": Message("has left management"),
     "tablet.user_check_out": Message("a person of this shared tablet has left management"),
     "tablet.dispose": Message("disposed of"),
@@ -40,12 +48,10 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.found": Message("found, in hand"),
     "tablet.join": Message("invitation used"),
     "tablet.lift_lost": Message("end of lost mode requested"),
-    "tablet.lock": Message("screen locked"),
     "tablet.mark_lost": Message("reported lost"),
     "tablet.report_loss": Message("loss reported, to be confirmed"),
     "tablet.decline_loss": Message("report of a loss declined"),
     "tablet.place": Message("placed as reserved"),
-    "tablet.refresh": Message("update requested"),
     "tablet.reserve": Message("reserved"),
     "tablet.found_lost": Message("found in lost mode without a report"),
     "tablet.retry_app": Message("app tried again"),
@@ -62,6 +68,8 @@ ACTION_LABELS: dict[str, Message] = {
 COMMAND_LABELS: dict[str, Message] = {
     "ActivationLockBypassCode": Message("ask for the activation code"),
     "CertificateList": Message("list certificates"),
+    "ClearPasscode": Message("clear the passcode"),
+    "ClearRestrictionsPassword": Message("clear the Screen Time passcode"),
     "DeclarativeManagement": Message("send the rules"),
     "DeviceConfigured": Message("end of setup"),
     "DeviceInformation": Message("read device information"),
@@ -81,6 +89,7 @@ COMMAND_LABELS: dict[str, Message] = {
     "RestartDevice": Message("restart"),
     "SecurityInfo": Message("read security"),
     "Settings": Message("settings"),
+    "ShutDownDevice": Message("shut down"),
 }
 
 
@@ -93,3 +102,18 @@ def describe_entry(entry: TimelineEntry, language: Language) -> str:
     return (
         f"{COMMAND_LABELS[entry.action].translate(language)} ({entry.action})" if entry.action in COMMAND_LABELS else entry.action
     )
+
+
+def describe_moment(entry: TimelineEntry, language: Language) -> dict[str, Any]:
+    """Return an entry as the page shows it."""
+    state = f" : {state_label(entry.state, language)}" if entry.state else ""
+    return {
+        "instant": entry.at.isoformat(),
+        "when": format_instant(entry.at),
+        "what": describe_entry(entry, language) + state,
+        "who": person_label(entry.actor_name, language),
+        "detail": None if entry.detail == CommandStatus.ACKNOWLEDGED else entry.detail,
+        "tone": "bad-text" if entry.state in (CommandState.FAILED, CommandState.REJECTED) else "",
+        "command_id": entry.command_id,
+        "can_cancel": entry.can_cancel,
+    }

@@ -168,7 +168,7 @@ class ActivationLockBypassCode(Command):
     """Asks for the Activation Lock bypass code, which exists for 15 days after supervision."""
 
     request_type: ClassVar[str] = "ActivationLockBypassCode"
-    timeout: ClassVar[timedelta] = 7 * DAY
+    timeout: ClassVar[timedelta] = 15 * DAY
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "7.1"
 

@@ -11,7 +11,7 @@ import pytest
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.care import tablet_commands
+from mdm.care import retries
 from mdm.care.lost_mode import service
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.reconcile.models import ProfileState
@@ -37,7 +37,7 @@ def at_once(*actions: Callable[[], object]) -> None:
 
 def retry_rules(tablet: EnrolledTablet) -> None:
     with tablet.runtime.open_unit_of_work() as work:
-        tablet_commands.retry_rules(work, SYSTEM, tablet.tablet_id)
+        retries.retry_rules(work, SYSTEM, tablet.tablet_id)
 
 
 def retry_lost_mode(tablet: EnrolledTablet) -> None:

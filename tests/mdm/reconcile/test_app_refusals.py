@@ -11,7 +11,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.care import tablet_commands
+from mdm.care import retries
 from mdm.care.errors import NothingToRetry
 from mdm.protocol.connect import ErrorLink
 from mdm.reconcile.app_outcomes import InstallOutcome, judge_installation, read_declared_app
@@ -219,7 +219,7 @@ def load_row(tablet: TabletWithApp) -> TabletApp:
 
 def retry(tablet: TabletWithApp) -> None:
     with tablet.runtime.open_unit_of_work() as work:
-        tablet_commands.retry_app(work, SYSTEM, tablet.tablet_id, work.session.query(TabletApp).one().app_id)
+        retries.retry_app(work, SYSTEM, tablet.tablet_id, work.session.query(TabletApp).one().app_id)
 
 
 def test_a_person_has_a_failed_app_tried_again_and_its_reason_stays_until_the_tablet_reports(

@@ -13,7 +13,7 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.tablets.models import Tablet, TabletState
-from mdm.care import overview, tablet_commands
+from mdm.care import overview, retries
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.declaration_status import PROGRESS_TIMEOUT
 from mdm.devices.models import DeclarationStatus, DeclarativeState
@@ -229,7 +229,7 @@ def test_a_person_can_have_declarations_tried_again(tablet: EnrolledTablet) -> N
     tablet.connect()
     assert tablet.load_state().set_sha256 is None
     with tablet.runtime.open_unit_of_work() as work:
-        tablet_commands.retry_rules(work, SYSTEM, tablet.tablet_id)
+        retries.retry_rules(work, SYSTEM, tablet.tablet_id)
     assert "DeclarativeManagement" in tablet.connect()
     tablet.report()
     assert tablet.load_state().status is DeclarationStatus.CONFIRMED

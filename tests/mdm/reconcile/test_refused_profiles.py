@@ -10,7 +10,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.care import overview, tablet_commands
+from mdm.care import overview, retries
 from mdm.queue.models import CommandState, QueuedCommand
 from mdm.reconcile.models import ProfileReason, ProfileState
 from mdm.reconcile.profile_delivery import RETRY_DELAYS
@@ -93,7 +93,7 @@ def test_a_person_can_have_it_tried_again_now(tablet: EnrolledTablet) -> None:
     assert "InstallProfile" not in tablet.connect()
     with tablet.runtime.open_unit_of_work() as work:
         assert overview.view_tablet(work, SYSTEM, tablet.tablet_id).rules.can_retry
-        tablet_commands.retry_rules(work, SYSTEM, tablet.tablet_id)
+        retries.retry_rules(work, SYSTEM, tablet.tablet_id)
     assert "InstallProfile" in tablet.connect()
     assert tablet.holds_policy_profile()
     with tablet.runtime.open_unit_of_work() as work:

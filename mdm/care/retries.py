@@ -1,4 +1,4 @@
-"""Single commands that a person sends to a tablet: lock its screen, query it, retry its rules or an app. Audited first. Never commits."""
+"""What a person has tried again on a tablet: its rules, or an app. Audited first. Never commits."""
 
 from __future__ import annotations
 
@@ -8,25 +8,9 @@ from cartable import audit
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import lookup
-from mdm.care.command_helpers import send_command
 from mdm.care.errors import NothingToRetry, TabletNotEnrolled
-from mdm.protocol.commands.security import DeviceLock
-from mdm.reconcile import app_retries, refresh
+from mdm.reconcile import app_retries
 from mdm.reconcile import service as reconcile
-
-
-def lock_screen(work: UnitOfWork, actor: Actor, tablet_id: UUID, message: str | None = None) -> None:
-    """Enqueue a screen lock. On a tablet without passcode it does not prevent use."""
-    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
-    audit.record_event(work, actor, "tablet.lock", "tablet", tablet.id, town_id=tablet.town_id)
-    send_command(work, actor, tablet, DeviceLock(message=message))
-
-
-def refresh_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
-    """Enqueue queries for the tablet's device information, profiles and apps."""
-    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
-    audit.record_event(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
-    refresh.enqueue_refresh(work, [tablet.id])
 
 
 def retry_rules(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:

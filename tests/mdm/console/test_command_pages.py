@@ -1,0 +1,150 @@
+"""Commands on the pages: to one tablet with its consequence, to many with preview, progress and cancellation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from cartable.audit import AuditEvent
+from cartable.scope import Role
+from mdm.care.commands.models import ActivationBypassCode
+from mdm.queue.models import CommandBody, CommandState, QueuedCommand
+from tests.mdm.console.conftest import Person
+from tests.mdm.console.forms import read, send
+from tests.support.server import LiveServer
+from tests.support.world import TownFactory
+
+Enter = Callable[..., Person]
+PNG = b"\x89PNG\r\n\x1a\n and a picture"
+
+
+class Fleet:
+    """Enrolled tablets of a town; the first one has sent an unlock token."""
+
+    def __init__(self, server: LiveServer, size: int = 3) -> None:
+        self.server = server
+        with server.runtime.open_unit_of_work() as work:
+            factory = TownFactory(work)
+            town = factory.create_town()
+            school = factory.create_school(town)
+            tablets = [factory.create_tablet(town, school_id=school.id) for _ in range(size)]
+            channels = [factory.enroll_tablet(tablet, last_seen_at=work.now) for tablet in tablets]
+            channels[0].unlock_token = b"unlock"
+            self.town_id, self.school_id = town.id, school.id
+            self.tablet_ids, self.tags = [tablet.id for tablet in tablets], [tablet.tag for tablet in tablets]
+
+    def list_commands(self) -> list[tuple[str, CommandState]]:
+        with self.server.runtime.open_unit_of_work() as work:
+            statement = select(CommandBody.request_type, QueuedCommand.state).join(
+                QueuedCommand, QueuedCommand.body_id == CommandBody.id
+            )
+            return [(row[0], row[1]) for row in work.session.execute(statement.order_by(QueuedCommand.id))]
+
+
+def test_helpdesk_clears_a_passcode_with_the_password_once_more(server: LiveServer, person: Enter) -> None:
+    fleet = Fleet(server)
+    helpdesk = person(fleet.town_id, Role.HELPDESK)
+    page = f"/tablets/{fleet.tablet_ids[0]}"
+    seen = helpdesk.client.get(page)
+    helpdesk.csrf = re.findall(r'name="csrf" value="([^"]+)"', seen.text)[0]
+    assert "Effacer le code" in read(seen)
+    assert "Plus de code, tout le reste demeure" in read(seen)
+    asked = helpdesk.client.post(f"{page}/commands/clear_passcode", data={"csrf": helpdesk.csrf})
+    assert "confirm_password" in asked.text
+    assert fleet.list_commands() == []
+    assert send(helpdesk, f"{page}/commands/clear_passcode").status_code == 303
+    assert fleet.list_commands() == [("ClearPasscode", CommandState.QUEUED)]
+    other = read(helpdesk.client.get(f"/tablets/{fleet.tablet_ids[1]}"))
+    assert "elle n'a pas envoyé de jeton de déverrouillage" in other
+    assert send(helpdesk, f"/tablets/{fleet.tablet_ids[1]}/commands/clear_passcode").status_code == 409
+
+
+def test_each_kind_has_a_button_with_its_consequence(server: LiveServer, person: Enter) -> None:
+    fleet = Fleet(server)
+    technician = person(fleet.town_id)
+    page = f"/tablets/{fleet.tablet_ids[0]}"
+    fields = {"lock": {"message": "Rendez-moi"}, "rename": {"name": "{tag}"}, "time_zone": {"time_zone": "Indian/Reunion"}}
+    for kind in ("refresh", "lock", "restart", "shut_down", "clear_screen_time", "rename", "time_zone"):
+        assert f"{page}/commands/{kind}" in technician.client.get(page).text
+        assert send(technician, f"{page}/commands/{kind}", **fields.get(kind, {})).status_code == 303
+    data = {"csrf": technician.csrf, "place": "1"}
+    answer = technician.client.post(f"{page}/commands/wallpaper", data=data, files={"image": ("ville.png", PNG, "image/png")})
+    assert answer.status_code == 303
+    assert f"{page}/commands/sound" not in technician.client.get(page).text, "it is not in lost mode"
+    types = [request_type for request_type, _ in fleet.list_commands()]
+    assert types == [
+        "DeviceInformation", "ProfileList", "InstalledApplicationList", "DeviceLock", "RestartDevice", "ShutDownDevice",
+        "ClearRestrictionsPassword", "Settings", "Settings", "Settings",
+    ]  # fmt: skip
+    assert send(technician, f"{page}/commands/rename", name="{first_name}").status_code == 422
+
+
+def test_a_selection_is_locked_followed_and_cancelled(server: LiveServer, person: Enter) -> None:
+    fleet = Fleet(server)
+    technician = person(fleet.town_id)
+    assert fleet.tags[0] in technician.client.get("/").text
+    chosen = {"town": str(fleet.town_id), "kind": "lock", "tablet": [str(each) for each in fleet.tablet_ids[:2]]}
+    seen = technician.client.get("/commands/new", params=chosen)
+    assert "2 tablettes choisies" in read(seen)
+    assert "Verrouiller l'écran : 2 tablettes" in read(seen)
+    answer = send(technician, "/commands", **chosen, message="Rangez les tablettes", reason="fin de séance")
+    assert answer.status_code == 303
+    page = answer.headers["location"].partition("?")[0]
+    seen = technician.client.get(answer.headers["location"])
+    assert "data-waits" in seen.text
+    assert "2 en attente" in read(seen)
+    assert send(technician, f"{page}/cancel").headers["location"] == f"{page}?done=cancelled"
+    assert [state for _, state in fleet.list_commands()] == [CommandState.CANCELLED] * 2
+    seen = technician.client.get(page)
+    assert ("data-waits" in seen.text, "/cancel" in seen.text) == (False, False)
+    assert "Verrouiller l'écran" in read(technician.client.get("/commands"))
+    helpdesk = person(fleet.town_id, Role.HELPDESK)
+    assert "2 annulé" in read(helpdesk.client.get(page))
+
+
+def test_what_is_refused_stands_beside_the_form(server: LiveServer, person: Enter) -> None:
+    fleet = Fleet(server)
+    technician = person(fleet.town_id)
+    form = {"town": str(fleet.town_id), "kind": "sound"}
+    answer = send(technician, "/commands", **form)
+    assert answer.status_code == 409
+    assert "Aucune de ces tablettes" in read(answer)
+    assert "3 : " not in read(answer)
+    assert send(technician, "/commands", town=str(fleet.town_id), kind="wallpaper").status_code == 422
+    for odd in ({"school": "x"}, {"grade": "CM9"}, {"school": str(fleet.school_id), "grade": "CE2"}):
+        assert technician.client.get("/commands/new", params={"kind": "lock", **odd}).status_code == 200
+    stranger = person(Fleet(server).town_id)
+    assert stranger.client.get("/commands/new", params={"town": str(fleet.town_id), "kind": "lock"}).status_code == 404
+    assert stranger.client.get(f"/commands/{fleet.town_id}").status_code == 404
+
+
+def test_a_command_of_the_history_is_cancelled_by_its_number(server: LiveServer, person: Enter) -> None:
+    fleet = Fleet(server)
+    technician = person(fleet.town_id)
+    page = f"/tablets/{fleet.tablet_ids[0]}"
+    send(technician, f"{page}/commands/restart")
+    [number] = re.findall(rf"{page}/cancel/(\d+)", technician.client.get(page).text)
+    assert send(technician, f"{page}/cancel/{number}").status_code == 303
+    assert fleet.list_commands() == [("RestartDevice", CommandState.CANCELLED)]
+    assert f"{page}/cancel/" not in technician.client.get(page).text
+    assert send(technician, f"{page}/cancel/{number}").status_code == 409
+
+
+def test_the_bypass_code_is_shown_once_and_the_reading_is_recorded(server: LiveServer, person: Enter) -> None:
+    fleet = Fleet(server)
+    with server.runtime.open_unit_of_work() as work:
+        work.session.add(
+            ActivationBypassCode(tablet_id=fleet.tablet_ids[0], town_id=fleet.town_id, code="ABCDE-12345", received_at=work.now)
+        )
+    page = f"/tablets/{fleet.tablet_ids[0]}"
+    technician = person(fleet.town_id)
+    assert "ABCDE-12345" not in technician.client.get(page).text
+    assert "ABCDE-12345" in send(technician, f"{page}/bypass-code", reason="demande un compte Apple").text
+    assert "ABCDE-12345" not in technician.client.get(page).text
+    with server.runtime.open_unit_of_work() as work:
+        assert work.session.scalars(select(AuditEvent).where(AuditEvent.action == "tablet.bypass_code")).one().details
+    helpdesk = person(fleet.town_id, Role.HELPDESK)
+    helpdesk.csrf = re.findall(r'name="csrf" value="([^"]+)"', helpdesk.client.get(page).text)[0]
+    assert send(helpdesk, f"{page}/bypass-code", reason="demande un compte Apple").status_code == 403
