@@ -23,8 +23,17 @@ from mdm.api.accounts import accounts, identity_providers, missions, second_fact
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles, content_tokens
-from mdm.api.care import alarms, bulk_erases, erases, loss_reports, lost_mode, safeguards, tablet_commands
-from mdm.api.care import alarms, bulk_commands, bulk_erases, commands, erases, lost_mode, retries, safeguards
+from mdm.api.care import (
+    alarms,
+    bulk_commands,
+    bulk_erases,
+    commands,
+    erases,
+    loss_reports,
+    lost_mode,
+    retries,
+    safeguards,
+)
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
@@ -86,7 +95,6 @@ ROUTERS = (
     guardian_rules,
     lost_mode,
     loss_reports,
-    tablet_commands,
     commands,
     bulk_commands,
     retries,
@@ -194,14 +202,15 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.system import push_certificate, server_alarms
     from mdm.console.system import system as system_page
     from mdm.console.system import towns as operator_pages
-    from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
     from mdm.console.tablets import acts, custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
+    from mdm.console.tablets import reports as tablet_report_pages
 
     router = APIRouter()
     for chapter in (
         tablet_list,
         tablets,
         acts,
+        tablet_report_pages,
         why,
         ending_identities,
         system_page,

@@ -14,7 +14,7 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.protocol.commands.apps import MANAGED, InstallApplication, InstallApplicationResponse, RemoveApplication
-from mdm.protocol.commands.queries import ManagedApplicationList
+from mdm.protocol.commands.queries import InstalledApplicationList, ManagedApplicationList
 from mdm.queue import service as queue
 from mdm.queue.results import CommandWithResult
 from mdm.queue.service import DeliveryOptions
@@ -127,7 +127,10 @@ def handle_managed_list(work: UnitOfWork, outcome: CommandWithResult) -> None:
 
 
 def handle_installed_list(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Apply the list of installed apps."""
+    """Apply the list of managed apps. A list of all apps, which a person asked for, does not say how far an installation is."""
+    command = outcome.command
+    if not isinstance(command, InstalledApplicationList) or not command.managed_apps_only:
+        return
     if outcome.succeeded and isinstance(outcome.result, list):
         _apply_reports(work, outcome, {str(app.get("Identifier")): read_installed_app(app) for app in outcome.result}, set())
 

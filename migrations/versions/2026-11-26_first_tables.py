@@ -1533,6 +1533,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_timetable_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "bulk_command",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("school_id", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("class_id", sa.Uuid(), nullable=True),
+        sa.Column("grade", sa.String(length=32), nullable=True),
+        sa.Column("parameters", sa.LargeBinary(), nullable=False),
+        sa.Column("reason", sa.LargeBinary(), nullable=True),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_by_name", sa.String(length=200), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("needs_approval", sa.Boolean(), nullable=False),
+        sa.Column("approved_by", sa.Uuid(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_by", sa.Uuid(), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["class_id"], ["school_class.id"], name=op.f("fk_bulk_command_class_id_school_class"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_bulk_command_school_id_school")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_bulk_command_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_command")),
+    )
+    with op.batch_alter_table("bulk_command", schema=None) as batch_op:
+        batch_op.create_index("ix_bulk_command_requested", ["town_id", "requested_at", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bulk_command_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "calendar_override",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=True),
@@ -1796,6 +1826,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_teacher_assignment_school_id"), ["school_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_teacher_assignment_staff_id"), ["staff_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_teacher_assignment_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "activation_bypass_code",
+        sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("code", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tablet_id"], ["tablet.id"], name=op.f("fk_activation_bypass_code_tablet_id_tablet"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_activation_bypass_code_town_id_town")),
+        sa.PrimaryKeyConstraint("tablet_id", name=op.f("pk_activation_bypass_code")),
+    )
+    with op.batch_alter_table("activation_bypass_code", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_activation_bypass_code_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "activity_tablet",
@@ -2612,6 +2657,30 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_reservation_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "bulk_command_tablet",
+        sa.Column("bulk_id", sa.Uuid(), nullable=False),
+        sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("command_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("obstacle", sa.String(length=32), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["bulk_id"], ["bulk_command.id"], name=op.f("fk_bulk_command_tablet_bulk_id_bulk_command"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["command_id"], ["command.id"], name=op.f("fk_bulk_command_tablet_command_id_command"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tablet_id"], ["tablet.id"], name=op.f("fk_bulk_command_tablet_tablet_id_tablet"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_bulk_command_tablet_town_id_town")),
+        sa.PrimaryKeyConstraint("bulk_id", "tablet_id", name=op.f("pk_bulk_command_tablet")),
+    )
+    with op.batch_alter_table("bulk_command_tablet", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_command_id"), ["command_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_tablet_id"), ["tablet_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "command_result",
         sa.Column("command_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("status", sa.String(length=24), nullable=False),
@@ -2788,6 +2857,12 @@ def downgrade() -> None:
         )
 
     op.drop_table("command_result")
+    with op.batch_alter_table("bulk_command_tablet", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_town_id"))
+        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_tablet_id"))
+        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_command_id"))
+
+    op.drop_table("bulk_command_tablet")
     with op.batch_alter_table("reservation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservation_town_id"))
         batch_op.drop_index(batch_op.f("ix_reservation_school_id"))
@@ -2985,6 +3060,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_activity_tablet_tablet_id"))
 
     op.drop_table("activity_tablet")
+    with op.batch_alter_table("activation_bypass_code", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_activation_bypass_code_town_id"))
+
+    op.drop_table("activation_bypass_code")
     with op.batch_alter_table("teacher_assignment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_teacher_assignment_town_id"))
         batch_op.drop_index(batch_op.f("ix_teacher_assignment_staff_id"))
@@ -3045,6 +3124,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calendar_override_town_id"))
 
     op.drop_table("calendar_override")
+    with op.batch_alter_table("bulk_command", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bulk_command_town_id"))
+        batch_op.drop_index("ix_bulk_command_requested")
+
+    op.drop_table("bulk_command")
     with op.batch_alter_table("timetable", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_timetable_town_id"))
 

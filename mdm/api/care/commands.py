@@ -1,16 +1,19 @@
-"""Endpoints of commands that people give to one tablet, and of the bypass code of its activation lock."""
+"""Endpoints of commands that people give to one tablet, of what it tells when asked, and of the bypass code of its activation lock."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Base64Bytes, BaseModel, Field
 
 from mdm.api.deps import ActorDep, WorkDep
-from mdm.care.commands import single
+from mdm.care.commands import reports, single
 from mdm.care.commands.kinds import CommandKind
 from mdm.care.commands.parameters import MAX_MESSAGE, MAX_NAME, MAX_PHONE, CommandParameters, WallpaperPlace
+from mdm.care.commands.reports import TabletReportKind
+from mdm.queue.models import CommandState
 
 router = APIRouter(tags=["care"])
 
@@ -47,6 +50,23 @@ class BypassCodeOut(BaseModel):
     code: str
 
 
+class ReportLineOut(BaseModel):
+    """One line of an answer: an app with its version, a certificate, a restriction with its value."""
+
+    name: str
+    value: str
+
+
+class TabletReportOut(BaseModel):
+    """What a tablet answered last to a question. No lines: no answer yet, or one older than thirty days."""
+
+    kind: TabletReportKind
+    state: CommandState | None
+    at: datetime | None
+    problem: str | None
+    lines: list[ReportLineOut]
+
+
 @router.post("/tablets/{tablet_id}/commands", status_code=202)
 def send_command(tablet_id: UUID, body: CommandIn, work: WorkDep, actor: ActorDep) -> None:
     """Send a command to a tablet: lock, restart, rename and others.
@@ -64,3 +84,17 @@ def get_bypass_code(tablet_id: UUID, body: BypassCodeIn, work: WorkDep, actor: A
     It needs the password once more, and each reading is audited.
     """
     return BypassCodeOut(code=single.reveal_bypass_code(work, actor, tablet_id, body.reason))
+
+
+@router.post("/tablets/{tablet_id}/reports/{kind}", status_code=202)
+def request_tablet_report(tablet_id: UUID, kind: TabletReportKind, work: WorkDep, actor: ActorDep) -> None:
+    """Ask a tablet for its apps, its certificates or the restrictions in force."""
+    reports.request_report(work, actor, tablet_id, kind)
+
+
+@router.get("/tablets/{tablet_id}/reports/{kind}")
+def get_tablet_report(tablet_id: UUID, kind: TabletReportKind, work: WorkDep, actor: ActorDep) -> TabletReportOut:
+    """Get what a tablet answered last."""
+    report = reports.load_report(work, actor, tablet_id, kind)
+    lines = [ReportLineOut(name=name, value=value) for name, value in report.lines]
+    return TabletReportOut(kind=kind, state=report.state, at=report.at, problem=report.problem, lines=lines)

@@ -22,7 +22,6 @@ from mdm.console.frame import check_csrf, get_language, render_page, require_sig
 from mdm.console.labels import (
     TRIAL_STATES,
     mode_label,
-    person_label,
     reason_label,
     rules_reason_label,
     rules_state_label,
