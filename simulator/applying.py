@@ -15,6 +15,8 @@ from simulator.profile import ConfigurationProfile
 
 CONFIGURATION_PREFIX = "com.apple.configuration."
 _FORBIDDEN_PAYLOAD_TYPES = {"com.apple.mdm", "com.apple.declarations"}
+#: The major version of the system from which DNS settings are a declaration.
+DNS_SETTINGS_FROM = 27
 #: Types of configurations that the tablet accepts, and that change nothing a server could see.
 _TYPES_WITHOUT_EFFECT = {"management.status-subscriptions", "passcode.settings", "management.test"}
 
@@ -94,6 +96,8 @@ async def _apply_configuration(channel: MdmChannel, document: dict[str, Any]) ->
         return await _install_legacy_profile(channel, document["Payload"])
     if kind == "app.managed":
         return _install_managed_app(channel.device, document["Payload"])
+    if kind == "network.dns-settings" and channel.device.hardware.os_major_version >= DNS_SETTINGS_FROM:
+        return _check_dns_settings(document["Payload"])
     return ({}, "") if kind in _TYPES_WITHOUT_EFFECT else (None, "Error.UnknownDeclarationType")
 
 
@@ -136,6 +140,12 @@ def _install_managed_app(device: DeviceState, payload: dict[str, Any]) -> tuple[
     if identifier not in device.apps:
         device.install_app(identifier)
     return {"app": identifier}, ""
+
+
+def _check_dns_settings(payload: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
+    settings = payload.get("DNSSettings", {})
+    is_complete = settings.get("DNSProtocol") == "HTTPS" and str(settings.get("ServerURL", "")).startswith("https://")
+    return ({"dns": payload}, "") if is_complete and payload.get("VisibleName") else (None, "Error.ConfigurationIsInvalid")
 
 
 def _remove_inactive(device: DeviceState, previous: dict[str, Any], applied: dict[str, Any]) -> None:

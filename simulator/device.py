@@ -195,3 +195,9 @@ class DeviceState:
     def installed_payloads(self) -> list[dict[str, Any]]:
         """All payloads of all installed profiles."""
         return [payload for installed in self.profiles.values() for payload in installed.profile.payloads]
+
+    @property
+    def dns_settings(self) -> list[dict[str, Any]]:
+        """The encrypted DNS settings in force: those of profiles, and those of active declarations."""
+        installed = [each for each in self.installed_payloads if each["PayloadType"] == "com.apple.dnsSettings.managed"]
+        return [*installed, *(each["dns"] for each in self.declarations.get("applied", {}).values() if "dns" in each)]

@@ -13,10 +13,20 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
 from profiles.effective.contents import build_mode_content
+from profiles.effective.resolving import build_resolver_filter
 from profiles.effective.situation import build_situation, compose_mode_filter, load_policy
 from profiles.filters.errors import BadHost
 from profiles.filters.repository import FilterRepository
-from profiles.filters.rules import HostVerdict, clean_host, judge_host
+from profiles.filters.resolver_filter import decide_name
+from profiles.filters.rules import (
+    HELD_BY_BUILT_IN,
+    MAX_BUILT_IN,
+    DeliveryKind,
+    HostVerdict,
+    clean_host,
+    find_covering_entry,
+    judge_host,
+)
 from profiles.schedule.guardian_rules import RestrictionEvaluation, evaluate_restrictions
 from profiles.schedule.mode_decision import ModeDecision, decide_mode, find_next_change
 from profiles.schedule.modes import Mode
@@ -46,11 +56,16 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class HostExplanation:
-    """What happens to a host on a tablet now: the mode, the categories that list the host, and the verdict."""
+    """What the rules want of a host on a tablet now: the host as lists write it, the mode, the categories that list it, the verdict, and how
+    the filter is to reach the tablet. `is_built_in_enough`: whether the filter of the system alone can hold the verdict.
+    """
 
+    host: str
     mode: Mode
     categories: Sequence[str]
     verdict: HostVerdict
+    delivery_kind: DeliveryKind
+    is_built_in_enough: bool
 
 
 def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Explanation:
@@ -73,7 +88,7 @@ def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) ->
 
 
 def explain_host(work: UnitOfWork, facts: TabletFacts, host: str) -> HostExplanation:
-    """Return what happens to a host on a tablet now, and why. Raises `BadHost`."""
+    """Return what the rules want of a host on a tablet now, and why. Raises `BadHost`."""
     clean = clean_host(host)
     if clean is None:
         raise BadHost(host=host[:80], field="host")
@@ -81,7 +96,12 @@ def explain_host(work: UnitOfWork, facts: TabletFacts, host: str) -> HostExplana
     policy = load_policy(work, [facts])
     web = compose_mode_filter(build_situation(facts, policy, now), policy, now.mode)
     categories = FilterRepository(work.session).find_categories(facts.town_id, clean)
-    return HostExplanation(now.mode, categories, judge_host(web, clean, categories, supervised=facts.supervised))
+    if web.delivery_kind is DeliveryKind.RESOLVER and policy.resolver is not None:
+        verdict = decide_name(build_resolver_filter(web, policy.resolver), clean, categories)
+    else:
+        verdict = judge_host(web, clean, categories)
+    is_enough = verdict.reason in HELD_BY_BUILT_IN and find_covering_entry(clean, web.denied[MAX_BUILT_IN:]) is None
+    return HostExplanation(clean, now.mode, categories, verdict, web.delivery_kind, is_enough)
 
 
 def list_coming_modes(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, ModeDecision]]:

@@ -79,16 +79,11 @@ class VerdictReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostVerdict:
-    """What happens to a host, why, and the entry or category that decided.
-
-    `is_enforced`: whether the tablet itself holds what decides. Categories are known to the server alone, and a filter app
-    decides by lists of its own.
-    """
+    """What is wanted of a host, why, and the entry or category that decided. Whether a tablet does it is another question."""
 
     decision: HostDecision
     reason: VerdictReason
     decided_by: str = ""
-    is_enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +135,8 @@ class EffectiveFilter:
         return tuple(host for host in hosts if find_covering_entry(host, self.denied) is None)
 
 
-#: Why a host is open or blocked by what the built-in filter itself holds.
-_HELD_BY_TABLET = frozenset(
+#: Why a host is open or blocked by what the built-in filter itself can hold: it knows no categories.
+HELD_BY_BUILT_IN = frozenset(
     {
         VerdictReason.DENIED, VerdictReason.LESSON, VerdictReason.GUARDIAN, VerdictReason.PERMITTED, VerdictReason.NOT_PERMITTED,
         VerdictReason.DEFAULT,
@@ -181,12 +176,9 @@ def compose_filter(
     )
 
 
-def judge_host(web: EffectiveFilter, host: str, categories: Iterable[str], *, supervised: bool | None = None) -> HostVerdict:
-    """Return what happens to a host that lies in these categories, on a tablet with this filter."""
-    decision, reason, decided_by = apply_rules(web, host, categories)
-    is_built_in = web.delivery_kind is not DeliveryKind.PLUGIN and supervised is not False
-    enforced = reason is VerdictReason.DEFAULT or (is_built_in and reason in _HELD_BY_TABLET)
-    return HostVerdict(decision, reason, decided_by, enforced)
+def judge_host(web: EffectiveFilter, host: str, categories: Iterable[str]) -> HostVerdict:
+    """Return what the rules want of a host that lies in these categories."""
+    return HostVerdict(*apply_rules(web, host, categories))
 
 
 def apply_rules(web: EffectiveFilter, host: str, listed_in: Iterable[str]) -> tuple[HostDecision, VerdictReason, str]:

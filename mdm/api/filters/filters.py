@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.scope import Permission
 from cartable.uploads import reading_upload
-from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from profiles.effective.explain import explain_host as explain_host_on
+from mdm.care.web_filter import Remedy, try_host
 from profiles.filters import service
+from profiles.filters.proved_filter import FilterPart
 from profiles.filters.rules import HostDecision, VerdictReason
 from profiles.schedule.modes import Mode
 
@@ -48,14 +48,22 @@ class FilterImportOut(BaseModel):
 
 
 class HostExplanationOut(BaseModel):
-    """What happens to a host on a tablet now, and why. `is_enforced`: whether the tablet itself holds what decides."""
+    """What the rules want of a host on a tablet now, and why, and what the tablet does as far as it has proved what it has.
+
+    `in_force` are the parts of the filter that it has, `closed_by` those that close the host. Where the tablet does not do what is
+    wanted, `is_enforced` is false and `remedy` says what is to be done. On Wi-Fi networks in `own_networks` another filter decides.
+    """
 
     host: str
     mode: Mode
     decision: HostDecision
     reason: VerdictReason
     decided_by: str
+    in_force: list[FilterPart]
+    closed_by: list[FilterPart]
+    own_networks: list[str]
     is_enforced: bool
+    remedy: Remedy | None
     categories: list[str]
 
 
@@ -92,14 +100,18 @@ def list_filter_categories(town_id: UUID, work: WorkDep, actor: ActorDep, page: 
 def explain_host(tablet_id: UUID, host: str, work: WorkDep, actor: ActorDep) -> HostExplanationOut:
     """Explain why a host is open or blocked. On a tablet, now."""
     tablets.get_tablet(work, actor, tablet_id)
-    explanation = explain_host_on(work, load_facts(work, [tablet_id])[tablet_id], host)
-    verdict = explanation.verdict
+    outcome = try_host(work, tablet_id, host)
+    explanation, verdict = outcome.explanation, outcome.explanation.verdict
     return HostExplanationOut(
         host=host,
         mode=explanation.mode,
         decision=verdict.decision,
         reason=verdict.reason,
         decided_by=verdict.decided_by,
-        is_enforced=verdict.is_enforced,
+        in_force=list(outcome.on_tablet.parts),
+        closed_by=list(outcome.closing),
+        own_networks=list(outcome.on_tablet.own_networks),
+        is_enforced=outcome.is_enforced,
+        remedy=outcome.remedy,
         categories=list(explanation.categories),
     )

@@ -17,6 +17,8 @@ from enrollment.facts import TabletFacts, load_facts
 from enrollment.places import service as places
 from enrollment.tablets import service as tablets
 from mdm.api.deps import WorkDep
+from mdm.care.web_filter import try_host
+from mdm.console.filters.labels import FILTER_PARTS, REMEDIES
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.labels import mode_label, person_label
 from mdm.console.page_route import PageRoute
@@ -32,7 +34,7 @@ from mdm.console.schedule.labels import candidate_label
 from mdm.console.times import format_instant, show_times_in
 from profiles.catalog.merge import Resolved
 from profiles.catalog.settings import Setting, load_catalog
-from profiles.effective.explain import Explanation, explain, explain_host, list_coming_modes
+from profiles.effective.explain import Explanation, explain, list_coming_modes
 from profiles.filters.rules import HostDecision
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -133,14 +135,17 @@ def _try_host(work: UnitOfWork, facts: TabletFacts, host: str, language: Languag
     if not host:
         return None, ""
     try:
-        explanation = explain_host(work, facts, host)
+        outcome = try_host(work, facts.tablet_id, host)
     except DomainError as refusal:
         return None, refusal.translate(language)
-    verdict = explanation.verdict
+    verdict = outcome.explanation.verdict
     return {
         "is_open": verdict.decision is HostDecision.ALLOW,
         "reason": VERDICTS[verdict.reason].translate(language),
         "decided_by": verdict.decided_by,
-        "categories": ", ".join(explanation.categories),
-        "is_enforced": verdict.is_enforced,
+        "categories": ", ".join(outcome.explanation.categories),
+        "in_force": [FILTER_PARTS[part].translate(language) for part in outcome.on_tablet.parts],
+        "closed_by": [FILTER_PARTS[part].translate(language) for part in outcome.closing],
+        "own_networks": outcome.on_tablet.own_networks,
+        "remedy": REMEDIES[outcome.remedy].translate(language) if outcome.remedy is not None else "",
     }, ""

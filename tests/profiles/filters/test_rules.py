@@ -109,15 +109,6 @@ def test_a_filter_app_takes_the_place_of_the_built_in_filter_and_its_hosts_are_s
     payloads, left_out = build_filter_payloads(effective, supervised=True)
     assert (payloads[FILTER]["FilterType"], payloads[FILTER]["FilterBrowsers"]) == ("Plugin", True)
     assert left_out == ["web.denied", "web.permitted", "web.only_permitted"]
-    verdict = judge_host(effective, "jeux.example", [])
-    assert (verdict.decision, verdict.is_enforced) == (HostDecision.BLOCK, False)
-
-
-def test_a_verdict_is_enforced_where_the_tablet_holds_what_decides() -> None:
-    effective = web(denied=["jeux.example"])
-    assert judge_host(effective, "jeux.example", []).is_enforced
-    assert not judge_host(effective, "jeux.example", [], supervised=False).is_enforced
-    assert not judge_host(effective, "x.example", ["adult"]).is_enforced
 
 
 def test_dns_stands_beside_the_built_in_filter() -> None:

@@ -1,0 +1,27 @@
+"""The words of the web filter for people: its parts, and what to do where a tablet does not do what the rules want."""
+
+from __future__ import annotations
+
+from cartable.i18n import Message
+from mdm.care.web_filter import Remedy
+from profiles.filters.proved_filter import FilterPart
+
+FILTER_PARTS: dict[FilterPart, Message] = {
+    FilterPart.BUILT_IN: Message("the filter built into the system"),
+    FilterPart.PLUGIN: Message("a filter app"),
+    FilterPart.DNS: Message("the DNS of another service"),
+    FilterPart.RESOLVER: Message("the town's resolver"),
+}
+REMEDIES: dict[Remedy, Message] = {
+    Remedy.WAIT_FOR_PROOF: Message("The tablet has not proved the filter of now yet. Wait until it has been in contact."),
+    Remedy.SUPERVISE: Message(
+        "The tablet is not supervised: it bears no filter that a child cannot take out. Enroll it automatically."
+    ),
+    Remedy.SET_UP_RESOLVER: Message(
+        "Not enforceable here: the filter built into the system does not know this, and the installation has no resolver. Ask the operator."
+    ),
+    Remedy.CHOOSE_RESOLVER: Message(
+        "Not enforceable here: the filter built into the system does not know this. Choose the town's resolver on the page of the web filter."
+    ),
+    Remedy.ASK_OTHER_SERVICE: Message("Another service decides by its own lists: ask it what it does with this site."),
+}
