@@ -65,6 +65,7 @@ class AlarmKind(StrEnum):
     PUSHES_STOPPED = "pushes_stopped"
     JOB_PARKED = "job_parked"
     LICENCE_ACCOUNT_CLAIMED = "licence_account_claimed"
+    RESOLVER_AWAY = "resolver_away"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -94,6 +95,7 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.PUSHES_STOPPED: AlarmSeverity.CRITICAL,
     AlarmKind.LICENCE_ACCOUNT_CLAIMED: AlarmSeverity.WARNING,
     AlarmKind.JOB_PARKED: AlarmSeverity.WARNING,
+    AlarmKind.RESOLVER_AWAY: AlarmSeverity.CRITICAL,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.BUDGET_USED_UP: Message("Somebody has used up what one person, or the town, may destroy in an hour or a day."),
@@ -133,6 +135,9 @@ MESSAGES: dict[AlarmKind, Message] = {
         "person takes it over."
     ),
     AlarmKind.JOB_PARKED: Message("A job of the server failed too often and waits for a person."),
+    AlarmKind.RESOLVER_AWAY: Message(
+        "The DNS resolver that filters the web does not answer: tablets that must use it reach no site, or are not filtered by it."
+    ),
 }
 
 

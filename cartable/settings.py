@@ -220,7 +220,8 @@ class Settings(BaseSettings):
     )
     resolver_forward_to: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Resolvers (IP addresses) that are asked for open names. Empty: the name servers of the internet themselves.",
+        description="Resolvers (IP addresses, @port where it is not 53) that are asked for open names. Empty: the name servers of the "
+        "internet themselves.",
     )
     resolver_include: Path | None = Field(
         None, description="File with further settings of Unbound, such as zones of the town's own network."
@@ -261,7 +262,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
-            ip_address(part)
+            ip_address(part.partition("@")[0])
         return value
 
     @field_validator("resolver_blocked_address")

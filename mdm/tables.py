@@ -32,6 +32,7 @@ import mdm.privacy.models
 import mdm.push.models
 import mdm.queue.models
 import mdm.reconcile.models
+import mdm.resolver.models
 import profiles.apps.models
 import profiles.effective.models
 import profiles.filters.models

@@ -192,6 +192,7 @@ def list_host_names(settings: Settings) -> list[str]:
     """Return the names and addresses that the server's TLS certificate must contain."""
     names = [
         urlsplit(settings.public_url).hostname or "localhost",
+        urlsplit(settings.resolver_url).hostname,
         "localhost",
         "127.0.0.1",
         socket.gethostname(),

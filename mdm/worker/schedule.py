@@ -32,6 +32,7 @@ from mdm.reconcile.refresh import refresh_stale_tablets, wake_silent_tablets
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
 from mdm.reconcile.rollouts import watch_rollouts
 from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, release_unfinished_setups
+from mdm.resolver.service import watch_resolvers
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
 from profiles.schedule.school_days import load_school_days
@@ -66,6 +67,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "refresh": refresh_stale_tablets,
     "silent_tablets": wake_silent_tablets,
     "rollouts": watch_rollouts,
+    "resolvers": watch_resolvers,
     "temporary_policies": end_temporary_versions,
     "setups": release_unfinished_setups,
     "purge_imports": purge_expired_plans,
@@ -108,6 +110,7 @@ INTERVALS: dict[str, timedelta] = {
     "refresh": timedelta(minutes=10),
     "silent_tablets": timedelta(minutes=10),
     "rollouts": timedelta(minutes=1),
+    "resolvers": timedelta(minutes=1),
     "temporary_policies": timedelta(minutes=1),
     "setups": timedelta(minutes=1),
     "purge_imports": timedelta(hours=1),

@@ -220,6 +220,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("reason", name=op.f("pk_push_response_count")),
     )
     op.create_table(
+        "resolver_process",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("address_count", sa.Integer(), nullable=False),
+        sa.Column("pending_lists", sa.Integer(), nullable=False),
+        sa.Column("restarts", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.String(length=500), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_resolver_process")),
+    )
+    op.create_table(
         "scheduled_job",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("next_run_at", sa.DateTime(timezone=True), nullable=False),
@@ -3418,6 +3431,7 @@ def downgrade() -> None:
     op.drop_table("town")
     op.drop_table("timeline")
     op.drop_table("scheduled_job")
+    op.drop_table("resolver_process")
     op.drop_table("push_response_count")
     op.drop_table("push_certificate")
     with op.batch_alter_table("outbox", schema=None) as batch_op:

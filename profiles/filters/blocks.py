@@ -25,12 +25,25 @@ class HostBlock:
     count: int
 
 
+class ContentDigest:
+    """The SHA-256 of the content of a list, fed with one compressed block after the other."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, body: bytes) -> None:
+        self._digest.update(b"%d:" % len(body))
+        self._digest.update(body)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
 def hash_blocks(blocks: Iterable[HostBlock]) -> str:
     """Return the SHA-256 of the content of a list, as it is stored."""
-    digest = hashlib.sha256()
+    digest = ContentDigest()
     for block in blocks:
-        digest.update(b"%d:" % len(block.body))
-        digest.update(block.body)
+        digest.add(block.body)
     return digest.hexdigest()
 
 
@@ -44,6 +57,11 @@ def build_blocks(hosts: Iterable[str]) -> Iterator[HostBlock]:
             chunk = []
     if chunk:
         yield from _build_from_chunk(chunk)
+
+
+def read_block(body: bytes) -> list[bytes]:
+    """Return the hosts of a compressed block."""
+    return zlib.decompress(body).split(b"\n")
 
 
 def _build_from_chunk(chunk: list[str]) -> Iterator[HostBlock]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
-from profiles.filters.blocks import HostBlock, hash_blocks
+from profiles.filters.blocks import HostBlock, hash_blocks, read_block
 from profiles.filters.models import FilterBlock, FilterCategory
 from profiles.filters.rules import list_domains
 
@@ -70,9 +69,16 @@ class FilterRepository:
             .where(FilterCategory.town_id == town_id, or_(false(), *ranges))
         )
         for category, body in self.session.execute(statement):
-            for name in names.keys() & {line.decode() for line in zlib.decompress(body).split(b"\n")}:
+            for name in names.keys() & {line.decode() for line in read_block(body)}:
                 names[name].add(category)
         return {host: sorted(set().union(*(names[name] for name in list_domains(host)))) for host in hosts}
+
+    def list_bodies(self, category_id: UUID, after_id: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return id and compressed hosts of the next blocks of a category, in the order in which they were imported."""
+        statement = select(FilterBlock.id, FilterBlock.body).where(
+            FilterBlock.category_id == category_id, FilterBlock.id > after_id
+        )
+        return [(row.id, row.body) for row in self.session.execute(statement.order_by(FilterBlock.id).limit(limit))]
 
     def find_categories(self, town_id: UUID, host: str) -> list[str]:
         """The categories that list a host or a domain above it."""
@@ -84,5 +90,5 @@ class FilterRepository:
                 .join(FilterBlock, FilterBlock.category_id == FilterCategory.id)
                 .where(FilterCategory.town_id == town_id, FilterBlock.first <= key, FilterBlock.last >= key)
             )
-            names |= {row[0] for row in rows if key in zlib.decompress(row[1]).split(b"\n")}
+            names |= {row[0] for row in rows if key in read_block(row[1])}
         return sorted(names)

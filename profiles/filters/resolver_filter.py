@@ -76,8 +76,8 @@ class ResolverFilter:
 
 def decide_name(rules: ResolverFilter, host: str, categories: Iterable[str]) -> HostVerdict:
     """Return what the resolver does with a name that lies in these categories: what tablets always need, then the filter's order."""
-    if host in BYPASS_HOSTS:
-        return HostVerdict(HostDecision.BLOCK, VerdictReason.BYPASS_HOST, host)
+    if entry := find_covering_entry(host, tuple(BYPASS_HOSTS)):
+        return HostVerdict(HostDecision.BLOCK, VerdictReason.BYPASS_HOST, entry)
     if entry := find_covering_entry(host, tuple(rules.always_open)):
         return HostVerdict(HostDecision.ALLOW, VerdictReason.ALWAYS_OPEN, entry)
     web = EffectiveFilter(

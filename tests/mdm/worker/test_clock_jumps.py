@@ -18,6 +18,7 @@ from tests.mdm.queue.connect_loop import enqueue_for, enroll_tablets
 #: Jobs that ask, plan or compute anew; what they do with a wrong clock is undone by their next run.
 HARMLESS = {
     "name_index",
+    "resolvers",
     "modes",
     "checks",
     "licences",
