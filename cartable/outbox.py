@@ -48,6 +48,7 @@ class Topic(StrEnum):
     LICENCE_SYNC = "licence_sync"  # key: content token id; synchronise with Apps and Books
     APPLE_SCHOOL_MANAGER_SYNC = "apple_school_manager_sync"  # key: town id; read which devices the organisation owns
     ALARM = "alarm"  # key: alarm id; decide who is written to
+    ACCOUNT_LINK = "account_link"  # key: link id; mail it to the owner of the account
     NOTICE = "notice"  # key: notice id; send it by mail or webhook
     RENEW_CERTIFICATE = "renew_certificate"  # key: enrollment id; its identity certificate is due for renewal
     TIMELINE = "timeline"  # key: always the same; an order that cannot be taken back was given or withdrawn

@@ -19,7 +19,7 @@ from enrollment.identity.verifier import TrustStore
 from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
-from mdm.api.accounts import accounts, identity_providers, missions, second_factors, service_tokens, sessions
+from mdm.api.accounts import accounts, identity_providers, missions, second_factors, service_tokens, sessions, substitutes
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles, content_tokens
@@ -67,6 +67,7 @@ ROUTERS = (
     second_factors,
     identity_providers,
     service_tokens,
+    substitutes,
     notices,
     places,
     people,
@@ -175,6 +176,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import second_factors as second_factor_pages
     from mdm.console.accounts import service_tokens as service_token_pages
     from mdm.console.accounts import sessions as session_pages
+    from mdm.console.accounts import substitutes as substitute_pages
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.apps import licences as licence_pages
@@ -262,6 +264,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         identity_provider_pages,
         sign_in_elsewhere,
         service_token_pages,
+        substitute_pages,
         notice_pages,
     ):
         router.include_router(chapter.router)

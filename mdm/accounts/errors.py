@@ -198,3 +198,10 @@ class TokenTooLong(Invalid):
 
     code = "token_too_long"
     message = Message("A token ends after {maximum} days at most.")
+
+
+class SubstitutionTooLong(Invalid):
+    """A head invites a substitute for some months at most."""
+
+    code = "substitution_too_long"
+    message = Message("A substitute is invited for {maximum} days at most. For longer, ask an administrator for a role.")

@@ -25,13 +25,13 @@ class LinkRepository:
     def mark_used(self, link_id: UUID, now: datetime) -> bool:
         """Mark a link as used and return True; False when it was used or replaced meanwhile."""
         is_open = (AccountLink.id == link_id) & AccountLink.used_at.is_(None) & AccountLink.replaced_at.is_(None)
-        statement = update(AccountLink).where(is_open).values(used_at=now).returning(AccountLink.id)
+        statement = update(AccountLink).where(is_open).values(used_at=now, mail_url=None).returning(AccountLink.id)
         return self.session.scalar(statement) is not None
 
     def replace_open_links(self, account_id: UUID, now: datetime) -> None:
         """Void the links of an account that were not used."""
         is_open = (AccountLink.account_id == account_id) & AccountLink.used_at.is_(None) & AccountLink.replaced_at.is_(None)
-        self.session.execute(update(AccountLink).where(is_open).values(replaced_at=now))
+        self.session.execute(update(AccountLink).where(is_open).values(replaced_at=now, mail_url=None))
 
     def list_open_links(self, account_ids: Collection[UUID], now: datetime) -> Sequence[AccountLink]:
         """List the links of accounts that can be used at this instant."""

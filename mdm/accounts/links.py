@@ -14,8 +14,10 @@ from cartable import audit
 from cartable.errors import Invalid, NotFound
 from cartable.i18n import DEFAULT_LANGUAGE, find_language
 from cartable.ids import new_id
+from cartable.outbox import JobLane, Topic
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places.models import SchoolClass
 from mdm.accounts import roles, second_factors, sessions
 from mdm.accounts.errors import AccountDisabled, LinkExpired, LinkReplaced, LinkUnknown, LinkUsed, LoginTaken, OwnAccount
 from mdm.accounts.link_repository import LinkRepository
@@ -32,12 +34,13 @@ _PREFIX = "ctl_"
 
 
 class NewLink(NamedTuple):
-    """A link that was just made. Its `url` contains the token and is known only here."""
+    """A link that was just made. Its `url` contains the token and is known only here; `mailed_to` is where it is sent too."""
 
     account: Account
     url: str
     purpose: LinkPurpose
     expires_at: datetime
+    mailed_to: str | None
 
 
 def invite(
@@ -62,6 +65,43 @@ def invite(
     account = _add_account(work, actor, login, display_name, role, town_id, email=email, language=language)
     roles.add_role(work, actor, account, role, town_id, school_id, ends_at, class_id)
     return _create_link(work, actor, account, LinkPurpose.INVITATION)
+
+
+def invite_to_class(
+    work: UnitOfWork,
+    actor: Actor,
+    school_class: SchoolClass,
+    *,
+    login: str,
+    display_name: str,
+    ends_at: datetime,
+    email: str | None = None,
+    language: str = DEFAULT_LANGUAGE.code,
+) -> NewLink:
+    """Create the account of a substitute of a class, and return its link. Who may is checked in `substitutes`.
+
+    Raises `LoginTaken`, and what `roles.check_role_and_place` raises.
+    """
+    place = (Role.SUBSTITUTE, school_class.town_id, school_class.school_id, ends_at, school_class.id)
+    roles.check_role_and_place(work, actor, *place)
+    account = _add_account(
+        work, actor, login, display_name, Role.SUBSTITUTE, school_class.town_id, email=email, language=language
+    )
+    roles.add_role(work, actor, account, *place)
+    return _create_link(work, actor, account, LinkPurpose.INVITATION)
+
+
+def renew_invitation(work: UnitOfWork, actor: Actor, account: Account, town_id: UUID) -> NewLink:
+    """Return a new link for an account whose owner has not chosen a password yet. Raises `AccountDisabled`, `LinkUsed`, as
+    `roles.require_authority_over` does.
+    """
+    actor.require_reauthentication()
+    if not account.active:
+        raise AccountDisabled
+    if account.password_hash != NO_PASSWORD or account.password_changed_at is not None:
+        raise LinkUsed
+    roles.require_authority_over(work, actor, account)
+    return _renew_link(work, actor, account, town_id)
 
 
 def invite_operator(work: UnitOfWork, login: str, display_name: str) -> NewLink:
@@ -144,15 +184,23 @@ def _renew_link(work: UnitOfWork, actor: Actor, account: Account, town_id: UUID 
 
 def _create_link(work: UnitOfWork, actor: Actor, account: Account, purpose: LinkPurpose) -> NewLink:
     token = _PREFIX + secrets.token_urlsafe(32)
-    expires_at = work.now + LIFETIMES[purpose]
-    work.session.add(
-        AccountLink(
-            account_id=account.id, purpose=purpose, token_hash=_hash_token(work, token), created_by=actor.account_id,
-            created_at=work.now, expires_at=expires_at,
-        )
+    expires_at, url = work.now + LIFETIMES[purpose], f"{work.settings.public_url}/welcome/{token}"
+    # What the command line makes is printed for the operator, who passes it on.
+    mailed_to = get_mail_address(account) if work.settings.smtp_host and actor.account_id is not None else None
+    link = AccountLink(
+        account_id=account.id, purpose=purpose, token_hash=_hash_token(work, token), created_by=actor.account_id,
+        created_at=work.now, expires_at=expires_at, mail_url=url if mailed_to else None,
     )  # fmt: skip
+    work.session.add(link)
     work.session.flush()
-    return NewLink(account, f"{work.settings.public_url}/welcome/{token}", purpose, expires_at)
+    if mailed_to:
+        work.enqueue_job(Topic.ACCOUNT_LINK, link.id, lane=JobLane.URGENT)
+    return NewLink(account, url, purpose, expires_at, mailed_to)
+
+
+def get_mail_address(account: Account) -> str | None:
+    """Return the mail address of an account: the one for notices, else a login that is one."""
+    return account.email or (account.login if "@" in account.login.strip("@") else None)
 
 
 def open_link(work: UnitOfWork, token: str) -> tuple[AccountLink, Account]:

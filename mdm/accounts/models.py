@@ -167,7 +167,7 @@ class LinkPurpose(StrEnum):
 class AccountLink(Base):
     """A link by which a person chooses a password. It works once, until `expires_at`; a newer one of the account replaces it.
 
-    Only the keyed hash of its token is stored.
+    Only the keyed hash of its token is stored. `mail_url` is the link itself, sealed, until it has been mailed to its owner.
     """
 
     __tablename__ = "account_link"
@@ -181,6 +181,9 @@ class AccountLink(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    mail_url: Mapped[str | None] = mapped_column(SealedText("account_link.mail_url"))
+    mailed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    mail_error: Mapped[str | None] = mapped_column(String(200))
 
 
 class Mission(TownOwned, Base):

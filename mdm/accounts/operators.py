@@ -120,9 +120,10 @@ def renew_administrator_link(work: UnitOfWork, actor: Actor, town_id: UUID, acco
     administrators = [account for _, account in AccountRepository(work.session).list_administrators(work.now, town_id)]
     if any(_has_signed_in(account) for account in administrators):
         raise TownHasAdministrator
-    if account_id not in {account.id for account in administrators}:
+    account = next((each for each in administrators if each.id == account_id), None)
+    if account is None:
         raise NotFound
-    return links.create_link(work, replace(actor, everywhere=True), account_id, town_id)
+    return links.renew_invitation(work, replace(actor, everywhere=True), account, town_id)
 
 
 def _has_signed_in(account: Account) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, func, or_, select, update
+from sqlalchemy import Row, Select, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_page, fetch_scalar_page
@@ -119,6 +119,15 @@ class AccountRepository:
         statement = select(AccountRole).where(AccountRole.account_id.in_(account_ids), is_valid)
         return self.session.scalars(statement.order_by(AccountRole.id)).all()
 
+    def list_substitutes(self, school_id: UUID, now: datetime) -> Sequence[Row[AccountRole, Account]]:
+        """List the roles of substitutes in a school at this instant, each with its account, by the end."""
+        statement = _select_substitutes(now).where(AccountRole.school_id == school_id)
+        return self.session.execute(statement.order_by(AccountRole.ends_at, AccountRole.id)).all()
+
+    def get_substitute(self, role_id: UUID, now: datetime) -> Row[AccountRole, Account] | None:
+        """Return a role of a substitute that is valid at this instant, with its account."""
+        return self.session.execute(_select_substitutes(now).where(AccountRole.id == role_id)).one_or_none()
+
     def has_role_ever(self, account_id: UUID, town_id: UUID) -> bool:
         """Return whether the account has, or has had, a role in a town."""
         condition = (AccountRole.account_id == account_id) & (AccountRole.town_id == town_id)
@@ -181,3 +190,8 @@ class AccountRepository:
 
     def count_accounts(self) -> int:
         return self.session.scalar(select(func.count()).select_from(Account)) or 0
+
+
+def _select_substitutes(now: datetime) -> Select[AccountRole, Account]:
+    statement = select(AccountRole, Account).join(Account, Account.id == AccountRole.account_id)
+    return statement.where(AccountRole.role == Role.SUBSTITUTE, AccountRole.ends_at > now)

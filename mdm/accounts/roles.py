@@ -42,6 +42,19 @@ def check_new_role(
     suit the place (`role_rules`) or its end is past.
     """
     actor.require_permission(Permission.GOVERN, town_id, school_id)
+    check_role_and_place(work, actor, role, town_id, school_id, ends_at, class_id)
+
+
+def check_role_and_place(
+    work: UnitOfWork,
+    actor: Actor,
+    role: Role,
+    town_id: UUID,
+    school_id: UUID | None,
+    ends_at: datetime | None,
+    class_id: UUID | None = None,
+) -> None:
+    """Check a new role as `check_new_role` does, but for the right to govern: a caller that gives one certain role has checked another."""
     actor.require_reauthentication()
     wrong_field = find_wrong_field(role, town_id, school_id, class_id, ends_at)
     if wrong_field is not None:

@@ -148,6 +148,12 @@ COMMANDS: dict[str, CliCommand] = {
         "admins:add_arguments",
         _call_in_unit_of_work,
     ),
+    "provider": CliCommand(
+        "enter the identity providers of a town, and the roles that their groups give",
+        "identity_providers:run",
+        "identity_providers:add_arguments",
+        _call_in_unit_of_work,
+    ),
     "school": CliCommand(
         "add schools to a town one by one or by a list, rename, close",
         "schools:run",

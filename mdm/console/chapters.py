@@ -18,6 +18,7 @@ CHAPTERS: tuple[tuple[str, Message, *tuple[Permission, ...]], ...] = (
     ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),
     ("/staff", Message("Staff"), Permission.ROSTER),
+    ("/substitutes", Message("Substitutes"), Permission.LEAD),
     ("/year", Message("School year"), Permission.LEAD),
     ("/rules", Message("Rules"), Permission.AUTHOR),
     ("/hours", Message("Hours"), Permission.AUTHOR),

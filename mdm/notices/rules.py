@@ -1,4 +1,4 @@
-"""What a notice says, when a digest is due, and the signature of a webhook. Pure."""
+"""What mails and webhooks say, when a digest is due, and the signature of a webhook. Pure."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ _WHY = Message(
     "You receive this because you look after these tablets. Choose in your account of which alarms you are written to."
 )
 _WHOLE_SERVER = Message("the whole server")
+_INVITATION_SUBJECT = Message("Your account in Cartable: choose a password")
+_RESET_SUBJECT = Message("Choose a new password for Cartable")
+_GREETING = Message("Hello {name},")
+_INVITATION = Message(
+    "An account was made for you in Cartable, with which your town looks after its tablets. Choose your password here:"
+)
+_RESET = Message("Your former password is void. Choose a new one here:")
+_LINK_RULES = Message("The link works once, until {until} (UTC). You then sign in as {login}.")
+_NOT_EXPECTED = Message("If you do not expect this mail, do not open the link, and tell the administrators of your town.")
 
 
 def is_wanted(level: NoticeLevel, severity: AlarmSeverity) -> bool:
@@ -57,12 +66,31 @@ def build_mail(
         lines += [f"- {_format(instant)}" for instant in times[:MAX_LISTED]]
         lines += [f"- … ({len(times) - MAX_LISTED})"] if len(times) > MAX_LISTED else []
     lines += ["", _WHAT_TO_DO.translate(language, url=url), "", _WHY.translate(language), ""]
+    subject = _SUBJECT.translate(language, place=place, sentence=sentence)
+    return _build_message(subject, "\n".join(lines), sender, recipients, language, now)
+
+
+def build_link_mail(
+    *, sender: str, recipient: str, language: Language, name: str, login: str, url: str, until: datetime, is_invitation: bool, now: datetime
+) -> EmailMessage:  # fmt: skip
+    """Return the mail with the link by which a person chooses a password."""
+    subject, begin = (_INVITATION_SUBJECT, _INVITATION) if is_invitation else (_RESET_SUBJECT, _RESET)
+    lines = [
+        _GREETING.translate(language, name=name), "", begin.translate(language), "", url, "",
+        _LINK_RULES.translate(language, until=_format(until), login=login), "", _NOT_EXPECTED.translate(language), "",
+    ]  # fmt: skip
+    return _build_message(subject.translate(language), "\n".join(lines), sender, [recipient], language, now)
+
+
+def _build_message(
+    subject: str, text: str, sender: str, recipients: Sequence[str], language: Language, now: datetime
+) -> EmailMessage:
     mail = EmailMessage()
-    mail["Subject"] = " ".join(_SUBJECT.translate(language, place=place, sentence=sentence).split())
+    mail["Subject"] = " ".join(subject.split())
     mail["From"], mail["To"] = sender, ", ".join(recipients)
     mail["Date"], mail["Message-ID"] = format_datetime(now), make_msgid(domain=sender.rpartition("@")[2].strip("> ") or None)
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content("\n".join(lines))
+    mail.set_content(text)
     mail["Content-Language"] = language.code  # last: setting the content removes the headers about it
     return mail
 

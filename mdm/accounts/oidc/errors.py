@@ -85,3 +85,10 @@ class UnsafeIssuer(Invalid):
     message = Message(
         "The address must begin with https:// and belong to a public host. The operator can allow private networks."
     )
+
+
+class IssuerInUse(Conflict):
+    """People have signed in at the provider: its address stays, because their accounts belong to it."""
+
+    code = "issuer_in_use"
+    message = Message("People sign in at this address already. Enter the other provider beside it, and switch this one off.")

@@ -13,7 +13,7 @@ from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
 from mdm.accounts import roles
-from mdm.accounts.oidc.errors import UnsafeIssuer
+from mdm.accounts.oidc.errors import IssuerInUse, UnsafeIssuer
 from mdm.accounts.oidc.models import IdentityProvider, ProviderRole
 from mdm.accounts.oidc.repository import ProviderRepository
 
@@ -38,22 +38,60 @@ def create_provider(
     """
     actor.require_permission(Permission.GOVERN, town_id)
     actor.require_reauthentication()
-    try:
-        check_address(issuer, allow_private=work.settings.allow_private_addresses)
-    except UnsafeAddress:
-        raise UnsafeIssuer(field="issuer") from None
+    _check_issuer(work, issuer)
     provider_id = new_id()
     audit.record_event(work, actor, "provider.create", "provider", provider_id, town_id=town_id, issuer=issuer)
-    if "openid" not in scopes.split():
-        scopes = f"openid {scopes}"
     provider = IdentityProvider(
         id=provider_id, town_id=town_id, name=name.strip(), issuer=issuer.strip(), client_id=client_id.strip(),
-        client_secret=client_secret or None, scopes=scopes.strip(), claim=claim.strip(), active=True, created_by=actor.account_id,
+        client_secret=client_secret or None, scopes=_complete_scopes(scopes), claim=claim.strip(), active=True, created_by=actor.account_id,
         created_at=work.now,
     )  # fmt: skip
     work.session.add(provider)
     work.session.flush()
     return provider
+
+
+def update_provider(
+    work: UnitOfWork,
+    actor: Actor,
+    provider_id: UUID,
+    *,
+    name: str,
+    issuer: str,
+    client_id: str,
+    scopes: str,
+    claim: str,
+    client_secret: str | None = None,
+) -> IdentityProvider:
+    """Change a provider and return it. Without `client_secret` the former one stays.
+
+    The issuer stays once people have signed in there: another provider could name its own people as they were named there.
+    Raises `NotFound`, `ReauthenticationRequired`, `UnsafeIssuer`, `IssuerInUse`.
+    """
+    provider = require_provider(work, actor, provider_id)
+    actor.require_reauthentication()
+    issuer = issuer.strip()
+    if issuer != provider.issuer and ProviderRepository(work.session).has_identities(provider.id):
+        raise IssuerInUse(field="issuer")
+    _check_issuer(work, issuer)
+    audit.record_event(work, actor, "provider.update", "provider", provider.id, town_id=provider.town_id, issuer=issuer)
+    provider.name, provider.issuer, provider.client_id = name.strip(), issuer, client_id.strip()
+    provider.scopes, provider.claim = _complete_scopes(scopes), claim.strip()
+    if client_secret:
+        provider.client_secret = client_secret
+    work.session.flush()
+    return provider
+
+
+def _check_issuer(work: UnitOfWork, issuer: str) -> None:
+    try:
+        check_address(issuer, allow_private=work.settings.allow_private_addresses)
+    except UnsafeAddress:
+        raise UnsafeIssuer(field="issuer") from None
+
+
+def _complete_scopes(scopes: str) -> str:
+    return (scopes if "openid" in scopes.split() else f"openid {scopes}").strip()
 
 
 def set_provider_active(work: UnitOfWork, actor: Actor, provider_id: UUID, *, active: bool) -> IdentityProvider:
@@ -113,6 +151,11 @@ def list_providers(
     providers = repository.list_by_town(town_id, page)
     mappings = repository.list_roles([provider.id for provider in providers.items])
     return providers.map(lambda provider: (provider, [row for row in mappings if row.provider_id == provider.id]))
+
+
+def list_group_roles(work: UnitOfWork, actor: Actor, provider_id: UUID) -> Sequence[ProviderRole]:
+    """List the roles that the groups of a provider give. Raises `NotFound`."""
+    return ProviderRepository(work.session).list_roles([require_provider(work, actor, provider_id).id])
 
 
 def require_provider(work: UnitOfWork, actor: Actor, provider_id: UUID) -> IdentityProvider:

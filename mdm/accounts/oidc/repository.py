@@ -57,6 +57,11 @@ class ProviderRepository:
             .where(ExternalIdentity.provider_id == provider_id, ExternalIdentity.subject == subject)
         ).one_or_none()
 
+    def has_identities(self, provider_id: UUID) -> bool:
+        """Return whether anybody has signed in at a provider."""
+        statement = select(ExternalIdentity.id).where(ExternalIdentity.provider_id == provider_id)
+        return self.session.scalar(statement.limit(1)) is not None
+
     def list_identities(self, account_id: UUID) -> Sequence[Row[ExternalIdentity, IdentityProvider]]:
         """List the providers that an account is linked with."""
         return self.session.execute(

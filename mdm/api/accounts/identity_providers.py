@@ -76,6 +76,15 @@ def list_identity_providers(town_id: UUID, work: WorkDep, actor: ActorDep, page:
     return PageOut.of(providers.list_providers(work, actor, town_id, page), lambda row: _build_provider_out(*row))
 
 
+@router.put("/identity-providers/{provider_id}", response_model=IdentityProviderOut)
+def update_identity_provider(provider_id: UUID, body: IdentityProviderIn, work: WorkDep, actor: ActorDep) -> IdentityProviderOut:
+    """Update an identity provider.
+
+    Without a client secret the former one stays. The issuer cannot change once people have signed in there.
+    """
+    return _build_provider_out(providers.update_provider(work, actor, provider_id, **body.model_dump()), ())
+
+
 @router.post("/identity-providers/{provider_id}/enable", response_model=IdentityProviderOut)
 def enable_identity_provider(provider_id: UUID, work: WorkDep, actor: ActorDep) -> IdentityProviderOut:
     """Enable sign-in at a provider again."""

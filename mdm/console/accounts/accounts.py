@@ -259,6 +259,8 @@ def _describe_account(work: WorkDep, row: AccountSummary, schools: dict[UUID, Sc
         "email": account.email or "",
         "active": account.active,
         "invited_until": format_instant(row.link.expires_at) if row.link else "",
+        "mail_error": (row.link.mail_error or "") if row.link else "",
+        "mailed": format_instant(row.link.mailed_at) if row.link and row.link.mailed_at else "",
         "has_second_factor": row.has_second_factor,
         "trusted_from": format_instant(row.trusted_from) if row.trusted_from else "",
         "roles": [

@@ -65,6 +65,30 @@ def create_provider(
     )  # fmt: skip
 
 
+@router.post("/{provider_id}")
+def update_provider(
+    request: Request,
+    work: WorkDep,
+    provider_id: UUID,
+    csrf: CsrfField,
+    name: Annotated[str, Form(max_length=80)],
+    issuer: Annotated[str, Form(max_length=300)],
+    client_id: Annotated[str, Form(max_length=200)],
+    client_secret: Annotated[str, Form(max_length=1000)] = "",
+    claim: Annotated[str, Form(max_length=80)] = providers.DEFAULT_CLAIM,
+    scopes: Annotated[str, Form(max_length=200)] = providers.DEFAULT_SCOPES,
+) -> Response:
+    """Change a provider; an empty secret leaves the former one."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    town_id = providers.require_provider(work, actor, provider_id).town_id
+    values = {"name": name, "issuer": issuer, "client_id": client_id, "claim": claim, "scopes": scopes}
+    return _act(
+        request, work, actor, town_id,
+        lambda: providers.update_provider(work, actor, provider_id, client_secret=client_secret, **values),
+    )  # fmt: skip
+
+
 @router.post("/{provider_id}/roles")
 def map_group(
     request: Request,
@@ -168,6 +192,8 @@ def _render(
                 "name": provider.name,
                 "issuer": provider.issuer,
                 "claim": provider.claim,
+                "client_id": provider.client_id,
+                "scopes": provider.scopes,
                 "active": provider.active,
                 "roles": [
                     {"id": row.id, "group": row.claim_value, "label": ROLES[row.role].translate(language),

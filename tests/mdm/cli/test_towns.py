@@ -9,6 +9,7 @@ import pytest
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from enrollment.places.towns import create_town
+from mdm.accounts.oidc.models import IdentityProvider
 from mdm.cli.main import main
 from mdm.composition import compose
 from mdm.setup.checklist import SetupStep, load_checklist
@@ -91,3 +92,29 @@ def test_a_backup_is_on_record_for_the_checklist(capsys: pytest.CaptureFixture[s
     with compose(Settings()).open_unit_of_work() as work:
         town = create_town(work, SYSTEM, name="Ville")
         assert dict(load_checklist(work, SYSTEM, town.id).items)[SetupStep.BACKUP]
+
+
+def test_an_identity_provider_and_its_groups(
+    capsys: pytest.CaptureFixture[str], data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARTABLE_ALLOW_PRIVATE_ADDRESSES", "true")
+    run(capsys, "town", "create", "Ville-Neuve")
+    run(capsys, "school", "add", "ville-neuve", "0922999K", "École A")
+    (data_folder / "secret").write_text("a secret of the client\n")
+    create = ("provider", "create", "ville-neuve", "http://localhost:1234", "--name", "Ville", "--client-id", "cartable")
+    code, text = run(capsys, *create, "--secret-file", "secret")
+    assert (code, "http://localhost:1234, client cartable" in text, "/sign-in/callback" in text) == (0, True, True)
+    provider_id = text.split()[0]
+    assert run(capsys, *create[:-1], "other")[1].split()[0] == provider_id, "changed, not doubled"
+    for _ in range(2):
+        code, text = run(capsys, "provider", "map", provider_id, "direction", "head", "--school", "0922999k")
+        assert (code, text.count("direction: head in school")) == (0, 1)
+    assert run(capsys, "provider", "map", provider_id, "x", "operator")[0] == 1, "nobody in a town gives it"
+    assert "direction" not in run(capsys, "provider", "unmap", provider_id, "direction", "head", "--school", "0922999K")[1]
+    assert run(capsys, "provider", "unmap", provider_id, "direction", "head")[0] == 1
+    assert "(off)" in run(capsys, "provider", "off", provider_id)[1]
+    assert "(off)" in run(capsys, "provider", "list", "ville-neuve")[1]
+    assert "(off)" not in run(capsys, "provider", "on", provider_id)[1]
+    with compose(Settings()).open_unit_of_work() as work:
+        provider = work.session.query(IdentityProvider).one()
+        assert (provider.client_secret, provider.client_id) == ("a secret of the client", "other"), "the secret stays"

@@ -20,6 +20,7 @@ from mdm.accounts.oidc import providers, service
 from mdm.accounts.oidc.errors import (
     ClocksDiffer,
     IdentityTaken,
+    IssuerInUse,
     NoRoleAtProvider,
     ProviderMismatch,
     ProviderRefusal,
@@ -248,3 +249,19 @@ def test_only_who_governs_enters_providers_and_maps_what_they_hold(town: Town) -
                 act()
         with pytest.raises((RoleBeyondOwnRights, Forbidden, DomainError)):
             providers.map_group(work, town.admin, town.provider.id, claim_value="x", role=Role.OPERATOR)
+
+
+def test_a_provider_is_changed_and_its_issuer_only_before_anybody_has_signed_in(town: Town, issuer: str) -> None:
+    facts = {"name": "Ville", "client_id": "other", "scopes": "profile", "claim": "groups"}
+    with town.runtime.open_unit_of_work() as work:
+        changed = providers.update_provider(work, town.admin, town.provider.id, issuer="http://localhost:9", **facts)
+        assert (changed.client_id, changed.scopes, changed.client_secret) == ("other", "openid profile", "a secret")
+        providers.update_provider(work, town.admin, town.provider.id, issuer=issuer, client_secret="new", **facts)
+    town.sign_in()
+    with town.runtime.open_unit_of_work() as work:
+        assert work.session.get_one(IdentityProvider, town.provider.id).client_secret == "new"
+        with pytest.raises(IssuerInUse):
+            providers.update_provider(work, town.admin, town.provider.id, issuer="http://localhost:9", **facts)
+        stranger = create_actor(Role.TOWN_ADMIN, TownFactory(work).create_town("Autreville"))
+        with pytest.raises(NotFound):
+            providers.update_provider(work, stranger, town.provider.id, issuer=issuer, **facts)
