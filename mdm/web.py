@@ -187,8 +187,11 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.filters import lists as filter_list_pages
     from mdm.console.notices import notices as notice_pages
+    from mdm.console.people import pupil as pupil_pages
+    from mdm.console.people import pupils as pupil_list_pages
     from mdm.console.people import roster_exports as roster_export_pages
     from mdm.console.people import roster_imports, rosters
+    from mdm.console.people import school_people as school_people_pages
     from mdm.console.people import staff as staff_pages
     from mdm.console.places import town as town_pages
     from mdm.console.policy import groups as group_pages
@@ -196,6 +199,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.policy import publishing as policy_publishing
     from mdm.console.policy import rules as policy_rules
     from mdm.console.privacy import audit as audit_pages
+    from mdm.console.privacy import child_record as child_record_pages
     from mdm.console.privacy import rights as rights_pages
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
@@ -239,6 +243,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         hours,
         app_pages,
         bundle_pages,
+        pupil_list_pages,
+        school_people_pages,
+        pupil_pages,
         staff_pages,
         class_sessions,
         activities,
@@ -252,6 +259,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         group_pages,
         policy_rules,
         licence_pages,
+        child_record_pages,
         rights_pages,
         audit_pages,
         filter_list_pages,

@@ -193,6 +193,7 @@ class AccessKind(StrEnum):
     SEARCH = "search"
     TABLET = "tablet"
     ROSTER = "roster"  # with a whole school or town
+    RECORD = "record"  # the page of this one child
     EXPORT = "export"
 
 

@@ -1,15 +1,19 @@
-"""All SQL on the tablets that many pupils hold at once: which they are, and at which school. Single loans are in `repository`."""
+"""All SQL on tablets by pupil: which pupils hold which, who has none, and at which school. Single loans are in `repository`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
-from enrollment.people.models import Pupil
+from cartable.keyset import fetch_page
+from cartable.paging import Page, PageRequest
+from cartable.scope import Actor, Permission
+from enrollment.people.models import Pupil, PupilState
 from enrollment.people.repository import split_ids
+from enrollment.places.models import School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet
 
 
@@ -37,6 +41,29 @@ class LoanRepository:
             )
             tablets |= {row.pupil_id: row.Tablet for row in rows}
         return tablets
+
+    def list_pupils_without_tablet(
+        self, actor: Actor, town_id: UUID, page: PageRequest
+    ) -> Page[tuple[Pupil, School, SchoolClass | None]]:
+        """Return one page of the pupils of a town's rosters who have no tablet on loan, by school and class."""
+        lent = select(Loan.pupil_id).where(Loan.closed_at.is_(None), Loan.pupil_id.is_not(None))
+        statement = (
+            select(Pupil, School, SchoolClass)
+            .join(School, School.id == Pupil.school_id)
+            .outerjoin(SchoolClass, SchoolClass.id == Pupil.class_id)
+            .where(Pupil.town_id == town_id, Pupil.state == PupilState.ACTIVE, Pupil.id.not_in(lent))
+        )
+        statement = actor.restrict(statement, Pupil, Permission.ROSTER)
+        return fetch_page(self.session, statement, page, School.name, func.coalesce(SchoolClass.label_key, ""), Pupil.id)
+
+    def list_loans_of_pupil(self, pupil_id: UUID) -> Sequence[Row[Loan, Tablet]]:
+        """Return the loans of a pupil with their tablets, newest first."""
+        return self.session.execute(
+            select(Loan, Tablet)
+            .join(Tablet, Tablet.id == Loan.tablet_id)
+            .where(Loan.pupil_id == pupil_id)
+            .order_by(Loan.opened_at.desc(), Loan.id)
+        ).all()
 
     def get_tablets_by_staff(self, staff_ids: Iterable[UUID]) -> dict[UUID, Tablet]:
         """Return the tablet on loan to each of these members of staff who has one."""

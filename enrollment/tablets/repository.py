@@ -248,8 +248,12 @@ class TabletRepository:
             .limit(1000)
         ).all()
 
-    def list_classes_with_counts(self, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
-        """Return the classes with active pupils: school, class, number of pupils, number of pupils with a tablet."""
+    def list_classes_with_counts(
+        self, actor: Actor, town_id: UUID, permission: Permission = Permission.HANDLE
+    ) -> Sequence[Row[School, SchoolClass, int, int]]:
+        """Return the classes with active pupils where the actor has a permission: school, class, number of pupils, number of pupils
+        with a tablet.
+        """
         has_tablet = or_(Loan.handed_over_at.is_not(None), Tablet.state.in_(IN_PUPIL_HANDS))
         statement = (
             select(School, SchoolClass, func.count(Pupil.id), func.sum(case((has_tablet, 1), else_=0)))
@@ -261,7 +265,7 @@ class TabletRepository:
             .group_by(School.id, SchoolClass.id)
             .order_by(School.name, School.id, SchoolClass.label, SchoolClass.id)
         )
-        return self.session.execute(actor.restrict(statement, SchoolClass, Permission.HANDLE)).all()
+        return self.session.execute(actor.restrict(statement, SchoolClass, permission)).all()
 
     def list_returned(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
         """Return the pupils of a class whose loan ended with a return: pupil id, tablet, time of the return; oldest first."""

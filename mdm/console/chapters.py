@@ -14,6 +14,7 @@ CHAPTERS: tuple[tuple[str, Message, *tuple[Permission, ...]], ...] = (
     ("/class", Message("Class"), Permission.TEACH),
     ("/activities", Message("Activities"), Permission.ACTIVITY),
     ("/losses", Message("Losses"), Permission.TEACH, Permission.ACTIVITY, Permission.CARE),
+    ("/pupils", Message("Pupils"), Permission.ROSTER),
     ("/desk", Message("Desk"), Permission.HANDLE),
     ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -69,9 +69,9 @@ def report_breach(
     return reports.write_report(work, actor, town_id, ReportKind.BREACH, None, content)
 
 
-def _list_exposed_fields(kinds: Collection[AccessKind] | None) -> dict[str, list[str]]:
-    """Return the exposed fields by table: all of them, or those that lists show when nothing was exported."""
-    if kinds is not None and AccessKind.EXPORT not in kinds:
+def _list_exposed_fields(kinds: AbstractSet[AccessKind] | None) -> dict[str, list[str]]:
+    """Return the exposed fields by table: all of them, or those that lists show when no record was opened or taken out."""
+    if kinds is not None and not kinds & {AccessKind.RECORD, AccessKind.EXPORT}:
         return _FIELDS_SHOWN_IN_LISTS if kinds else {}
     fields_by_table: dict[str, list[str]] = {}
     for entry in dictionary.list_entries():

@@ -115,7 +115,9 @@ class ScheduleRepository:
         return rules_by_pupil
 
     def get_guardian_rule(self, actor: Actor, rule_id: UUID) -> GuardianRule | None:
-        return self.session.scalar(actor.restrict(select(GuardianRule).where(GuardianRule.id == rule_id), GuardianRule))
+        """Return a rule of a child whom the actor may see."""
+        statement = select(GuardianRule).join(Pupil, Pupil.id == GuardianRule.pupil_id).where(GuardianRule.id == rule_id)
+        return self.session.scalar(actor.restrict(statement, Pupil))
 
     def get_pupil_after_school(self, pupil_id: UUID) -> PupilAfterSchool | None:
         return self.session.get(PupilAfterSchool, pupil_id)

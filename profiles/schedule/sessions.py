@@ -12,6 +12,7 @@ from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
+from enrollment.people.models import Pupil
 from enrollment.people.repository import PeopleRepository
 from enrollment.places.models import SchoolClass
 from enrollment.tablets.repository import TabletRepository
@@ -134,7 +135,8 @@ def set_after_school(
     work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID, pupil_id: UUID, after_school: AfterSchool
 ) -> None:
     """Save whether a pupil stays at school in after-school bands. Raises `NotFound` for a pupil of another school or town."""
-    actor.require_permission(Permission.AUTHOR, town_id, school_id)
+    if not actor.has_permission(Permission.LEAD, town_id, school_id):
+        actor.require_permission(Permission.AUTHOR, town_id, school_id)
     _require_pupil(work, actor, town_id, pupil_id, school_id)
     audit.record_event(work, actor, "pupil.after_school", "pupil", pupil_id, town_id=town_id, where=after_school.value)
     row = ScheduleRepository(work.session).get_pupil_after_school(pupil_id)
@@ -144,6 +146,19 @@ def set_after_school(
         row.after_school = after_school
     work.session.flush()
     _reevaluate_pupil(work, pupil_id)
+
+
+def get_after_school(work: UnitOfWork, pupil_id: UUID) -> AfterSchool:
+    """Return where a pupil is after class, as far as the family has said."""
+    row = ScheduleRepository(work.session).get_pupil_after_school(pupil_id)
+    return row.after_school if row is not None else AfterSchool.UNKNOWN
+
+
+def list_guardian_rules(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> list[GuardianRule]:
+    """Return the rules that guardians asked for and have not withdrawn, to whoever sees the child. Raises `NotFound`."""
+    if PeopleRepository(work.session).find_pupil(actor, pupil_id) is None:
+        raise NotFound
+    return ScheduleRepository(work.session).get_rules_by_pupil([pupil_id]).get(pupil_id, [])
 
 
 def create_guardian_rule(
@@ -162,8 +177,8 @@ def create_guardian_rule(
 
     Raises `InvalidSchedule`, and `NotFound` for a pupil of another town, or a guardian of another pupil.
     """
-    actor.require_permission(Permission.CARE, town_id)
-    _require_pupil(work, actor, town_id, pupil_id)
+    pupil = _require_pupil(work, actor, town_id, pupil_id)
+    actor.require_permission(Permission.CARE, town_id, pupil.school_id)
     if all(guardian.id != guardian_id for guardian, _ in PeopleRepository(work.session).list_guardians(pupil_id)):
         raise NotFound(field="guardian_id")
     if kind is GuardianRuleKind.PAUSE:
@@ -199,18 +214,20 @@ def withdraw_guardian_rule(work: UnitOfWork, actor: Actor, rule_id: UUID) -> Non
     row = ScheduleRepository(work.session).get_guardian_rule(actor, rule_id)
     if row is None or row.withdrawn_at is not None:
         raise ScheduleEntryNotFound
-    actor.require_permission(Permission.CARE, row.town_id)
+    pupil = _require_pupil(work, actor, row.town_id, row.pupil_id)
+    actor.require_permission(Permission.CARE, row.town_id, pupil.school_id)
     audit.record_event(work, actor, "guardian_rule.withdraw", "pupil", row.pupil_id, town_id=row.town_id, kind=row.kind.value)
     row.withdrawn_at = work.now
     work.session.flush()
     _reevaluate_pupil(work, row.pupil_id)
 
 
-def _require_pupil(work: UnitOfWork, actor: Actor, town_id: UUID, pupil_id: UUID, school_id: UUID | None = None) -> None:
-    """Raise `NotFound` unless the pupil is of the town, and of the school if one is given, for which permission was checked."""
+def _require_pupil(work: UnitOfWork, actor: Actor, town_id: UUID, pupil_id: UUID, school_id: UUID | None = None) -> Pupil:
+    """Return a pupil of the town, and of the school if one is given. Raises `NotFound`."""
     pupil = PeopleRepository(work.session).find_pupil(actor, pupil_id)
     if pupil is None or pupil.town_id != town_id or school_id not in (None, pupil.school_id):
         raise NotFound(field="pupil_id")
+    return pupil
 
 
 def _reevaluate_pupil(work: UnitOfWork, pupil_id: UUID) -> None:

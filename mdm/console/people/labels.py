@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cartable.i18n import Language, Message
+from enrollment.people.models import GroupKind
 from enrollment.rosters.files.columns import ColumnStatus, FileKind
 from enrollment.rosters.models import ImportState
+from profiles.schedule.mode_decision import AfterSchool
 
 FORMATS: dict[str, Message] = {"onde": Message("ONDE"), "own": Message("own template"), "oneroster": Message("OneRoster")}
 STATES: dict[ImportState, Message] = {
@@ -14,6 +16,15 @@ STATES: dict[ImportState, Message] = {
     ImportState.CONFIRMED: Message("confirmed", context="roster import"),
     ImportState.DISCARDED: Message("discarded", context="roster import"),
     ImportState.UNDONE: Message("undone", context="roster import"),
+}
+AFTER_SCHOOL: dict[AfterSchool, Message] = {
+    AfterSchool.UNKNOWN: Message("the family has not said"),
+    AfterSchool.ATTENDS: Message("stays at school"),
+    AfterSchool.HOME: Message("goes home"),
+}
+GROUPS: dict[GroupKind, Message] = {
+    GroupKind.GROUP: Message("group", context="roster"),
+    GroupKind.UNIT: Message("support unit", context="roster"),
 }
 FILES: dict[FileKind, Message] = {
     FileKind.PUPILS: Message("Pupils"),

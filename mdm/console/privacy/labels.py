@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cartable.i18n import Message
+from enrollment.people.models import AccessKind
 from mdm.privacy.models import RequestKind, RequestOutcome
 
 REQUESTS: dict[RequestKind, Message] = {
@@ -17,4 +18,12 @@ OUTCOMES: dict[RequestOutcome, Message] = {
     RequestOutcome.DONE: Message("done", context="privacy request"),
     RequestOutcome.PARTLY: Message("partly done", context="privacy request"),
     RequestOutcome.REFUSED: Message("refused", context="privacy request"),
+}
+ACCESSES: dict[AccessKind, Message] = {
+    AccessKind.CLASS_LIST: Message("in a list of a class", context="access"),
+    AccessKind.SEARCH: Message("in a search", context="access"),
+    AccessKind.TABLET: Message("beside the tablet", context="access"),
+    AccessKind.ROSTER: Message("with the whole school", context="access"),
+    AccessKind.RECORD: Message("the page of the child", context="access"),
+    AccessKind.EXPORT: Message("taken out as a file", context="access"),
 }

@@ -34,13 +34,13 @@ EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
     Role.TOWN_ADMIN: ("/", ADMIN_MENU, set()),
     Role.TECHNICIAN: (
         "/",
-        {"/", "/desk", "/rosters", "/staff", "/safeguards"},
+        {"/", "/desk", "/rosters", "/pupils", "/staff", "/safeguards"},
         {"/town", "/accounts", "/calendar", "/activities"},
     ),
     Role.HELPDESK: ("/", {"/", "/safeguards"}, {"/desk/{town}", "/rosters", "/town", "/accounts"}),
     Role.HEAD: (
         "/",
-        {"/", "/class", "/rosters", "/staff", "/year", "/safeguards"},
+        {"/", "/class", "/rosters", "/pupils", "/staff", "/year", "/safeguards"},
         {"/town", "/accounts", "/desk/{town}", "/activities"},
     ),
     Role.TEACHER: ("/class", {"/", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities", "/year"}),
