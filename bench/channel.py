@@ -87,11 +87,11 @@ def _measure(
     server: RunningServer, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool
 ) -> tuple[LoadResult, ResourceUsage]:
     before = server.read_usage()
-    outcome = _run_in_own_process(replay_conversations, conversations, connections, seconds, once)
+    outcome = run_in_own_process(replay_conversations, conversations, connections, seconds, once)
     return outcome, server.read_usage() - before
 
 
-def _run_in_own_process(
+def run_in_own_process(
     act: Callable[..., LoadResult], conversations: list[list[bytes]], connections: int, seconds: float, once: bool
 ) -> LoadResult:
     """Run the load in a separate process, so that it does not share an interpreter with what is measured."""

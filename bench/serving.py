@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
-PORT = 18080
+PORT = int(os.environ.get("BENCH_PORT", "18080"))
 PUBLIC_URL = f"https://localhost:{PORT}"
 
 
@@ -97,7 +97,7 @@ def run_server(
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data: Path) -> None:
-    for _ in range(400):
+    for _ in range(1800):
         if process.poll() is not None:
             break
         if (data / f"ready-{process.pid}").exists():

@@ -23,6 +23,7 @@ from enrollment.tablets.models import TabletState
 from mdm.care.lost_mode.models import LostCase
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.overview_repository import OverviewRepository, TabletFilter, TabletRow
+from mdm.devices.manifests import build_manifest_contents
 from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, PushTarget
 from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
@@ -97,7 +98,7 @@ def _load_rules_status(
     mode = OverviewRepository(work.session).get_mode(tablet_id)
     declared = DeviceRepository(work.session).get_declarative_state(enrollment.id) if enrollment else None
     if declared is not None and declared.set_sha256 is not None and declared.fallback_reason is None:
-        return _describe_declarations(declared, mode)
+        return _describe_declarations(declared, mode, _find_seen_mode(work, declared, mode))
     wanted, since = (mode.mode, mode.since) if mode else (None, None)
     fallback_reason = declared.fallback_reason if declared is not None else None
     if profile is None:
@@ -127,7 +128,18 @@ _DECLARED: dict[DeclarationStatus, tuple[ProfileState, ProfileReason]] = {
 }
 
 
-def _describe_declarations(declared: DeclarativeState, mode: TabletMode | None) -> RulesStatus:
+def _find_seen_mode(work: UnitOfWork, declared: DeclarativeState, mode: TabletMode | None) -> Mode | None:
+    """Return the mode that the tablet has proved: the wanted one too where it applies the same as the one that the tablet names."""
+    named = Mode(declared.confirmed_mode) if declared.confirmed_mode else None
+    served = declared.served
+    if named is None or served is None or mode is None or named is mode.mode:
+        return named
+    items = DeviceRepository(work.session).load_declaration_items([served.set_sha256]).get(served.set_sha256, [])
+    contents = [build_manifest_contents(items, replace(served, mode=each)) for each in (named, mode.mode)]
+    return mode.mode if contents[0].effective_identifiers == contents[1].effective_identifiers else named
+
+
+def _describe_declarations(declared: DeclarativeState, mode: TabletMode | None, seen_mode: Mode | None) -> RulesStatus:
     state, reason = _DECLARED[declared.status]
     return RulesStatus(
         path=RulesDelivery.DECLARATIONS,
@@ -138,7 +150,7 @@ def _describe_declarations(declared: DeclarativeState, mode: TabletMode | None) 
         next_attempt_at=declared.next_check_at if state is ProfileState.FAILED else None,
         wanted_mode=mode.mode if mode else None,
         wanted_since=mode.since if mode else None,
-        seen_mode=Mode(declared.confirmed_mode) if declared.confirmed_mode else None,
+        seen_mode=seen_mode,
         proved_at=declared.confirmed_at,
     )
 

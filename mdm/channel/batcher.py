@@ -18,6 +18,7 @@ from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.messages import BUSY, SERVER_ERROR, ChannelRequest, ChannelResponse
+from mdm.devices.manifest_cache import ManifestCache
 
 log = structlog.get_logger()
 MAX_BATCH = 256
@@ -35,6 +36,7 @@ class Batcher:
         self._engine = make_index_only_engine(runtime.engine, is_pooled=runtime.settings.database_pooler)
         self._trust = trust
         self._command_cache = RenderedCommandCache()
+        self._manifests = ManifestCache()
         self._pending: list[_PendingRequest] = []
         self._wake = threading.Condition()
         self._stopping = False
@@ -105,7 +107,7 @@ class Batcher:
 
     def _process_in_transaction(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         with self._runtime.open_unit_of_work(self._engine) as work:
-            return ConnectBatch(work, self._command_cache).process(requests)
+            return ConnectBatch(work, self._command_cache, self._manifests).process(requests)
 
 
 def _resolve_futures(batch: list[_PendingRequest], responses: list[ChannelResponse]) -> None:

@@ -1,6 +1,6 @@
-"""Processing of one batch of requests in one transaction: connect requests in sets, each check-in message in a savepoint.
+"""Processing of one batch of requests in one transaction: connect and declarative requests in sets, other messages in savepoints.
 
-The number of statements does not grow with the number of connect requests. The caller opens and commits the transaction.
+The number of statements does not grow with the number of connect and declarative requests. The caller opens and commits the transaction.
 See docs/domain/protocol.md#connect.
 """
 
@@ -22,6 +22,7 @@ from enrollment.joining.refusals import record_refusal
 from enrollment.safeguards.stop_switch import is_stopped, list_stopped_towns
 from mdm.channel import handlers, identity, readoption
 from mdm.channel.bodies import RenderedCommandCache
+from mdm.channel.declarative import answer_declarative_requests
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.limits import MAX_RESULT_BYTES
 from mdm.channel.messages import (
@@ -34,6 +35,7 @@ from mdm.channel.messages import (
 )
 from mdm.channel.repository import ChannelRepository, EnrollmentSnapshot
 from mdm.channel.unreadable import is_readable, resolve_request
+from mdm.devices.manifest_cache import ManifestCache
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.checkin import CheckinMessage
 from mdm.protocol.commands.registry import COMMANDS
@@ -77,10 +79,11 @@ class ConnectRequest:
 class ConnectBatch:
     """Processes one batch within one unit of work."""
 
-    def __init__(self, work: UnitOfWork, command_cache: RenderedCommandCache) -> None:
+    def __init__(self, work: UnitOfWork, command_cache: RenderedCommandCache, manifests: ManifestCache) -> None:
         self.work = work
         self.now: datetime = work.now
         self.command_cache = command_cache
+        self.manifests = manifests
         self.channel = ChannelRepository(work.session)
         self.queue = BatchStatements(work.session)
 
@@ -88,6 +91,10 @@ class ConnectBatch:
         """Return one response per request, in their order."""
         responses: list[ChannelResponse] = [SERVER_ERROR] * len(requests)
         requests = [request if is_readable(request) else resolve_request(self.work, request) for request in requests]
+        # Declarations before commands: the worker locks them in this order when it announces.
+        answered = answer_declarative_requests(self.work, self.manifests, requests)
+        for index, response in answered.items():
+            responses[index] = response
         connecting = {r.message.ids.channel_key: r.fingerprint for r in requests if isinstance(r.message, ConnectMessage)}
         loaded = self.channel.load_next_commands(list(connecting.items()), self.now) if connecting else {}
         connects: list[ConnectRequest] = []
@@ -104,7 +111,7 @@ class ConnectBatch:
         if connects:
             self._process_connects(connects, responses)
         for index, request in enumerate(requests):
-            if isinstance(request.message, CheckinMessage):
+            if isinstance(request.message, CheckinMessage) and index not in answered:
                 responses[index] = self._process_checkin(request)
         return responses
 
@@ -218,13 +225,15 @@ class ConnectBatch:
                 reported[command_id] = new_state, connect
         new_states = [new_state for new_state, _ in reported.values()]
         applied = self.queue.apply_reported_states(new_states, self.now) if new_states else {}
-        answered = [command_id for command_id, state in applied.items() if state in _FINAL_STATES]
+        answered = [command_id for command_id, each in applied.items() if each.state in _FINAL_STATES]
+        to_handle = [command_id for command_id in answered if applied[command_id].is_handled]
         if unmatched := reported.keys() - applied.keys():
-            answered += self._list_late_results([reported[command_id][0] for command_id in sorted(unmatched)])
+            late = self._list_late_results([reported[command_id][0] for command_id in sorted(unmatched)])
+            answered, to_handle = answered + late, to_handle + late
         if answered:
-            results = [_build_result_row(command_id, reported[command_id][1], self.now) for command_id in answered]
-            self.queue.save_results(results)
-            self.work.enqueue_job(Topic.COMMAND_RESULT, *(result["command_id"] for result in results))
+            self.queue.save_results([_build_result_row(command_id, reported[command_id][1], self.now) for command_id in answered])
+        if to_handle:
+            self.work.enqueue_job(Topic.COMMAND_RESULT, *to_handle)
 
     def _list_late_results(self, unmatched: list[ReportedState]) -> list[int]:
         """Return the commands of results that come late; duplicates and results for unknown commands are only logged."""

@@ -152,10 +152,6 @@ class ChannelRepository:
         )
         return self.session.scalar(statement) is not None
 
-    def load_declaration_items(self, sha256: str) -> list[dict[str, Any]]:
-        """Return the declarations of a set; an empty list when there is no such set."""
-        return self.session.scalar(select(DeclarationSet.items).where(DeclarationSet.sha256 == sha256)) or []
-
     def get_signed_profile(self, fingerprint: str, sha256: str) -> bytes | None:
         """Return a signed profile, if a set that is announced or was served to the tablet with this certificate names it; else None."""
         rows = self.session.execute(

@@ -1,85 +1,152 @@
-"""Status reports of a tablet: stored, merged with the former ones, and compared with the declarations that it was told to apply."""
+"""Status reports of tablets: stored, merged with the former ones, and compared with the declarations that they were told to apply."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
-from mdm.channel.messages import EMPTY_RESPONSE, ChannelResponse
+from mdm.channel.declarative_statements import DeclarationSnapshot, DeclarativeSender, DeclarativeStatements, RequestKey
 from mdm.channel.repository import ChannelRepository
-from mdm.devices.declaration_rules import check_declarations, find_applied_mode
+from mdm.devices.declaration_rules import check_declarations, find_named_mode
 from mdm.devices.declaration_status import decide_status
-from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment
+from mdm.devices.manifest_cache import ManifestCache
+from mdm.devices.models import DeclarationStatus
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol import ddm
 from mdm.protocol.ddm import ParsedStatusReport
 from mdm.protocol.errors import BadMessage
-from profiles.render.declarations import build_set_items
 
 
-def apply_status_report(work: UnitOfWork, enrollment: DeviceEnrollment, body: bytes) -> ChannelResponse:
-    """Store a status report and what it proves. Enqueues a reconciliation where the report changes what is to be done.
+@dataclass(frozen=True, slots=True)
+class SentReport:
+    """A status report as received."""
+
+    sender: DeclarativeSender
+    channel_key: str
+    body: bytes
+
+
+def apply_status_reports(work: UnitOfWork, manifests: ManifestCache, reports: Sequence[SentReport]) -> None:
+    """Store status reports and what they prove. Enqueues a reconciliation where a report changes what is to be done.
 
     A worker may announce other declarations at the same moment. Then the report is compared again, with those.
     """
-    repository, devices = ChannelRepository(work.session), DeviceRepository(work.session)
-    try:
-        report = ddm.parse_status_report(body)
-    except BadMessage as error:
-        repository.add_note(enrollment.udid, enrollment.fingerprint, "bad_status", {"why": str(error)}, work.now)
-        return EMPTY_RESPONSE  # with an error status the tablet would send the same report again
-    state = devices.get_declarative_state(enrollment.id) or devices.create_declarative_state(enrollment.id)
+    statements = DeclarativeStatements(work.session)
+    pending = _parse_reports(work, reports)
+    if _create_missing_states(work, pending):
+        pending = _reload_senders(work, statements, pending)
+    to_reconcile: list[UUID] = []
+    while pending:
+        values = {sent.sender.enrollment_id: _apply_report(manifests, sent.sender, report, work.now) for sent, report in pending}
+        updated = statements.save_reported([(sent.sender, values[sent.sender.enrollment_id]) for sent, _ in pending])
+        to_reconcile += [
+            sent.sender.tablet_id
+            for sent, report in pending
+            if sent.sender.enrollment_id in updated and _needs_decision(sent.sender, report, values[sent.sender.enrollment_id])
+        ]
+        pending = [(sent, report) for sent, report in pending if sent.sender.enrollment_id not in updated]
+        if pending:
+            pending = _reload_senders(work, statements, pending)
+            snapshots = [sent.sender.declarations for sent, _ in pending if sent.sender.declarations is not None]
+            manifests.load_sets(work.session, [manifest for each in snapshots for manifest in (each.announced, each.served)])
+    if to_reconcile:
+        work.enqueue_job(Topic.RECONCILE, *to_reconcile)
+
+
+_Pending = list[tuple[SentReport, ParsedStatusReport]]
+
+
+def _parse_reports(work: UnitOfWork, reports: Sequence[SentReport]) -> _Pending:
+    """Return the reports that can be read; the others are noted for support staff."""
+    pending: _Pending = []
+    for sent in reports:
+        try:
+            pending.append((sent, ddm.parse_status_report(sent.body)))
+        except BadMessage as error:
+            sender = sent.sender
+            ChannelRepository(work.session).add_note(sender.udid, sender.fingerprint, "bad_status", {"why": str(error)}, work.now)
+    return pending
+
+
+def _create_missing_states(work: UnitOfWork, pending: _Pending) -> bool:
+    """Add the rows of tablets that report without having been asked. Returns whether there were any."""
+    missing = [sent.sender.enrollment_id for sent, _ in pending if sent.sender.declarations is None]
+    for enrollment_id in missing:
+        DeviceRepository(work.session).create_declarative_state(enrollment_id)
     work.session.flush()
-    values = _apply_report(repository, state, report, work.now)
-    while not devices.update_reported_state(state, values):
-        work.session.refresh(state)  # other declarations were announced meanwhile: compare with those
-        values = _apply_report(repository, state, report, work.now)
-    is_first_report = state.reported_at is None
-    if is_first_report or "app" in report.items or _needs_decision(state, values):
-        # The first report proves that the tablet supports declarations; a report about apps may change what is missing.
-        work.enqueue_job(Topic.RECONCILE, enrollment.tablet_id)
-    work.session.expire(state)
-    return EMPTY_RESPONSE
+    return bool(missing)
 
 
-def _needs_decision(state: DeclarativeState, values: dict[str, Any]) -> bool:
-    """Return whether the report leaves something to do: a repair, or the removal of what declarations have replaced."""
-    if values.get("status", state.status) is DeclarationStatus.FAILED:
+def _reload_senders(work: UnitOfWork, statements: DeclarativeStatements, pending: _Pending) -> _Pending:
+    """Return the reports with their senders as they are now, without those whose enrollment has ended meanwhile."""
+    keys = [RequestKey(sent.channel_key, sent.sender.fingerprint, is_report=True) for sent, _ in pending]
+    senders = statements.load_senders(keys, work.now)
+    return [
+        (replace(sent, sender=senders[sent.channel_key]), report)
+        for sent, report in pending
+        if sent.channel_key in senders
+        and senders[sent.channel_key].generation == sent.sender.generation
+        and senders[sent.channel_key].declarations is not None
+    ]
+
+
+def _needs_decision(sender: DeclarativeSender, report: ParsedStatusReport, values: Mapping[str, Any]) -> bool:
+    """Return whether the report leaves something to do.
+
+    The first one proves that the tablet supports declarations; one about apps may change what is missing. Otherwise a repair, or
+    the removal of what declarations have replaced.
+    """
+    state = sender.declarations
+    assert state is not None
+    if state.reported_at is None or "app" in report.items:
+        return True
+    if values.get("status", state.current.status) is DeclarationStatus.FAILED:
         return "status" in values
     return values.get("confirmed_at") is not None and state.declarative_only_since is None
 
 
 def _apply_report(
-    repository: ChannelRepository, state: DeclarativeState, report: ParsedStatusReport, now: datetime
+    manifests: ManifestCache, sender: DeclarativeSender, report: ParsedStatusReport, now: datetime
 ) -> dict[str, Any]:
     """Return the columns that a report changes: an incremental report is merged into what is known, a full one replaces it."""
+    state = sender.declarations
+    assert state is not None
     items = dict(report.items)
     values: dict[str, Any] = {
-        "status_items": items if report.full else _merge_within_limit(state.status_items or {}, items),
+        "status_items": items if report.full else _merge_within_limit(state.status_items, items),
         "errors": list(report.errors),
         "reported_at": now,
     }
     if report.declarations is None:
         return values  # it says nothing about declarations; the former report may be older than the announcement
-    known = {} if report.full else state.reported_declarations or {}
-    reported = {**known, **report.declarations}
-    values["reported_declarations"] = reported
+    reported = {**({} if report.full else state.reported_declarations), **report.declarations}
+    return values | {"reported_declarations": reported} | _compare_with_served(manifests, state, reported, now)
+
+
+def _compare_with_served(
+    manifests: ManifestCache, state: DeclarationSnapshot, reported: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """Return the columns that follow from comparing what is reported with the manifest that the tablet fetched last."""
     served = state.served
     if served is None:
-        return values
-    shared = repository.load_declaration_items(served.set_sha256)
-    mode = find_applied_mode(shared, served.repairs, reported)
-    values["confirmed_mode"] = mode.value if mode is not None else None
+        return {}
+    named = find_named_mode(served.repairs, reported)
+    is_applied = (
+        named is not None and check_declarations(manifests.get_contents(replace(served, mode=named)), reported).is_confirmed
+    )
+    values: dict[str, Any] = {"confirmed_mode": named.value if named is not None and is_applied else None}
     if served != state.announced:
         return values  # it has not synchronised since the announcement: this is the state of the former declarations
-    check = check_declarations(build_set_items(shared, served.mode, served.repairs), served.mode, reported)
-    return values | decide_status(state, check, now)
+    return values | decide_status(state.current, check_declarations(manifests.get_contents(served), reported), now)
 
 
-def _merge_within_limit(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+def _merge_within_limit(current: Mapping[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     """Return the merged status items; those of the update alone when they would be more than one report may have."""
     merged = ddm.merge_status_items(current, update)
     return merged if len(json.dumps(merged)) <= ddm.MAX_STATUS else update

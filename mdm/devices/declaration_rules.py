@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from mdm.devices.manifests import ManifestContents
 from mdm.protocol import ddm
-from profiles.render.declarations import PROPERTIES_IDENTIFIER, build_set_items, select_effective_identifiers
+from profiles.render.declarations import PROPERTIES_IDENTIFIER, build_set_items
 from profiles.schedule.modes import Mode
 
 #: The last report of each kind: rows as `mdm.protocol.ddm` parses them. A kind that was never reported is absent.
@@ -41,22 +43,21 @@ class DeclarationCheck:
         return "; ".join(parts)[:300]
 
 
-def check_declarations(items: Iterable[Mapping[str, Any]], mode: Mode, reported: ReportedDeclarations) -> DeclarationCheck:
+def check_declarations(contents: ManifestContents, reported: ReportedDeclarations) -> DeclarationCheck:
     """Compare the declarations of a manifest with what the tablet reports, in the mode that the manifest names.
 
     Declarations that the mode does not use must be on the tablet, but may be of unknown validity: it has not applied them yet.
     """
-    manifest = list(items)
-    effective = select_effective_identifiers(manifest, mode)
+    rows_by_kind = {kind: _index_rows(rows) for kind, rows in reported.items()}
     invalid: list[Mapping[str, Any]] = []
     pending: list[str] = []
     missing: list[str] = []
     is_confirmed = True
-    for item in manifest:
+    for item in contents.items:
         identifier = str(item["Identifier"])
-        rows = reported.get(ddm.MANIFEST_KEYS[item["Kind"]].lower())
-        row = _find_row(rows or (), identifier, str(item["ServerToken"]))
-        is_effective = identifier in effective
+        rows = rows_by_kind.get(ddm.MANIFEST_KEYS[item["Kind"]].lower())
+        row = rows.get((identifier, str(item["ServerToken"]))) if rows is not None else None
+        is_effective = identifier in contents.effective_identifiers
         if row is None:
             is_confirmed = False
             if rows is not None:
@@ -70,18 +71,22 @@ def check_declarations(items: Iterable[Mapping[str, Any]], mode: Mode, reported:
     return DeclarationCheck(tuple(invalid), tuple(pending), tuple(missing), is_confirmed)
 
 
-def find_applied_mode(
-    shared: Iterable[Mapping[str, Any]], repairs: Mapping[str, int] | None, reported: ReportedDeclarations
-) -> Mode | None:
-    """Return the mode whose properties the tablet lists and whose activations are active and valid; None when no mode is proved."""
-    documents = list(shared)
-    rows = reported.get("management", ())
-    for mode in Mode:
-        items = build_set_items(documents, mode, repairs)
-        if _find_row(rows, PROPERTIES_IDENTIFIER, str(items[-1]["ServerToken"])) is not None:
-            return mode if check_declarations(items, mode, reported).is_confirmed else None
-    return None
+def find_named_mode(repairs: Mapping[str, int], reported: ReportedDeclarations) -> Mode | None:
+    """Return the mode whose properties the tablet lists, whether it has applied them or not; None when it lists none."""
+    tokens = {row["server-token"] for row in reported.get("management", ()) if row["identifier"] == PROPERTIES_IDENTIFIER}
+    attempt = repairs.get(PROPERTIES_IDENTIFIER, 0)
+    return next((mode for mode in Mode if _compute_properties_token(mode, attempt) in tokens), None)
 
 
-def _find_row(rows: Iterable[Mapping[str, Any]], identifier: str, token: str) -> Mapping[str, Any] | None:
-    return next((row for row in rows if (row["identifier"], row["server-token"]) == (identifier, token)), None)
+@lru_cache(maxsize=128)
+def _compute_properties_token(mode: Mode, attempt: int) -> str:
+    [properties] = build_set_items((), mode, {PROPERTIES_IDENTIFIER: attempt})
+    return str(properties["ServerToken"])
+
+
+def _index_rows(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return rows by identifier and server token; of equal ones the first."""
+    indexed: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in rows:
+        indexed.setdefault((row["identifier"], row["server-token"]), row)
+    return indexed

@@ -5,7 +5,7 @@ The channel's set-based statement that answers a batch of requests is in `mdm.ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget
+from profiles.effective.models import DeclarationSet
 
 
 class DeviceRepository:
@@ -287,15 +288,10 @@ class DeviceRepository:
             .execution_options(populate_existing=True)
         ).all()
 
-    def update_reported_state(self, state: DeclarativeState, values: Mapping[str, Any]) -> bool:
-        """Store what a report changes. Returns False, and changes nothing, when other declarations were announced meanwhile."""
-        statement = (
-            update(DeclarativeState)
-            .where(DeclarativeState.enrollment_id == state.enrollment_id, DeclarativeState.publication == state.publication)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
-        return int(self.session.execute(statement).rowcount) == 1  # type: ignore[attr-defined]
+    def load_declaration_items(self, hashes: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the declarations of each of these sets that exist, by its hash."""
+        rows = self.session.execute(select(DeclarationSet.sha256, DeclarationSet.items).where(DeclarationSet.sha256.in_(hashes)))
+        return {row.sha256: row.items for row in rows}
 
     def delete_declarative_state(self, enrollment_id: int) -> None:
         self.session.execute(delete(DeclarativeState).where(DeclarativeState.enrollment_id == enrollment_id))

@@ -31,9 +31,14 @@ def compute_declarations_token(items: Iterable[Mapping[str, Any]]) -> str:
 
 
 def build_tokens(items: Sequence[Mapping[str, Any]], at: datetime) -> bytes:
+    """Return the response to `tokens` for these declarations."""
+    return build_tokens_response(compute_declarations_token(items), at)
+
+
+def build_tokens_response(declarations_token: str, at: datetime) -> bytes:
     """Return the response to `tokens`. The timestamp has whole seconds and `Z`."""
     stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _encode_json({"SyncTokens": {"Timestamp": stamp, "DeclarationsToken": compute_declarations_token(items)}})
+    return _encode_json({"SyncTokens": {"Timestamp": stamp, "DeclarationsToken": declarations_token}})
 
 
 def build_manifest(items: Sequence[Mapping[str, Any]]) -> bytes:

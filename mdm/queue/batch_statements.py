@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from sqlalchemy.types import LargeBinary
 
 from cartable.bulk_params import build_parameters, build_table_sql
 from cartable.database import Json, UtcDateTime
+from mdm.protocol.commands.registry import COMMANDS
 from mdm.queue.models import CommandState
 
 _IDS = {"id": "bigint"}
@@ -52,7 +53,7 @@ FROM {reported}, command_body b
 WHERE command.id = reported.id AND command.enrollment_id = reported.enrollment_id
   AND command.state || '' IN ('queued', 'sent', 'not_now')
   AND b.id = command.body_id AND b.nonce = reported.nonce
-RETURNING command.id, command.state
+RETURNING command.id, command.state, (SELECT t.request_type FROM command_body t WHERE t.id = command.body_id)
 """
 _EQUAL_WAITING = """
 SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
@@ -113,6 +114,18 @@ class ReportedState:
     state_reason: str | None
 
 
+class AppliedState(NamedTuple):
+    """The state that a command has after a result, and its type."""
+
+    state: CommandState
+    request_type: str
+
+    @property
+    def is_handled(self) -> bool:
+        """Whether the worker has something to do with the result."""
+        return self.state is not CommandState.ACKNOWLEDGED or COMMANDS[self.request_type].acknowledgement_is_handled
+
+
 class BatchStatements:
     """The statements, bound to one session."""
 
@@ -134,10 +147,10 @@ class BatchStatements:
             for enrollment_id, command_id, body_id, state, *rest in rows
         ]
 
-    def apply_reported_states(self, reported: Sequence[ReportedState], now: datetime) -> dict[int, CommandState]:
+    def apply_reported_states(self, reported: Sequence[ReportedState], now: datetime) -> dict[int, AppliedState]:
         """Update the open commands that match. Returns their new states by command id; those that match nothing are absent."""
         rows = self._execute("apply_reported", "reported", _REPORTED, _build_reported_rows(reported), now).all()
-        return {command_id: CommandState(state) for command_id, state in rows}
+        return {command_id: AppliedState(CommandState(state), request_type) for command_id, state, request_type in rows}
 
     def list_unanswered(self, reported: Sequence[ReportedState]) -> list[int]:
         """Return the ids of those commands that match, had ended before, and have no result yet."""

@@ -15,7 +15,7 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.declaration_rules import check_declarations
-from mdm.devices.declaration_status import decide_status
+from mdm.devices.declaration_status import CurrentStatus, decide_status
 from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol import ddm
@@ -23,11 +23,12 @@ from mdm.protocol.commands.actions import DeclarativeManagement
 from mdm.queue import service as queue
 from mdm.queue.results import CommandWithResult
 from mdm.queue.service import DeliveryOptions
+from mdm.reconcile.announced_sets import AnnouncedSets, load_announced_sets
 from mdm.reconcile.models import TabletProfile
 from mdm.reconcile.profile_delivery import is_verified
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.effective.compile import DesiredState
-from profiles.render.declarations import PROPERTIES_IDENTIFIER, build_set_items
+from profiles.render.declarations import PROPERTIES_IDENTIFIER
 
 #: How long a tablet may take from an announcement to its status report before the set is announced again.
 REPORT_TIMEOUT = timedelta(minutes=10)
@@ -72,12 +73,12 @@ def publish_set(
     desired_by_tablet: Mapping[UUID, DesiredState],
     states: Mapping[int, DeclarativeState],
 ) -> None:
-    """Announce to each of these tablets its declaration set and mode, unless it has confirmed them already.
+    """Announce to each of these tablets its declaration set and mode, unless it has confirmed them, or a mode that applies the same.
 
     What a tablet could not apply is announced with new server tokens, a few times. Then `fallback_reason` is set, and the tablet
     is managed by profiles from now on.
     """
-    repository = ReconcileRepository(work.session)
+    devices = DeviceRepository(work.session)
     due = {
         channel.id: desired_by_tablet[tablet_id]
         for tablet_id, channel in channels.items()
@@ -86,19 +87,18 @@ def publish_set(
     if not due:
         return
     # Decide on locked rows: a status report may have confirmed or refused the declarations since they were read.
-    locked = DeviceRepository(work.session).lock_declarative_states(sorted(due))
-    hashes = {state.set_sha256 for state in locked} | {desired.declaration_set for desired in due.values()}
-    sets = repository.load_declaration_items(sorted(sha256 for sha256 in hashes if sha256 is not None))
-    open_keys = repository.load_open_dedupe_keys(sorted(due))
+    locked = devices.lock_declarative_states(sorted(due))
+    sets = load_announced_sets(work, locked, due.values())
+    open_keys = ReconcileRepository(work.session).load_open_dedupe_keys(sorted(due))
     announced: dict[bytes, list[int]] = {}
     for state in locked:
         is_announcement_open = DeclarativeManagement().dedupe_key() in open_keys.get(state.enrollment_id, set())
         desired = due[state.enrollment_id]
-        if _is_due(state, desired, work.now) and _plan_announcement(work, state, desired, sets, is_open=is_announcement_open):
+        if _plan_announcement(work, state, desired, sets, is_open=is_announcement_open):
             assert state.announced is not None
             assert state.published_at is not None
-            items = build_set_items(sets[state.announced.set_sha256], state.announced.mode, state.announced.repairs)
-            announced.setdefault(ddm.build_tokens(items, state.published_at), []).append(state.enrollment_id)
+            tokens = ddm.build_tokens_response(sets.build_contents(state.announced).token, state.published_at)
+            announced.setdefault(tokens, []).append(state.enrollment_id)
     deadline = DeliveryOptions(deadline=work.now + ANNOUNCEMENT_LIFETIME)
     for tokens, enrollment_ids in announced.items():
         queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=tokens), enrollment_ids, timing=deadline)
@@ -113,29 +113,28 @@ def schedule_repairs(work: UnitOfWork, channels: Mapping[UUID, DeviceEnrollment]
 
 
 def _is_due(state: DeclarativeState, desired: DesiredState, now: datetime) -> bool:
-    """Return whether something is to be announced, or to be looked at because it was not confirmed in time."""
-    if (state.set_sha256, state.mode) != (desired.declaration_set, desired.mode.value):
-        return True
+    """Return whether something may have to be announced, or to be looked at because it was not confirmed in time."""
+    return (state.set_sha256, state.mode) != (desired.declaration_set, desired.mode.value) or _is_check_due(state, now)
+
+
+def _is_check_due(state: DeclarativeState, now: datetime) -> bool:
     if state.status is DeclarationStatus.CONFIRMED:
         return False
     return state.next_check_at is None or state.next_check_at <= now
 
 
 def _plan_announcement(
-    work: UnitOfWork,
-    state: DeclarativeState,
-    desired: DesiredState,
-    sets: Mapping[str, list[dict[str, object]]],
-    *,
-    is_open: bool,
+    work: UnitOfWork, state: DeclarativeState, desired: DesiredState, sets: AnnouncedSets, *, is_open: bool
 ) -> bool:
     """Update `state` to what is announced next. Returns False when nothing is: it still waits, or the tablet gets profiles again."""
-    if (state.set_sha256, state.mode) != (desired.declaration_set, desired.mode.value):
+    if not sets.covers(state, desired):
         _change_announcement(work, state, desired)
         if state.announced is not None and state.announced == state.served:
             # The tablet has this very manifest, as after a mode that came and went: it will not report it again.
-            _check_again(work, state, sets[state.announced.set_sha256])
+            _check_again(work, state, sets)
         return True
+    if not _is_check_due(state, work.now):
+        return False
     if is_open:  # out of contact: it is announced already
         is_waiting = state.status is DeclarationStatus.WAITING
         state.next_check_at = work.now + (ANNOUNCEMENT_LIFETIME if is_waiting else REPORT_TIMEOUT)
@@ -144,7 +143,7 @@ def _plan_announcement(
         # It acknowledged, and has not asked for the manifest: the same tokens are still new to it.
         state.repair_attempts, state.next_check_at = 1, work.now + REPORT_TIMEOUT
         return True
-    return _repair(work, state, sets.get(state.set_sha256 or "", []))
+    return _repair(work, state, sets)
 
 
 def _change_announcement(work: UnitOfWork, state: DeclarativeState, desired: DesiredState) -> None:
@@ -165,16 +164,16 @@ def _publish(work: UnitOfWork, state: DeclarativeState) -> None:
     state.published_at, state.confirmed_at = work.now, None
 
 
-def _check_again(work: UnitOfWork, state: DeclarativeState, shared: list[dict[str, object]]) -> None:
+def _check_again(work: UnitOfWork, state: DeclarativeState, sets: AnnouncedSets) -> None:
     """Give an announcement of what the tablet has already the status that its last report proves."""
     assert state.announced is not None
-    items = build_set_items(shared, state.announced.mode, state.announced.repairs)
-    check = check_declarations(items, state.announced.mode, state.reported_declarations or {})
-    for column, value in decide_status(state, check, work.now).items():
+    check = check_declarations(sets.build_contents(state.announced), state.reported_declarations or {})
+    current = CurrentStatus(state.status, state.status_since, state.confirmed_at)
+    for column, value in decide_status(current, check, work.now).items():
         setattr(state, column, value)
 
 
-def _repair(work: UnitOfWork, state: DeclarativeState, shared: list[dict[str, object]]) -> bool:
+def _repair(work: UnitOfWork, state: DeclarativeState, sets: AnnouncedSets) -> bool:
     """Renew the troubled declarations, so that the tablet fetches them again. Returns False after the last attempt: profiles then."""
     assert state.announced is not None
     manifest = state.announced
@@ -182,8 +181,7 @@ def _repair(work: UnitOfWork, state: DeclarativeState, shared: list[dict[str, ob
     renewed: tuple[str, ...] = (PROPERTIES_IDENTIFIER,)
     problem = "the tablet did not report its declarations"
     if state.status is not DeclarationStatus.WAITING:
-        items = build_set_items(shared, manifest.mode, manifest.repairs)
-        check = check_declarations(items, manifest.mode, state.reported_declarations or {})
+        check = check_declarations(sets.build_contents(manifest), state.reported_declarations or {})
         renewed, problem = check.troubled or renewed, check.describe() or problem
     is_exhausted = state.repair_attempts >= len(REPAIR_DELAYS)
     if state.status is DeclarationStatus.IN_PROGRESS or (is_exhausted and state.status is DeclarationStatus.WAITING):

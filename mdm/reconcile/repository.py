@@ -19,7 +19,7 @@ from mdm.queue.models import OPEN_STATES, QueuedCommand
 from mdm.reconcile.models import AppReason, ProfileTrial, TabletApp, TabletProfile
 from profiles.apps.licences import FreedLicence
 from profiles.apps.models import App, LicenceToken, LicenceTokenSchool
-from profiles.effective.models import DeclarationSet, RenderedProfile
+from profiles.effective.models import RenderedProfile
 
 
 class ReconcileRepository:
@@ -89,11 +89,6 @@ class ReconcileRepository:
                 DeviceEnrollment.id.in_(declarations) | DeviceEnrollment.tablet_id.in_(profiles.union_all(trials)),
             )
         )
-
-    def load_declaration_items(self, hashes: Sequence[str]) -> dict[str, list[dict[str, object]]]:
-        """Return the declarations of each of these sets, by its hash."""
-        rows = self.session.execute(select(DeclarationSet.sha256, DeclarationSet.items).where(DeclarationSet.sha256.in_(hashes)))
-        return {row.sha256: row.items for row in rows}
 
     def load_open_dedupe_keys(self, enrollment_ids: Sequence[int]) -> dict[int, set[str]]:
         """Return the dedupe keys of the open commands of each enrollment."""

@@ -17,6 +17,7 @@ from enrollment.facts import load_facts
 from mdm.devices.models import DeclarationStatus, DeclarativeState
 from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
+from mdm.reconcile.announced_sets import AnnouncedSets, load_announced_sets
 from mdm.reconcile.declarations import uses_declarations
 from mdm.reconcile.models import ProfileState, ProfileTrial, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
@@ -150,6 +151,7 @@ def _load_stage(work: UnitOfWork, owner: Versioned, version: PolicyVersion) -> _
     facts = load_facts(work, list(channels))
     trials = ReconcileRepository(work.session).load_trials(list(channels))
     desired = compute_desired_states(work, facts.values(), proved=list_proved(trials, channels)) if facts else {}
+    sets = load_announced_sets(work, states.values(), desired.values())
     tablets = {
         channels[tablet_id].id: _describe_tablet(
             desired[tablet_id],
@@ -158,6 +160,7 @@ def _load_stage(work: UnitOfWork, owner: Versioned, version: PolicyVersion) -> _
             states.get(channels[tablet_id].id),
             trials.get(tablet_id, {}),
             version.published_at,
+            sets,
         )
         for tablet_id in facts
     }
@@ -171,6 +174,7 @@ def _describe_tablet(
     state: DeclarativeState | None,
     trials: Mapping[str, ProfileTrial],
     began_at: datetime,
+    sets: AnnouncedSets,
 ) -> StageTablet:
     """Return what is known of a tablet, on the path by which it is managed now. One on trial has not confirmed all yet."""
     if desired.trial is not None:
@@ -182,8 +186,7 @@ def _describe_tablet(
         has_failed = has_failed or state.status_since >= began_at
     confirmed_at = None
     if state is not None and uses_declarations(desired, state):
-        is_of_desired = (state.set_sha256, state.mode) == (desired.declaration_set, desired.mode.value)
-        if is_of_desired and state.status is DeclarationStatus.CONFIRMED:
+        if sets.covers(state, desired) and state.status is DeclarationStatus.CONFIRMED:
             confirmed_at = state.confirmed_at
     elif profile is not None and profile.state is ProfileState.VERIFIED and profile.desired_sha256 == desired.sha256:
         confirmed_at = profile.changed_at

@@ -55,6 +55,7 @@ class DeclarativeManagement(Command):
     """Turns declarative management on and asks for a synchronisation. `data` is the TokensResponse, which saves a round trip."""
 
     request_type: ClassVar[str] = "DeclarativeManagement"
+    acknowledgement_is_handled: ClassVar[bool] = False  # it says that the tablet will ask; a status report says what it has done
     user_channel: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "15.0"
     data: bytes | None = payload_field("Data")

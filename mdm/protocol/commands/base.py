@@ -55,6 +55,7 @@ class Command:
     access_right: ClassVar[int] = 0
     flushes_queue: ClassVar[bool] = False  # nothing behind it can be delivered
     retried_after_silence: ClassVar[bool] = True  # sent again when no result arrived
+    acknowledgement_is_handled: ClassVar[bool] = True  # something is to be done when the tablet has acknowledged it
 
     def __post_init__(self) -> None:
         for argument in fields(self):

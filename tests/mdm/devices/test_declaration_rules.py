@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from mdm.devices.declaration_rules import check_declarations, find_applied_mode
+from mdm.devices.declaration_rules import check_declarations, find_named_mode
+from mdm.devices.manifests import build_manifest_contents
+from mdm.devices.models import Manifest
 from mdm.protocol import ddm
 from profiles.render.declarations import (
     ALWAYS_IDENTIFIER,
@@ -45,7 +47,7 @@ def report(mode: Mode, changes: dict[str, dict[str, Any]] | None = None, repairs
 
 
 def check(mode: Mode, reported: Any, repairs: dict[str, int] | None = None) -> Any:
-    return check_declarations(build_set_items(SHARED, mode, repairs), mode, reported)
+    return check_declarations(build_manifest_contents(SHARED, Manifest("e" * 64, mode, repairs or {})), reported)
 
 
 def test_active_and_valid_is_confirmed() -> None:
@@ -85,11 +87,10 @@ def test_a_kind_that_was_never_reported_is_neither_confirmed_nor_missing() -> No
     assert (checked.is_confirmed, checked.missing) == (False, ())
 
 
-def test_the_mode_that_is_seen_is_the_one_whose_activations_are_active_and_valid() -> None:
-    assert find_applied_mode(SHARED, None, report(Mode.EXAM)) is Mode.EXAM
-    assert find_applied_mode(SHARED, None, report(Mode.LOST)) is Mode.LOST
-    assert find_applied_mode(SHARED, None, report(Mode.LOST, {BASE_IDENTIFIER: {"valid": "invalid"}})) is None
-    assert find_applied_mode(SHARED, None, {}) is None
+def test_the_mode_that_a_tablet_names_is_found_by_its_properties() -> None:
+    assert find_named_mode({}, report(Mode.EXAM)) is Mode.EXAM
+    assert find_named_mode({}, report(Mode.LOST, {BASE_IDENTIFIER: {"valid": "invalid"}})) is Mode.LOST
+    assert find_named_mode({}, {}) is None
 
 
 def test_a_repair_renews_the_token_of_what_is_broken_and_of_nothing_else() -> None:
@@ -104,9 +105,7 @@ def test_a_repair_renews_the_token_of_what_is_broken_and_of_nothing_else() -> No
     )
     assert all(len(item["ServerToken"]) == 64 for item in again)
     assert not check(Mode.HOME, report(Mode.HOME), {BASE_IDENTIFIER: 1}).is_confirmed, "a report on the former version"
-    assert (
-        find_applied_mode(SHARED, {PROPERTIES_IDENTIFIER: 3}, report(Mode.HOME, repairs={PROPERTIES_IDENTIFIER: 3})) is Mode.HOME
-    )
+    assert find_named_mode({PROPERTIES_IDENTIFIER: 3}, report(Mode.HOME, repairs={PROPERTIES_IDENTIFIER: 3})) is Mode.HOME
 
 
 @pytest.mark.parametrize("spell", [str, str.title, str.upper], ids=["lower", "Title", "UPPER"])

@@ -11,6 +11,7 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.messages import ChannelRequest, ChannelResponse
+from mdm.devices.manifest_cache import ManifestCache
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.protocol.commands.base import Command
 from mdm.protocol.connect import parse_connect
@@ -54,7 +55,7 @@ def build_request(enrollment: DeviceEnrollment, status: str = "Idle", uuid: str 
 def process_batch(runtime: Runtime, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
     """Process one batch in one transaction."""
     with runtime.open_unit_of_work() as work:
-        return ConnectBatch(work, RenderedCommandCache()).process(requests)
+        return ConnectBatch(work, RenderedCommandCache(), ManifestCache()).process(requests)
 
 
 def send_status(

@@ -168,7 +168,9 @@ class SchoolDay:
             assert all(_normalize(values[key]) == _normalize(value) for key, value in desired.items() if key in values)
             games = self.admin.get(f"/tablets/{row['id']}/why-host", params={"host": "www.jeux.example"}).json()
             assert (games["mode"], games["decision"]) == (mode.value, "block")
-        assert self.tablets["new"].mode == mode.value
+        [new] = self.admin.get("/tablets", params={"q": self.tablets["new"].serial}).json()["items"]
+        rules = self.admin.get(f"/tablets/{new['id']}").json()["rules"]
+        assert (rules["path"], rules["seen_mode"]) == ("declarations", mode.value)
 
     def _date(self, days: int) -> Any:
         return (self.monday + timedelta(days=days)).date()

@@ -13,15 +13,27 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.tablets.models import Tablet, TabletState
+<<<<<<< HEAD
 from mdm.care import overview, retries
+=======
+from mdm.care import overview, tablet_commands
+from mdm.channel.declarative_statements import DeclarativeStatements, RequestKey
+>>>>>>> 35215ba3 (Declarative requests are answered in sets from memory, and modes that apply the same are not announced)
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.declaration_status import PROGRESS_TIMEOUT
 from mdm.devices.models import DeclarationStatus, DeclarativeState
 from mdm.devices.repository import DeviceRepository
-from mdm.reconcile.declarations import REPAIR_DELAYS, REPORT_TIMEOUT
+from mdm.reconcile.declarations import REPAIR_DELAYS, REPORT_TIMEOUT, publish_set
 from mdm.reconcile.models import ProfileReason, ProfileState
+from profiles.effective.compile import DesiredState
 from profiles.effective.models import DeclarationSet
-from profiles.render.declarations import ALWAYS_IDENTIFIER, BASE_IDENTIFIER, PROPERTIES_IDENTIFIER
+from profiles.render.declarations import (
+    ALWAYS_IDENTIFIER,
+    BASE_IDENTIFIER,
+    PROPERTIES_IDENTIFIER,
+    select_effective_identifiers,
+)
+from profiles.schedule.models import TabletMode
 from profiles.schedule.modes import Mode
 from tests.mdm.reconcile.enrolled_tablet import PLURALS, EnrolledTablet
 
@@ -182,6 +194,29 @@ def test_a_mode_that_came_and_went_is_confirmed_by_what_the_tablet_has(tablet: E
     assert tablet.load_state().status is DeclarationStatus.CONFIRMED
 
 
+def test_a_mode_that_applies_the_same_is_not_announced_and_counts_as_seen(tablet: EnrolledTablet) -> None:
+    tablet.report()
+    tablet.connect()
+    named = Mode(str(tablet.load_state().mode))
+    with tablet.runtime.open_unit_of_work() as work:
+        state = work.session.get_one(DeclarativeState, tablet.enrollment.id)
+        items = DeviceRepository(work.session).load_declaration_items([str(state.set_sha256)])[str(state.set_sha256)]
+        by_mode = {mode: select_effective_identifiers(items, mode) for mode in Mode}
+    equal = next(mode for mode in Mode if mode is not named and by_mode[mode] == by_mode[named])
+    other = next(mode for mode in Mode if by_mode[mode] != by_mode[named])
+    for mode, is_announced in ((equal, False), (other, True)):
+        before = tablet.load_state()
+        with tablet.runtime.open_unit_of_work() as work:
+            channels = {tablet.tablet_id: tablet.enrollment}
+            states = DeviceRepository(work.session).load_declarative_states([tablet.enrollment.id])
+            desired = DesiredState(mode, "", "", "", (), (), before.set_sha256)
+            publish_set(work, channels, {tablet.tablet_id: desired}, states)
+        assert (tablet.load_state().publication != before.publication) is is_announced
+        with tablet.runtime.open_unit_of_work() as work:
+            work.session.get_one(TabletMode, tablet.tablet_id).mode = mode
+        assert (view_rules(tablet).seen_mode is mode) is not is_announced, "the tablet applies it already, or does not yet"
+
+
 def test_lost_is_not_shown_as_seen_over_an_invalid_base(tablet: EnrolledTablet) -> None:
     tablet.report()
     tablet.connect()
@@ -236,12 +271,14 @@ def test_a_person_can_have_declarations_tried_again(tablet: EnrolledTablet) -> N
 
 
 def test_a_report_never_confirms_what_was_announced_after_it_was_compared(tablet: EnrolledTablet) -> None:
-    compared = tablet.load_state()
+    key = RequestKey(tablet.enrollment.channel_key, tablet.enrollment.fingerprint, is_report=True)
+    with tablet.runtime.open_unit_of_work() as work:
+        [compared] = DeclarativeStatements(work.session).load_senders([key], work.now).values()
     change_mode(tablet, TabletState.LOST)
     tablet.run_worker()
     with tablet.runtime.open_unit_of_work() as work:
         values = {"status": DeclarationStatus.CONFIRMED, "confirmed_at": work.now}
-        assert not DeviceRepository(work.session).update_reported_state(compared, values)
+        assert not DeclarativeStatements(work.session).save_reported([(compared, values)])
     state = tablet.load_state()
     assert (state.mode, state.confirmed_at, state.status) == (Mode.LOST.value, None, DeclarationStatus.WAITING)
 
