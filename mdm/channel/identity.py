@@ -17,7 +17,7 @@ from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.devices.models import DeviceEnrollment
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.certificate_header import parse_certificate_header
-from mdm.protocol.cms import verify_detached
+from mdm.protocol.cms import SignerCertificateCache, verify_detached
 from mdm.protocol.errors import BadSignature
 
 SIGNATURE_HEADER = b"mdm-signature"
@@ -39,15 +39,18 @@ class IdentityVerifier:
     def __init__(self, settings: Settings, trust: TrustStore) -> None:
         self._networks = settings.proxy_networks
         self._trust = trust
+        self._certificates = SignerCertificateCache()
 
     def verify_request(self, headers: Mapping[bytes, bytes], body: bytes, peer: str | None, now: datetime) -> VerifiedIdentity:
         """Return the verified certificate. Raises `DeviceRequestRejected`, never with status 401."""
         signature = headers.get(SIGNATURE_HEADER)
         try:
             if signature is not None:
-                der = verify_detached(signature, body).certificate_der
-            else:
-                der = self._read_proxy_certificate(headers, peer)
+                signer = verify_detached(signature, body, self._certificates).signer
+                identity = VerifiedIdentity(self._trust.check_certificate(signer.der, now), signer.der)
+                self._certificates.keep(signer)
+                return identity
+            der = self._read_proxy_certificate(headers, peer)
             return VerifiedIdentity(self._trust.check_certificate(der, now), der)
         except BadSignature as error:
             raise DeviceRequestRejected(RejectionReason.BAD_SIGNATURE, str(error)[:80]) from error

@@ -11,10 +11,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cartable.certificates import list_extensions, read_certificate
 from mdm.protocol import ber
 from mdm.protocol.errors import BadSignature
+from mdm.protocol.flat_cms import parse_flat_signature
 
 T = TypeVar("T")
 MAX_HEADER = 16 * 1024
@@ -54,11 +55,19 @@ _DIGESTS: dict[bytes, tuple[DigestName, hashes.HashAlgorithm]] = {
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignature:
-    """A valid signature and the certificate whose key made it. `fingerprint`: SHA-256 of the certificate, hex."""
+    """A valid signature and the certificate whose key made it."""
 
-    certificate_der: bytes
-    fingerprint: str
+    signer: SignerCertificate
     digest: DigestName
+
+    @property
+    def certificate_der(self) -> bytes:
+        return self.signer.der
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, hex."""
+        return self.signer.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +87,18 @@ class _SignedData:
     signer: _SignerInfo
 
 
-def verify_detached(header: str | bytes, body: bytes) -> VerifiedSignature:
-    """Return the signature of an `Mdm-Signature` header (base64 of CMS), verified over `body`. Raises only `BadSignature`."""
+def verify_detached(header: str | bytes, body: bytes, certificates: SignerCertificateCache | None = None) -> VerifiedSignature:
+    """Return the signature of an `Mdm-Signature` header (base64 of CMS), verified over `body`. Raises only `BadSignature`.
+
+    `certificates` spares reading those that were verified before.
+    """
     if len(header) > MAX_HEADER:
         raise BadSignature("header too long")
     try:
         der = base64.b64decode(header)
     except (binascii.Error, ValueError) as error:
         raise BadSignature("not base64") from error
-    return _convert_errors(lambda: _verify_signature(_parse_signed_data(der), body))
+    return _convert_errors(lambda: _verify_signature(_parse_signed_data(der), body, certificates))
 
 
 def verify_attached(der: bytes) -> tuple[bytes, VerifiedSignature]:
@@ -98,7 +110,7 @@ def verify_attached(der: bytes) -> tuple[bytes, VerifiedSignature]:
         signed_data = _parse_signed_data(der)
         if signed_data.content is None:
             raise BadSignature("no content")
-        return signed_data.content, _verify_signature(signed_data, signed_data.content)
+        return signed_data.content, _verify_signature(signed_data, signed_data.content, None)
 
     return _convert_errors(parse_and_verify)
 
@@ -115,6 +127,14 @@ def _convert_errors(action: Callable[[], T]) -> T:
 
 def _parse_signed_data(der: bytes) -> _SignedData:
     """Parse ContentInfo with SignedData inside (RFC 5652 sections 3 and 5.1)."""
+    usual = parse_flat_signature(der)
+    if usual is not None:
+        signer = _SignerInfo(usual.identifier, False, usual.digest_oid, None, usual.algorithm_oid, usual.signature)
+        return _SignedData(None, [usual.certificate], signer)
+    return _parse_any_signed_data(der)
+
+
+def _parse_any_signed_data(der: bytes) -> _SignedData:
     outer = ber.read_element(der, 0, len(der))
     content_type, wrapper = _read_exactly(outer, 2)
     if outer.tag != ber.SEQUENCE or content_type.content != _OID_SIGNED_DATA:
@@ -159,10 +179,11 @@ def _read_exactly(element: ber.Element, count: int) -> list[ber.Element]:
     return children
 
 
-def _verify_signature(signed_data: _SignedData, body: bytes) -> VerifiedSignature:
+def _verify_signature(signed_data: _SignedData, body: bytes, certificates: SignerCertificateCache | None) -> VerifiedSignature:
     signer = signed_data.signer
     digest_name, digest_algorithm = _DIGESTS[signer.digest_oid]
-    certificate = _find_signer_certificate(signed_data.certificates, signer)
+    certificate = _find_signer_certificate(signed_data.certificates, signer, certificates or SignerCertificateCache(0))
+    key = certificate.public_key
     digest = hashlib.new(digest_name.value, body, usedforsecurity=False).digest()
     if signer.attributes is not None:
         if _read_message_digest(signer.attributes) != digest:
@@ -170,7 +191,6 @@ def _verify_signature(signed_data: _SignedData, body: bytes) -> VerifiedSignatur
         # RFC 5652 section 5.4: the signature covers the attributes encoded as a SET, not with the context tag as sent.
         retagged = b"\x31" + signer.attributes.encoded[1:]
         digest = hashlib.new(digest_name.value, retagged, usedforsecurity=False).digest()
-    key, fingerprint = _load_public_key(certificate)
     prehashed = utils.Prehashed(digest_algorithm)
     try:
         if isinstance(key, rsa.RSAPublicKey) and signer.algorithm_oid != _OID_RSA_PSS:
@@ -181,7 +201,7 @@ def _verify_signature(signed_data: _SignedData, body: bytes) -> VerifiedSignatur
             raise BadSignature("key type")
     except InvalidSignature:
         raise BadSignature("the signature does not match") from None
-    return VerifiedSignature(certificate, fingerprint, digest_name)
+    return VerifiedSignature(certificate, digest_name)
 
 
 def _read_message_digest(attributes: ber.Element) -> bytes:
@@ -193,18 +213,27 @@ def _read_message_digest(attributes: ber.Element) -> bytes:
     raise BadSignature("no messageDigest")
 
 
-def _find_signer_certificate(certificates: list[bytes], signer: _SignerInfo) -> bytes:
+def _find_signer_certificate(
+    encoded: list[bytes], signer: _SignerInfo, certificates: SignerCertificateCache
+) -> SignerCertificate:
     """Return the certificate that SignerInfo names by issuer and serial number or by key identifier, never by position."""
-    for der in certificates:
+    for der in encoded:
+        known = certificates.get(der)
         if signer.is_key_identifier:
             if _read_key_identifier(der) == signer.identifier:
-                return der
-        elif _encode_issuer_and_serial(der) == signer.identifier:
-            return der
+                return known or load_signer_certificate(der)
+        elif (known.issuer_and_serial if known is not None else _encode_issuer_and_serial(der)) == signer.identifier:
+            return known or load_signer_certificate(der)
     raise BadSignature("the signer's certificate is missing")
 
 
-@lru_cache(maxsize=8192)
+def _read_key_identifier(der: bytes) -> bytes | None:
+    try:
+        return list_extensions(read_certificate(der)).get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return None
+
+
 def _encode_issuer_and_serial(der: bytes) -> bytes:
     """Return the content of the IssuerAndSerialNumber that names this certificate."""
     certificate = ber.read_element(der, 0, len(der))
@@ -215,15 +244,41 @@ def _encode_issuer_and_serial(der: bytes) -> bytes:
     return fields[2].encoded + fields[0].encoded
 
 
-@lru_cache(maxsize=8192)
-def _read_key_identifier(der: bytes) -> bytes | None:
-    try:
-        return list_extensions(read_certificate(der)).get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return None
+@dataclass(frozen=True, slots=True)
+class SignerCertificate:
+    """What a signature needs of the certificate that made it. `fingerprint`: SHA-256, hex."""
+
+    der: bytes
+    fingerprint: str
+    public_key: object
+    issuer_and_serial: bytes
 
 
-@lru_cache(maxsize=16384)
-def _load_public_key(der: bytes) -> tuple[object, str]:
-    """Return the key and fingerprint of a certificate. Cached, since a tablet sends the same certificate each time."""
-    return read_certificate(der).public_key(), hashlib.sha256(der).hexdigest()
+def load_signer_certificate(der: bytes) -> SignerCertificate:
+    """Return a certificate for signatures. Raises `ValueError` and others for one that cannot be read."""
+    key = read_certificate(der).public_key()
+    return SignerCertificate(der, hashlib.sha256(der).hexdigest(), key, _encode_issuer_and_serial(der))
+
+
+class SignerCertificateCache:
+    """Certificates by their bytes, since a tablet sends the same one each time. Limited in number; the oldest go first.
+
+    The caller adds those that it trusts, so that nobody else fills it, and its size follows the fleet: about 3 kB for each tablet.
+    """
+
+    def __init__(self, size: int = 200_000) -> None:
+        self._size = size
+        self._certificates: dict[bytes, SignerCertificate] = {}
+        self._lock = threading.Lock()
+
+    def get(self, der: bytes) -> SignerCertificate | None:
+        return self._certificates.get(der)
+
+    def keep(self, certificate: SignerCertificate) -> None:
+        """Add a certificate that is trusted."""
+        if certificate.der in self._certificates:
+            return
+        with self._lock:
+            while self._certificates and len(self._certificates) >= self._size:
+                del self._certificates[next(iter(self._certificates))]
+            self._certificates[certificate.der] = certificate

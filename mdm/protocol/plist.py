@@ -12,6 +12,7 @@ from typing import Any
 from cartable.storable import make_storable
 from mdm.protocol import lenient_plist
 from mdm.protocol.errors import BadPlist
+from mdm.protocol.flat_plist import parse_flat_plist
 
 MAX_BYTES = 20 * 2**20
 MAX_DEPTH = 32
@@ -23,6 +24,9 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     """Return the root dictionary of a property list; its values can be stored. Raises only `BadPlist`."""
     if len(data) > max_bytes:
         raise BadPlist("too large")
+    flat = parse_flat_plist(data)
+    if flat is not None:
+        return {**flat}
     binary = data[:8] == b"bplist00"
     if not binary and _nesting_exceeds(data, max_depth):
         raise BadPlist("nested too deeply")

@@ -13,12 +13,8 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.tablets.models import Tablet, TabletState
-<<<<<<< HEAD
 from mdm.care import overview, retries
-=======
-from mdm.care import overview, tablet_commands
 from mdm.channel.declarative_statements import DeclarativeStatements, RequestKey
->>>>>>> 35215ba3 (Declarative requests are answered in sets from memory, and modes that apply the same are not announced)
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.declaration_status import PROGRESS_TIMEOUT
 from mdm.devices.models import DeclarationStatus, DeclarativeState
