@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import plistlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
-from mdm.devices.declaration_rules import find_applied_mode
+from mdm.devices.declaration_rules import check_declarations, find_named_mode
+from mdm.devices.manifests import build_manifest_contents
 from mdm.devices.models import DeclarativeState
 from mdm.devices.repository import DeviceRepository
 from mdm.reconcile.models import ProfileState
 from mdm.reconcile.repository import ReconcileRepository
-from profiles.render.declarations import select_effective_identifiers
 
 _CONFIGURATION = "com.apple.configuration."
 
@@ -32,7 +33,7 @@ def load_proved_payloads(work: UnitOfWork, tablet_id: UUID) -> list[dict[str, An
     declared: list[dict[str, Any]] = []
     state = devices.get_declarative_state(channel.id)
     if state is not None and state.served_set_sha256 is not None:
-        configurations = _list_effective(state, repository.load_declaration_items([state.served_set_sha256]))
+        configurations = _list_effective(state, devices.load_declaration_items([state.served_set_sha256]))
         hashes += [_get_hash(each) for each in configurations if each["Type"] == f"{_CONFIGURATION}legacy"]
         declared = [{"PayloadType": each["Type"], **each["Payload"]} for each in configurations]
     row = repository.load_tablet_profiles([tablet_id]).get(tablet_id)
@@ -43,14 +44,17 @@ def load_proved_payloads(work: UnitOfWork, tablet_id: UUID) -> list[dict[str, An
     return [*declared, *listed]
 
 
-def _list_effective(state: DeclarativeState, sets: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _list_effective(state: DeclarativeState, sets: Mapping[str, list[dict[str, Any]]]) -> list[Mapping[str, Any]]:
     """Return the configurations of the served set that the tablet reports as active and valid, in the mode that it reports."""
-    items: Iterable[dict[str, Any]] = sets.get(state.served_set_sha256 or "", ())
-    mode = find_applied_mode(items, state.served_repairs, state.reported_declarations or {})
-    if mode is None:
+    served, reported = state.served, state.reported_declarations or {}
+    mode = find_named_mode(served.repairs, reported) if served is not None else None
+    if served is None or mode is None:
         return []
-    effective = select_effective_identifiers(items, mode)
-    return [each for each in items if each["Identifier"] in effective and each["Kind"] == "configuration"]
+    contents = build_manifest_contents(sets.get(served.set_sha256, ()), replace(served, mode=mode))
+    if not check_declarations(contents, reported).is_confirmed:
+        return []
+    effective = contents.effective_identifiers
+    return [each for each in contents.items if each["Identifier"] in effective and each["Kind"] == "configuration"]
 
 
 def _get_hash(configuration: Mapping[str, Any]) -> str:
