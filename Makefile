@@ -14,9 +14,9 @@ help: ## Show these words
 setup: ## Make the virtual environment with everything, tests included
 	@$(PYTHON) deploy/bootstrap.py dev
 
-run: ## Start Cartable here: database, certificates, a demo town, HTTPS, worker, a class of simulated tablets; DEMO=0 without the demo town
+run: ## Start Cartable here: database, certificates, a demo town, HTTPS, worker, a class of simulated tablets; DEMO=0 without the demo town, DNS=1 with the filtering resolver
 	@$(PYTHON) deploy/bootstrap.py run
-	@exec $(RUN) -m mdm up $(if $(filter 0 no off,$(DEMO)),--empty)
+	@exec $(RUN) -m mdm up $(if $(filter 0 no off,$(DEMO)),--empty) $(if $(filter 1 yes on,$(DNS)),--dns)
 
 worker: ## Start a worker beside a server that uses a broker (CARTABLE_BROKER_URL)
 	@$(PYTHON) deploy/bootstrap.py run

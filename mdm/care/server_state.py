@@ -1,4 +1,4 @@
-"""The state of the server for people and monitoring: workers, jobs, the sender of pushes, deaf tablets, armed erases, disk."""
+"""The state of the server for people and monitoring: workers, jobs, the sender of pushes, deaf tablets, armed erases, resolvers, disk."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mdm.devices.repository import DeviceRepository
 from mdm.push.models import PushSenderState
 from mdm.push.repository import PushRepository
 from mdm.queue.repository import QueueRepository
+from mdm.resolver.service import ResolverState, load_resolver_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class ServerState:
     push_responses: Mapping[str, int]
     invalid_tokens: int
     armed_erases: int
+    resolver: ResolverState
     disk_free: int
     disk_total: int
 
@@ -53,6 +55,7 @@ def load_server_state(work: UnitOfWork) -> ServerState:
         push_responses=push.load_response_counts(),
         invalid_tokens=DeviceRepository(work.session).count_invalid_push_tokens(),
         armed_erases=QueueRepository(work.session).count_armed_erases(),
+        resolver=load_resolver_state(work),
         disk_free=disk.free,
         disk_total=disk.total,
     )

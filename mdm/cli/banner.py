@@ -19,6 +19,7 @@ class BannerFacts:
     join_url: str | None
     simulated_push: bool
     simulated_tablets: int
+    resolver_url: str
 
 
 def render_banner(facts: BannerFacts) -> str:
@@ -51,6 +52,14 @@ def render_banner(facts: BannerFacts) -> str:
             "  et ne réveille que les tablettes simulées. Un vrai iPad s'inscrit mais n'est réveillé qu'avec `python -m mdm push-import`.",
             "  Waking tablets: no APNs certificate from Apple is installed. A demonstration APNs server stands in and wakes simulated",
             "  tablets only. A real iPad enrols, but is woken only after `python -m mdm push-import` (docs/operator/README.md).",
+            "",
+        ]
+    if facts.resolver_url:
+        lines += [f"  Résolveur filtrant / filtering resolver: {facts.resolver_url}", ""]
+    else:
+        lines += [
+            "  Filtrage du web : seul le filtre intégré d'iPadOS agit ; listes et catégories demandent `make run DNS=1`.",
+            "  Web filter: only the one built into iPadOS acts; lists and categories need `make run DNS=1` (docs/operator/resolver.en.md).",
             "",
         ]
     if facts.simulated_tablets:

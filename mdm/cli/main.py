@@ -76,6 +76,7 @@ COMMANDS: dict[str, CliCommand] = {
     "serve": CliCommand("the web server alone", "serve:run", "serve:add_arguments"),
     "worker": CliCommand("a worker, with a broker; any number of them", "worker:run", "worker:add_arguments"),
     "beat": CliCommand("a worker for the schedule alone; the others do it too", "worker:run_schedule"),
+    "resolver": CliCommand("keep the town's DNS resolver running, which filters the web", "resolver:run"),
     "migrate": CliCommand("bring the database to the newest migration", "migrate:run"),
     "ready": CliCommand("ask the server of this machine whether it can serve; for health checks", "ready:run"),
     "doctor": CliCommand(

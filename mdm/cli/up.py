@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import uvicorn
@@ -30,6 +31,8 @@ from mdm.cli.demo import load_demo
 from mdm.cli.demo_fleet import DemoFleet
 from mdm.composition import compose
 from mdm.push import service as push
+from mdm.resolver.engine import ResolverUnavailable
+from mdm.resolver.supervisor import ResolverSupervisor
 from mdm.web import create_app
 
 
@@ -46,6 +49,9 @@ class PreparedServer:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("--empty", action="store_true", help="without the demo town and its simulated tablets")
+    parser.add_argument(
+        "--dns", action="store_true", help="with the DNS resolver that filters the web (needs dnsdist and unbound)"
+    )
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -56,6 +62,8 @@ def run(parsed: argparse.Namespace) -> int:
         preflight.check_attestation_roots(settings.attestation_roots)
         preflight.check_port(settings.bind_host, settings.bind_port)
         settings = preflight.settle_public_url(settings)
+        if parsed.dns:
+            settings = settle_resolver_url(settings)
     except preflight.CannotStart as error:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
@@ -67,15 +75,35 @@ def run(parsed: argparse.Namespace) -> int:
         return 1
     fleet = DemoFleet(prepared.runtime, simulated_push=prepared.simulated_push)
     prepared.runtime.settings = fleet.redirect_push(prepared.runtime.settings)
+    supervisor = None
     # The web server ends by the signal that stopped it: with this handler the child processes end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        if parsed.dns:
+            with _show_step("Résolveur / resolver"):
+                supervisor = ResolverSupervisor(prepared.runtime)
+                supervisor.start()
         fleet.start_push_service()
         _serve(prepared, fleet)
+    except ResolverUnavailable as error:
+        print(
+            f"\nCartable ne peut pas démarrer / cannot start: {error.translate('fr')} / {error.translate('en')}", file=sys.stderr
+        )
+        return 1
     finally:
         fleet.stop()
+        if supervisor is not None:
+            supervisor.stop()
         prepared.runtime.engine.dispose()
     return 0
+
+
+def settle_resolver_url(settings: Settings) -> Settings:
+    """Return the settings with an address of the resolver: the configured one, or a port of this machine beside the server's."""
+    if settings.resolver_url:
+        return settings
+    url = f"https://{urlsplit(settings.public_url).hostname}:{settings.resolver_port}"
+    return Settings.model_validate(settings.model_dump(exclude_unset=True) | {"resolver_url": url})
 
 
 def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:
@@ -129,8 +157,9 @@ def _show_banner(server: uvicorn.Server, prepared: PreparedServer, fleet: DemoFl
         join_url, count = fleet.create_invitations(prepared.demonstration_town_id)
     settings = prepared.runtime.settings
     facts = banner.BannerFacts(
-        settings.public_url, prepared.sign_in_url, tls.get_own_fingerprint(settings), join_url, prepared.simulated_push, count
-    )
+        settings.public_url, prepared.sign_in_url, tls.get_own_fingerprint(settings), join_url, prepared.simulated_push, count,
+        settings.resolver_url,
+    )  # fmt: skip
     print(banner.render_banner(facts), flush=True)
     if prepared.demonstration_town_id is not None:
         fleet.start_tablets()

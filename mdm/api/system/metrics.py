@@ -7,6 +7,7 @@ from datetime import datetime
 
 from cartable.outbox import JobLane
 from mdm.care.server_state import ServerState
+from mdm.resolver.service import is_answering
 
 
 def render_metrics(state: ServerState, batches: Mapping[str, int], now: datetime) -> str:
@@ -41,6 +42,16 @@ def _render_lines(state: ServerState, batches: Mapping[str, int], now: datetime)
         ("cartable_push_sender_stopped", "1 while no pushes are sent.", int(state.sender.stopped_at is not None)),
         ("cartable_push_tokens_invalid", "Enrolled tablets that APNs does not wake.", state.invalid_tokens),
         ("cartable_erases_armed", "Erases that wait for their tablets.", state.armed_erases),
+        (
+            "cartable_resolvers_answering",
+            "Resolvers that have proved within a minute that they answer and filter.",
+            sum(is_answering(process, now) for process in state.resolver.processes),
+        ),
+        (
+            "cartable_resolver_lists_pending",
+            "Lists of categories that a resolver does not know yet.",
+            max((process.pending_lists for process in state.resolver.processes), default=0),
+        ),
         ("cartable_disk_free_bytes", "Free space for the data folder.", state.disk_free),
     ):
         yield from _declare(name, "gauge", help_text)

@@ -23,6 +23,7 @@ from mdm.push.certificates import get_certificate_health
 from mdm.push.rules import StopReason
 from mdm.queue import service as queue
 from mdm.reconcile.renewals import count_ending_identities
+from mdm.resolver.service import ResolverStatus
 
 router = APIRouter(tags=["system"])
 
@@ -78,6 +79,21 @@ class WorkerOut(BaseModel):
     alive: bool
 
 
+class ResolverOut(BaseModel):
+    """A process that keeps a DNS resolver running."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: str
+    started_at: datetime
+    seen_at: datetime
+    answered_at: datetime | None = Field(description="When it last proved that it answers and filters.")
+    published_at: datetime | None = Field(description="When it last took up a changed filter or list.")
+    address_count: int = Field(description="Filters that it serves.")
+    pending_lists: int = Field(description="Lists of categories that it does not know yet.")
+    restarts: int = Field(description="How often one of its programs ended without being asked to.")
+    problem: str | None
+
+
 class LaneLagOut(BaseModel):
     """The due jobs of one lane of a topic."""
 
@@ -104,6 +120,8 @@ class SystemStateOut(BaseModel):
     sender: SenderHealth
     invalid_tokens: int = Field(description="Enrolled tablets that cannot be woken: APNs refuses their tokens.")
     armed_erases: int = Field(description="Erases that wait for their tablets.")
+    resolver_status: ResolverStatus
+    resolvers: list[ResolverOut]
     disk_free: int = Field(description="Free bytes where the data folder is.")
     broken_audit_chains: int = Field(
         description="Chains of the audit trail in which the scheduled verification found something wrong: `cartable audit verify` shows what."
@@ -178,6 +196,8 @@ def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
         sender=SenderHealth.model_validate(state.sender),
         invalid_tokens=state.invalid_tokens,
         armed_erases=state.armed_erases,
+        resolver_status=state.resolver.status,
+        resolvers=[ResolverOut.model_validate(process) for process in state.resolver.processes],
         disk_free=state.disk_free,
         broken_audit_chains=len(CheckpointRepository(work.session).list_faulty()),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cartable.i18n import Message
 from mdm.channel.errors import RejectionReason
 from mdm.push.rules import StopReason
+from mdm.resolver.service import ResolverStatus
 
 STOP_REASONS: dict[StopReason, Message] = {
     StopReason.CERTIFICATE_EXPIRED: Message("the push certificate has expired"),
@@ -24,3 +25,10 @@ REJECTIONS: dict[str, Message] = {
     RejectionReason.TOO_MANY_USERS: Message("too many people have signed in on it"),
 }
 OTHER_NOTE = Message("a message that was not understood")
+
+RESOLVER_STATUSES: dict[ResolverStatus, Message] = {
+    ResolverStatus.NONE: Message("There is none: tablets have the filter that is built into iPadOS alone."),
+    ResolverStatus.ANSWERING: Message("It answers and filters."),
+    ResolverStatus.INCOMPLETE: Message("It answers and filters, and does not know every imported list yet."),
+    ResolverStatus.AWAY: Message("It does not answer: tablets that must use it reach no site, or are not filtered by it."),
+}

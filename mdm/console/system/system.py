@@ -18,8 +18,9 @@ from mdm.channel.repository import ChannelRepository, NotedDevice
 from mdm.console.care.safeguards import describe_alarm
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
-from mdm.console.system.labels import OTHER_NOTE, REJECTIONS, STOP_REASONS
+from mdm.console.system.labels import OTHER_NOTE, REJECTIONS, RESOLVER_STATUSES, STOP_REASONS
 from mdm.console.times import format_instant
+from mdm.resolver.service import ResolverStatus
 
 LANES: dict[JobLane, Message] = {
     JobLane.URGENT: Message("urgent", context="lane"),
@@ -53,6 +54,12 @@ def show_system(request: Request, work: WorkDep) -> Response:
             for row in state.workers
         ],
         waiting=_describe_lag(state, language),
+        resolver=RESOLVER_STATUSES[state.resolver.status].translate(language),
+        resolver_is_away=state.resolver.status is ResolverStatus.AWAY,
+        resolvers=[
+            {"id": row.id, "answered": format_instant(row.answered_at), "filters": row.address_count, "problem": row.problem or ""}
+            for row in state.resolver.processes
+        ],
         disk_free=state.disk_free // 2**30,
         disk_total=state.disk_total // 2**30,
         devices=[_describe_device(row, language) for row in ChannelRepository(work.session).list_noted_devices(actor)],
