@@ -12,7 +12,7 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
 from mdm.reconcile.proved_payloads import load_proved_payloads
-from profiles.effective.explain import HostExplanation, explain_host
+from profiles.effective.explain_web import HostExplanation, explain_host
 from profiles.filters.address_repository import FilterAddressRepository
 from profiles.filters.proved_filter import FilterPart, ProvedFilter, list_tokens, read_proved_filter
 from profiles.filters.resolver_filter import ResolverFilter

@@ -1,11 +1,11 @@
-"""The answer to "why?": a tablet's mode and settings at an instant, with every source of them, and one host. Renders nothing.
+"""The answer to "why?": a tablet's mode and settings at an instant, with every source of them. Renders nothing.
 
 See docs/domain/policy.md#explanation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,20 +13,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
 from profiles.effective.contents import build_mode_content
-from profiles.effective.resolving import build_resolver_filter
-from profiles.effective.situation import build_situation, compose_mode_filter, load_policy
-from profiles.filters.errors import BadHost
-from profiles.filters.repository import FilterRepository
-from profiles.filters.resolver_filter import decide_name
-from profiles.filters.rules import (
-    HELD_BY_BUILT_IN,
-    MAX_BUILT_IN,
-    DeliveryKind,
-    HostVerdict,
-    clean_host,
-    find_covering_entry,
-    judge_host,
-)
+from profiles.effective.situation import build_situation, load_policy
 from profiles.schedule.guardian_rules import RestrictionEvaluation, evaluate_restrictions
 from profiles.schedule.mode_decision import ModeDecision, decide_mode, find_next_change
 from profiles.schedule.modes import Mode
@@ -54,20 +41,6 @@ class Explanation:
         return self.decision.mode
 
 
-@dataclass(frozen=True, slots=True)
-class HostExplanation:
-    """What the rules want of a host on a tablet now: the host as lists write it, the mode, the categories that list it, the verdict, and how
-    the filter is to reach the tablet. `is_built_in_enough`: whether the filter of the system alone can hold the verdict.
-    """
-
-    host: str
-    mode: Mode
-    categories: Sequence[str]
-    verdict: HostVerdict
-    delivery_kind: DeliveryKind
-    is_built_in_enough: bool
-
-
 def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Explanation:
     """Return what is in force for a tablet at an instant, and why: the same computation as what it is sent."""
     at = at or work.now
@@ -85,23 +58,6 @@ def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) ->
         guardians=tuple(evaluate_restrictions([to_restriction(row) for row in rules], now.inputs, at)),
         left_out=build_mode_content(situation, policy, now.mode).omitted_settings,
     )
-
-
-def explain_host(work: UnitOfWork, facts: TabletFacts, host: str) -> HostExplanation:
-    """Return what the rules want of a host on a tablet now, and why. Raises `BadHost`."""
-    clean = clean_host(host)
-    if clean is None:
-        raise BadHost(host=host[:80], field="host")
-    now = evaluate_modes(work, [facts])[facts.tablet_id]
-    policy = load_policy(work, [facts])
-    web = compose_mode_filter(build_situation(facts, policy, now), policy, now.mode)
-    categories = FilterRepository(work.session).find_categories(facts.town_id, clean)
-    if web.delivery_kind is DeliveryKind.RESOLVER and policy.resolver is not None:
-        verdict = decide_name(build_resolver_filter(web, policy.resolver), clean, categories)
-    else:
-        verdict = judge_host(web, clean, categories)
-    is_enough = verdict.reason in HELD_BY_BUILT_IN and find_covering_entry(clean, web.denied[MAX_BUILT_IN:]) is None
-    return HostExplanation(clean, now.mode, categories, verdict, web.delivery_kind, is_enough)
 
 
 def list_coming_modes(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, ModeDecision]]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from cartable.i18n import Message
 from mdm.care.web_filter import Remedy
 from profiles.filters.proved_filter import FilterPart
+from profiles.filters.rules import DeliveryKind
 
 FILTER_PARTS: dict[FilterPart, Message] = {
     FilterPart.BUILT_IN: Message("the filter built into the system"),
     FilterPart.PLUGIN: Message("a filter app"),
     FilterPart.DNS: Message("the DNS of another service"),
     FilterPart.RESOLVER: Message("the town's resolver"),
+}
+MEANS: dict[DeliveryKind, Message] = {
+    DeliveryKind.BUILT_IN: Message("Built into the system"),
+    DeliveryKind.PLUGIN: Message("Filter app"),
+    DeliveryKind.DNS: Message("Encrypted DNS of another service"),
+    DeliveryKind.RESOLVER: Message("The town's own resolver"),
 }
 REMEDIES: dict[Remedy, Message] = {
     Remedy.WAIT_FOR_PROOF: Message("The tablet has not proved the filter of now yet. Wait until it has been in contact."),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mdm.care.web_filter import Remedy, find_remedy
-from profiles.effective.explain import HostExplanation
+from profiles.effective.explain_web import HostExplanation
 from profiles.filters.payloads import DNS, FILTER
 from profiles.filters.proved_filter import DNS_DECLARATION, FilterPart, ProvedFilter, list_tokens, read_proved_filter
 from profiles.filters.resolver_filter import ResolverFilter

@@ -13,7 +13,8 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from profiles.effective import bundles
 from profiles.effective.errors import AppsNotOfClass, SitesClosed
-from profiles.effective.explain import explain, explain_host
+from profiles.effective.explain import explain
+from profiles.effective.explain_web import explain_host
 from profiles.effective.lessons import LessonPlan, list_lesson_apps, start_lesson
 from profiles.effective.situation import build_situation, compose_mode_filter, load_policy
 from profiles.filters.payloads import FILTER, build_filter_payloads

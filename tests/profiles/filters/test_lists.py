@@ -14,7 +14,7 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade
 from profiles.effective.contents import build_mode_content
-from profiles.effective.explain import explain_host
+from profiles.effective.explain_web import explain_host
 from profiles.effective.situation import build_situation, load_policy
 from profiles.filters.errors import BadHost, BadList
 from profiles.filters.repository import FilterRepository

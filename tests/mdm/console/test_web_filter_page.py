@@ -1,0 +1,109 @@
+"""The page of the web filter: what is in force is said as it is, the resolver is chosen by way of a draft, an address is tried at a place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine
+
+from cartable.clock import ManualClock
+from cartable.scope import SYSTEM, Role
+from enrollment.places.models import Grade
+from profiles.filters import service
+from profiles.policy.kinds import PlaceKind
+from profiles.policy.repository import PolicyRepository
+from tests.conftest import KEYRING
+from tests.mdm.console.conftest import Person
+from tests.mdm.console.forms import read, send
+from tests.profiles.filters.test_lists import archive
+from tests.support.policy import publish_document
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LiveServer]:
+    settings: dict[str, Any] = getattr(request, "param", {"resolver_url": "https://dns.ville.example"})
+    with start_live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC)), **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def town_id(server: LiveServer) -> UUID:
+    with server.runtime.open_unit_of_work() as work:
+        world = TownFactory(work)
+        town = world.create_town()
+        world.create_pupil(world.create_class(world.create_school(town)), Grade.CE2)
+        lists = service.read_lists(archive({"l/games/domains": b"jeux.example\n", "l/adult/domains": b"adulte.example\n"}))
+        service.import_lists(work, SYSTEM, town.id, lists)
+        publish_document(work, town.id, PlaceKind.GRADE, "CE2", {"home": {"web.blocked_categories": ["games"]}})
+        return town.id
+
+
+def test_the_resolver_is_chosen_by_way_of_a_draft_that_is_seen_before_it_is_published(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    page = read(admin.client.get("/web-filter"))
+    assert "https://dns.ville.example" in page
+    assert "vers les tablettes Filtre du système" in page
+    fields = {"means": "resolver", "when_away": "lenient", "networks": "ecole\r\n mairie \r\n"}
+    draft = admin.client.post(f"/web-filter/{town_id}/means", data={"csrf": admin.csrf, **fields}, follow_redirects=True)
+    assert draft.url.path == "/rules/draft"
+    assert "Tous les noms seraient cherchés par un service DNS" in read(draft), "what could cut tablets off is shown"
+    with server.runtime.open_unit_of_work() as work:
+        repository = PolicyRepository(work.session)
+        document = repository.get_document_of_place(town_id, PlaceKind.TOWN, "")
+        assert document is not None
+        version = repository.get_version(document, 1)
+        assert version is not None
+        assert version.values["all"]["web.delivery"] == {
+            "kind": "resolver", "when_away": "lenient", "networks": ["ecole", "mairie"]
+        }  # fmt: skip
+    assert "Filtre du système" in read(admin.client.get("/web-filter")), "a draft is not in force"
+
+
+def test_an_address_is_tried_for_a_grade_in_a_mode_and_what_is_not_enforced_is_said(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    at_home = {"host": "www.jeux.example", "grade": "CE2", "mode": "home"}
+    page = read(admin.client.get("/web-filter", params=at_home))
+    assert "bloqué : une catégorie bloquée (games)" in page
+    assert "Inapplicable avec ces moyens" in page, "the built-in filter knows no categories"
+    with server.runtime.open_unit_of_work() as work:
+        publish_document(work, town_id, PlaceKind.TOWN, "", {"all": {"web.delivery": {"kind": "resolver"}}})
+    page = read(admin.client.get("/web-filter", params=at_home))
+    assert "Fermé par : le résolveur de la collectivité" in page
+    assert "Inapplicable" not in page
+    assert "ouvert : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "mode": "school"}))
+    assert "ouvert : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "grade": "CM2"}))
+    adult = {**at_home, "host": "adulte.example", "mode": "school"}
+    assert "une catégorie fermée à tous les enfants (adult)" in read(admin.client.get("/web-filter", params=adult))
+    assert "n'est pas un nom d'hôte" in read(admin.client.get("/web-filter", params={"host": "no host"}))
+
+
+@pytest.mark.parametrize("server", [{}], indirect=True)
+def test_without_a_resolver_it_is_said_and_cannot_be_chosen(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    page = admin.client.get("/web-filter")
+    assert "Cette installation n'a pas de résolveur" in read(page)
+    assert 'value="resolver"  disabled' in page.text
+    answer = send(admin, f"/web-filter/{town_id}/means", means="resolver")
+    assert answer.status_code == 303
+    assert "refusé" in read(admin.client.get(answer.headers["location"])), "the draft says why it cannot be published"
+
+
+def test_who_does_not_write_rules_does_not_choose_the_filter(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    technician = person(town_id, Role.TECHNICIAN)
+    assert technician.client.get("/web-filter").status_code in (403, 404)
+    assert send(technician, f"/web-filter/{town_id}/means", means="built_in").status_code in (403, 404)
