@@ -32,6 +32,14 @@ class SecondFactorPolicy(StrEnum):
     """Nobody is made to; whoever has one gives it at each sign-in."""
 
 
+class AccessibilityLevel(StrEnum):
+    """What an audit has found of the console, in the terms of the French accessibility reference (RGAA 4.1)."""
+
+    NONE = "none"
+    PARTIAL = "partial"
+    FULL = "full"
+
+
 class SmtpSecurity(StrEnum):
     """How the connection to the mail server is protected."""
 
@@ -226,6 +234,12 @@ class Settings(BaseSettings):
     resolver_include: Path | None = Field(
         None, description="File with further settings of Unbound, such as zones of the town's own network."
     )
+    accessibility_level: AccessibilityLevel = Field(
+        AccessibilityLevel.NONE,
+        description="What the accessibility statement declares: none (not compliant, or no audit was made), partial, full.",
+    )
+    accessibility_contact: str = Field("", description="Mail address or phone number in the accessibility statement.")
+    accessibility_plan_url: str = Field("", description="Address of the multi-year accessibility plan; empty: not published yet.")
     smtp_host: str = Field("", description="Mail server for alarms; empty: no mail is sent.")
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server: 587 with STARTTLS, 465 with TLS.")
     smtp_security: SmtpSecurity = Field(

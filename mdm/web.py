@@ -34,6 +34,7 @@ from mdm.api.care import (
     retries,
     safeguards,
 )
+from mdm.api.compression import OwnSiteCompression
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
@@ -158,7 +159,8 @@ def _start_worker(runtime: Runtime) -> Any:
 
 
 def _mount_console(app: FastAPI) -> None:
-    from mdm.console.frame import assets, install_not_found_page
+    from mdm.console.frame import install_not_found_page
+    from mdm.console.static_files import assets
 
     app.router.routes.extend(_build_console_routes())
     install_not_found_page(app)
@@ -167,7 +169,7 @@ def _mount_console(app: FastAPI) -> None:
 
 @cache
 def _build_console_routes() -> tuple[BaseRoute, ...]:
-    from mdm.console import api_docs
+    from mdm.console import accessibility, api_docs
     from mdm.console.accounts import accounts as account_pages
     from mdm.console.accounts import identity_providers as identity_provider_pages
     from mdm.console.accounts import links as account_link_pages
@@ -226,6 +228,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         operator_pages,
         custody,
         api_docs,
+        accessibility,
         desk_documents,
         desk,
         rosters,
@@ -309,5 +312,6 @@ def _create_bare_app(lifespan: Any, *, hsts_seconds: int = 0) -> FastAPI:
         lifespan=lifespan,
     )  # fmt: skip
     errors.install_handlers(app)
+    app.add_middleware(OwnSiteCompression)
     app.add_middleware(RequestGuard, hsts_seconds=hsts_seconds)
     return app

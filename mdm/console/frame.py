@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
-from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
@@ -33,6 +32,8 @@ from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token
 from mdm.api.errors import build_problem
 from mdm.console.chapters import list_chapters
+from mdm.console.labels import ACCESSIBILITY_LEVELS
+from mdm.console.static_files import build_asset_url
 from mdm.console.times import show_times_in
 
 _HERE = Path(__file__).parent
@@ -45,7 +46,7 @@ SIGN_IN_PAGE, SECOND_FACTOR_PAGE, OWN_ACCOUNT_PAGE = "/sign-in", "/second-factor
 _OWN_ADDRESS = re.compile(r"/(?![/\\])[A-Za-z0-9/._~?=&%+-]{0,500}")
 templates = Jinja2Templates(_HERE / "templates")
 templates.env.add_extension("jinja2.ext.i18n")
-assets = StaticFiles(directory=_HERE / "assets")
+templates.env.globals["asset"] = build_asset_url
 MAX_FIELDS = 1000
 
 
@@ -163,6 +164,7 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
         "chapters": list_chapters(request, language),
         "csrf": make_csrf_token(request),
         "session_seconds": _count_session_seconds(request),
+        "accessibility": ACCESSIBILITY_LEVELS[request.app.state.runtime.settings.accessibility_level].translate(language),
         "stopped_towns": getattr(request.state, "stopped_towns", ()),
         **values,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cartable.i18n import Language, Message
 from cartable.scope import SYSTEM
+from cartable.settings import AccessibilityLevel
 from mdm.reconcile.models import AppReason, ProfileReason, ProfileState, TrialState
 from profiles.schedule.modes import Mode
 
@@ -121,3 +122,11 @@ REASONS: dict[AppReason, Message] = {
 def reason_label(reason: AppReason, language: Language) -> str:
     """Return why an app is not installed yet; a dash when it is."""
     return REASONS[reason].translate(language)
+
+
+#: What the foot of every page says, in the words of the French accessibility reference.
+ACCESSIBILITY_LEVELS: dict[AccessibilityLevel, Message] = {
+    AccessibilityLevel.NONE: Message("Accessibility: not compliant"),
+    AccessibilityLevel.PARTIAL: Message("Accessibility: partially compliant"),
+    AccessibilityLevel.FULL: Message("Accessibility: fully compliant"),
+}

@@ -160,16 +160,53 @@ async def _keep_form(request: Request) -> str | None:
     return seal_form(runtime.keyring, KeptForm(account_id, request.url.path, get_place(request), tuple(fields)))
 
 
+async def _has_ended(request: Request) -> bool:
+    """Tell whether nobody is signed in. A form that is not complete is kept as well."""
+
+    def check() -> bool:
+        with request.app.state.runtime.open_unit_of_work() as work:
+            try:
+                authenticate(request, work, allowed=set(SignInStep))
+            except NotSignedIn:
+                return True
+        return False
+
+    return await run_in_threadpool(check)
+
+
+def _is_asked_by_script(request: Request) -> bool:
+    """Tell whether a page's script asks, which reads problem documents and shows them itself."""
+    return "application/json" in request.headers.get("accept", "")
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """Return the page that asks for what is missing, or that says why the request was refused."""
+    match error:
+        case NotSignedIn():
+            return await _ask_sign_in(request)
+        case MustChangePassword() | SecondFactorRequired() | SecondFactorEnrollmentRequired():
+            return _redirect_to_missing_step(request, error)
+        case ReauthenticationRequired():
+            return await _ask_password(request, error)
+        case _NotConfirmed():
+            return await _ask_password(request, error.error)
+        case DomainError():
+            return render_error(request, error)
+    return await _ask_sign_in(request) if await _has_ended(request) else render_error(request, Invalid())
+
+
 class PageRoute(APIRoute):
     """A route whose errors are pages: without a sign-in it redirects to the sign-in page, other errors are shown and nothing is written.
 
-    For an act that needs the password once more it asks for it, and sends the same form again.
+    For an act that needs the password once more it asks for it, and sends the same form again. A page's script gets problem documents.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            if _is_asked_by_script(request):
+                return await inner(request)
             try:
                 if request.method == "POST" and CONFIRM_PARAMETER in request.query_params:
                     await _reauthenticate(request)
@@ -177,15 +214,7 @@ class PageRoute(APIRoute):
                 async with AsyncExitStack() as stack:
                     request.scope["fastapi_function_astack"] = stack
                     return await inner(request)
-            except NotSignedIn:
-                return await _ask_sign_in(request)
-            except (MustChangePassword, SecondFactorRequired, SecondFactorEnrollmentRequired) as refusal:
-                return _redirect_to_missing_step(request, refusal)
-            except (ReauthenticationRequired, _NotConfirmed) as refusal:
-                return await _ask_password(request, refusal.error if isinstance(refusal, _NotConfirmed) else refusal)
-            except DomainError as refusal:
-                return render_error(request, refusal)
-            except RequestValidationError:
-                return render_error(request, Invalid())
+            except (DomainError, RequestValidationError, _NotConfirmed) as error:
+                return await _answer_error(request, error)
 
         return handle

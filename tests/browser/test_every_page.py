@@ -35,9 +35,8 @@ VISITED_ELSEWHERE = {
     "/second-factor": "tests/browser/test_second_factors.py",
     "/sign-in/with/{provider_id}": "tests/browser/test_sign_in_elsewhere.py",
     "/sign-in/callback": "tests/browser/test_sign_in_elsewhere.py",
+    "/system/push-certificate/requests/{request_id}.plist": "tests/mdm/console/test_push_certificate_page.py",
 }
-#: What scripts ask for: without a sign-in it answers without a page.
-ASKED_BY_SCRIPTS = {"/desk/me"}
 #: Bytes of a page as it travels.
 MAX_COMPRESSED = 50_000
 PHONE, DESK = 390, 1366
@@ -93,7 +92,7 @@ def test_a_page_is_sound_for_everyone_who_may_open_it(
             french = client.get(address, headers=_build_headers(world, role, "fr"))
             statuses[address, role] = french.status_code
             assert french.status_code < 500, (address, role)
-            if french.status_code >= 400 and route.path not in ASKED_BY_SCRIPTS:
+            if french.status_code >= 400:
                 assert _is_page(french), f"{address} answers {role} without a page: {french.text[:200]}"
             if not _is_page(french):
                 continue
@@ -135,6 +134,7 @@ def _list_faults(context: BrowserContext, url: str) -> list[str]:
     faults += find_invisible_focus(page)
     faults += find_axe_faults(page)
     faults += find_axe_faults(page, "color-contrast", scheme="dark")
+    faults += find_print_faults(page)
     return faults + [each for each in complaints if "status of 4" not in each]  # the page itself, refused to this role
 
 
@@ -144,6 +144,15 @@ def find_invisible_focus(page: Page) -> list[str]:
     return list(page.evaluate(_READ_FOCUS))
 
 
+def find_print_faults(page: Page) -> list[str]:
+    """Return what stands on paper and is of no use there, and a dark page, which would be printed dark."""
+    page.emulate_media(media="print", color_scheme="dark")
+    return list(page.evaluate(_READ_PRINT))
+
+
+_READ_PRINT = """() => [...document.querySelectorAll('button, .button, nav, footer')].filter(each => each.checkVisibility())
+  .map(each => 'is printed: ' + each.outerHTML.slice(0, 120))
+  .concat(getComputedStyle(document.documentElement).getPropertyValue('--paper').trim() === '#fff' ? [] : ['is printed dark'])"""
 _READ_FOCUS = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
   .filter(each => each.checkVisibility() && !each.disabled && each.offsetParent !== null).filter(each => {
     each.focus({focusVisible: true, preventScroll: true});

@@ -19,15 +19,15 @@ from enrollment.places.models import Town
 from enrollment.tablets import desk, printing
 from enrollment.tablets.labels import ACCESSORIES, CAUSES, CONDITIONS, STATES
 from enrollment.tablets.models import BreakageCause, Condition, TabletState
-from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.console.frame import StalePage, check_csrf, get_language, make_csrf_token, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
 from mdm.console.tablets import desk_actions, desk_table
 from mdm.console.tablets.desk_actions import DeskOutcome, DeskPage, ScanForm, wants_json
 from mdm.console.tablets.desk_messages import PAGES, translate_script
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,7 @@ class DeskContext:
 @router.get("/desk")
 def show_towns(request: Request, work: WorkDep) -> Response:
     """Show the towns to work in; redirect to the desk when there is one only."""
-    try:
-        actor, _ = require_sign_in(request, work)
-    except (NotSignedIn, MustChangePassword) as refusal:
-        return _render_sign_in(request, refusal)
+    actor, _ = require_sign_in(request, work)
     towns = _list_towns(work, actor)
     if len(towns) == 1:
         return RedirectResponse(f"/desk/{towns[0].id}", status_code=303)
@@ -131,18 +128,12 @@ def submit_scan(request: Request, town_id: UUID, act: DeskPage, work: WorkDep, f
 
 def _open_desk(request: Request, work: UnitOfWork, town_id: UUID) -> DeskContext | Response:
     """Return the desk of a town, or the page that says what is missing. Raises to a script."""
-    try:
-        actor, account = require_sign_in(request, work)
-        town = next((town for town in _list_towns(work, actor) if town.id == town_id), None)
-        if town is None:
-            raise NotFound
-    except (NotSignedIn, MustChangePassword) as refusal:
+    actor, account = require_sign_in(request, work)
+    town = next((town for town in _list_towns(work, actor) if town.id == town_id), None)
+    if town is None:
+        refusal = NotFound()
         if wants_json(request):
-            raise
-        return _render_sign_in(request, refusal)
-    except NotFound as refusal:
-        if wants_json(request):
-            raise
+            raise refusal
         language = get_language(request)
         return render_page(request, "tablets/desk_towns.html", status=404, person=actor.name, towns=_list_towns(work, actor),
                     problem=refusal.translate(language))  # fmt: skip
@@ -151,13 +142,6 @@ def _open_desk(request: Request, work: UnitOfWork, town_id: UUID) -> DeskContext
 
 def _list_towns(work: UnitOfWork, actor: Actor) -> list[Town]:
     return [town for town in places.list_towns(work, actor) if actor.has_permission_somewhere(Permission.HANDLE, town.id)]
-
-
-def _render_sign_in(request: Request, refusal: DomainError) -> Response:
-    if isinstance(refusal, MustChangePassword):
-        return render_page(request, "accounts/password.html")
-    query = f"?{request.url.query}" if request.url.query else ""
-    return render_page(request, "accounts/sign_in.html", then=request.url.path + query if request.method == "GET" else "/desk")
 
 
 def _render_town(place: DeskContext, done: DeskOutcome | None = None, typed: dict[str, str] | None = None) -> Response:

@@ -30,6 +30,8 @@ _VALUES: dict[str, Iterable[str]] = {"act": PAGES, "tag": ["T001-00001"]}
 _TOWN_IDS = {"town", "town_id"}
 #: The table of an id where another chapter has the same name for another thing.
 _TABLES_OF_PAGES = TABLES | {"bundle_id": "policy_preset"}
+#: The same by the beginning of the address.
+_TABLES_BY_CHAPTER = {("/system/push-certificate", "request_id"): "push_certificate"}
 
 
 def list_routes(method: str) -> list[APIRoute]:
@@ -57,7 +59,12 @@ def _list_values(route: APIRoute, name: str, world: WalkWorld) -> Iterator[str]:
     elif name in _TOWN_IDS:
         yield str(world.town_id)
     else:
-        yield world.get_id(_TABLES_OF_PAGES.get(name, name.removesuffix("_id")))
+        by_chapter = (
+            table
+            for (chapter, id_name), table in _TABLES_BY_CHAPTER.items()
+            if id_name == name and route.path.startswith(chapter)
+        )
+        yield world.get_id(next(by_chapter, _TABLES_OF_PAGES.get(name, name.removesuffix("_id"))))
 
 
 def _fill(path: str, values: dict[str, str]) -> str:

@@ -27,6 +27,7 @@ from mdm.accounts import service as accounts
 from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.repository import AccountRepository
 from mdm.care.lost_mode import service as lost_mode
+from mdm.push import requests
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from profiles.apps.models import App
 from profiles.apps.service import create_app
@@ -93,7 +94,7 @@ def make_walk_world(runtime: Runtime) -> WalkWorld:
         roster = imports.preview_import(work, SYSTEM, town.id, content, school.uai)
         keys |= {
             "school": school.id, "school_class": school_class.id, "pupil": pupils[0].id, "tablet": tablets[0].id, "roster_import": roster.id,
-            "policy_preset": bundle.id,
+            "policy_preset": bundle.id, "push_certificate": requests.create_request(work, SYSTEM, "push@ville.test").id,
         }  # fmt: skip
         link = links.invite(work, SYSTEM, login="new", display_name=f"{MARK} <i>", role=Role.HELPDESK, town_id=town.id)
         world = WalkWorld(town.id, keys, {"token": link.url.rpartition("/")[2], "tag": tablets[0].tag})
