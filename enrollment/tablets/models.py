@@ -63,6 +63,7 @@ class Tablet(TownOwned, Base):
     build_version: Mapped[str | None] = mapped_column(String(24))
     supervised: Mapped[bool | None]
     battery_level: Mapped[float | None]
+    available_gigabytes: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     evidence_hold: Mapped[bool] = mapped_column(default=False)
     #: A child has used it since the last erase: it must be erased before another child gets it.

@@ -30,6 +30,7 @@ class TabletDetails:
     build_version: str | None = None
     supervised: bool | None = None
     battery_level: float | None = None
+    available_gigabytes: float | None = None
 
 
 def get_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> Tablet:

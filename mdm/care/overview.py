@@ -59,6 +59,11 @@ def count_by_state(work: UnitOfWork, actor: Actor) -> dict[TabletState, int]:
     return OverviewRepository(work.session).count_by_state(actor)
 
 
+def list_systems(work: UnitOfWork, actor: Actor) -> list[int]:
+    """Return the systems of the visible tablets, by the first number of their versions, the newest first."""
+    return OverviewRepository(work.session).list_systems(actor)
+
+
 class RulesDelivery(StrEnum):
     """By which mechanism a tablet gets its rules."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from cartable.audit import AuditEvent
@@ -17,14 +17,19 @@ from cartable.scope import Actor
 from enrollment.people.models import Pupil, StaffMember
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from mdm.devices.repository import select_last_contact
-from mdm.reconcile.models import AppState, TabletApp
+from mdm.devices.models import DeclarativeState, DeviceEnrollment
+from mdm.devices.repository import select_erased_at, select_last_contact
+from mdm.reconcile.models import AppState, ProfileState, TabletApp, TabletProfile
 from profiles.schedule.models import TabletMode
 
 
 @dataclass(frozen=True, slots=True)
 class TabletFilter:
-    """Which tablets to list. `lacks_apps`: those that lack an app they should have; `silent_since`: without contact since then."""
+    """Which tablets to list. `lacks_apps`: those that lack an app they should have; `silent_since`: without contact since then.
+
+    `unproved`: those that have not proved the mode they should be in. `system`: the first number of the version. `battery_below` is a
+    share of one, `storage_below` gigabytes; a tablet that has not told them is none of those.
+    """
 
     town_id: UUID | None = None
     school_id: UUID | None = None
@@ -34,6 +39,11 @@ class TabletFilter:
     tablet_id: UUID | None = None
     lacks_apps: bool = False
     silent_since: datetime | None = None
+    unproved: bool = False
+    erased: bool = False
+    system: int | None = None
+    battery_below: float | None = None
+    storage_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class TabletRow:
     apps_wanted: int
     apps_installed: int
     staff_member: StaffMember | None = None
+    erased_at: datetime | None = None
 
 
 class OverviewRepository:
@@ -58,7 +69,7 @@ class OverviewRepository:
 
     def list_rows(self, actor: Actor, filters: TabletFilter, pupil_ids: Sequence[UUID], page: PageRequest) -> Page[TabletRow]:
         statement = (
-            select(Tablet, Pupil, School, SchoolClass, select_last_contact(), StaffMember)
+            select(Tablet, Pupil, School, SchoolClass, select_last_contact(), StaffMember, select_erased_at())
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .outerjoin(StaffMember, StaffMember.id == Loan.staff_id)
@@ -74,12 +85,7 @@ class OverviewRepository:
         ):
             if value is not None:
                 statement = statement.where(column == value)
-        if filters.lacks_apps:
-            lacking = TabletApp.state.not_in((AppState.INSTALLED, AppState.REMOVING))
-            statement = statement.where(exists().where(TabletApp.tablet_id == Tablet.id, lacking))
-        if filters.silent_since is not None:
-            contact = select_last_contact()
-            statement = statement.where(or_(contact.is_(None), contact < filters.silent_since))
+        statement = statement.where(*_list_conditions(filters))
         if filters.text:
             pattern = filters.text.upper()
             matches = [
@@ -90,7 +96,7 @@ class OverviewRepository:
             statement = statement.where(or_(*matches))
         rows = fetch_page(self.session, actor.restrict(statement, Tablet), page, Tablet.tag, Tablet.id)
         counts = self._count_apps([row[0].id for row in rows.items])
-        return rows.map(lambda row: TabletRow(*row[:5], *counts.get(row[0].id, (0, 0)), staff_member=row[5]))
+        return rows.map(lambda row: TabletRow(*row[:5], *counts.get(row[0].id, (0, 0)), staff_member=row[5], erased_at=row[6]))
 
     def _count_apps(self, tablet_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
         rows = self.session.execute(
@@ -113,6 +119,12 @@ class OverviewRepository:
         """Return the statement that selects the ids of pupils who have an open loan."""
         return select(Loan.pupil_id).where(Loan.pupil_id.is_not(None), Loan.closed_at.is_(None))
 
+    def list_systems(self, actor: Actor) -> list[int]:
+        """Return the first numbers of the versions that the visible tablets have told, the newest first."""
+        versions = self.session.scalars(actor.restrict(select(Tablet.os_version).distinct(), Tablet))
+        numbers = {(version or "").partition(".")[0] for version in versions}
+        return sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
+
     def list_events(
         self, tablet_id: UUID, page: PageRequest, source: int, without: str | None = None
     ) -> list[tuple[tuple[KeyPart, ...], tuple[AuditEvent]]]:
@@ -124,3 +136,42 @@ class OverviewRepository:
 
     def get_mode(self, tablet_id: UUID) -> TabletMode | None:
         return self.session.get(TabletMode, tablet_id)
+
+
+def _list_conditions(filters: TabletFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of a filter on what tablets report."""
+    conditions: list[ColumnElement[bool]] = []
+    if filters.lacks_apps:
+        lacking = TabletApp.state.not_in((AppState.INSTALLED, AppState.REMOVING))
+        conditions.append(exists().where(TabletApp.tablet_id == Tablet.id, lacking))
+    if filters.silent_since is not None:
+        contact = select_last_contact()
+        conditions.append(or_(contact.is_(None), contact < filters.silent_since))
+    if filters.unproved:
+        conditions.append(_is_unproved())
+    if filters.erased:
+        conditions.append(select_erased_at().is_not(None))
+    if filters.system is not None:
+        conditions.append(or_(Tablet.os_version == str(filters.system), Tablet.os_version.startswith(f"{filters.system}.")))
+    if filters.battery_below is not None:
+        conditions.append(Tablet.battery_level < filters.battery_below)
+    if filters.storage_below is not None:
+        conditions.append(Tablet.available_gigabytes < filters.storage_below)
+    return conditions
+
+
+def _is_unproved() -> ColumnElement[bool]:
+    """Return the condition for tablets whose proved mode is not the one they should be in: by declarations, or by their profile."""
+    declares = exists().where(
+        DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None),
+        DeclarativeState.enrollment_id == DeviceEnrollment.id, DeclarativeState.set_sha256.is_not(None),
+        DeclarativeState.fallback_reason.is_(None),
+    )  # fmt: skip
+    proves = exists().where(
+        DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None),
+        DeclarativeState.enrollment_id == DeviceEnrollment.id, TabletMode.tablet_id == Tablet.id,
+        DeclarativeState.confirmed_mode == cast(TabletMode.mode, String),
+    )  # fmt: skip
+    has_profile = exists().where(TabletProfile.tablet_id == Tablet.id, TabletProfile.state == ProfileState.VERIFIED)
+    is_wanted = exists().where(TabletMode.tablet_id == Tablet.id)
+    return and_(is_wanted, or_(and_(declares, ~proves), and_(~declares, ~has_profile)))

@@ -111,6 +111,7 @@ def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEn
         if message.awaiting_configuration and enrollment.state is EnrollmentState.PENDING:
             tablets.record_wipe(work, enrollment.tablet_id)  # in the Setup Assistant a tablet holds no data of a child
             reservations.apply_reservation(work, work.session.get_one(Tablet, enrollment.tablet_id))
+    devices.record_return(enrollment)
     if enrollment.state is EnrollmentState.PENDING:
         enrollment.state, enrollment.enrolled_at = EnrollmentState.ENROLLED, work.now
         work.enqueue_job(Topic.ENROLLED, enrollment.id)

@@ -31,7 +31,8 @@ class DeviceEnrollment(TownOwned, Base):
     `channel_key` is the canonical enrollment id of the protocol: the UDID in upper case, or `UDID:UserShortName`.
     `generation` grows with each Authenticate. `fingerprint` pins the identity certificate. During a renewal
     `next_fingerprint` is accepted too, until the tablet has used the new certificate once. `refreshed_at`: when the server last asked
-    the tablet by itself for what it knows of itself.
+    the tablet by itself for what it knows of itself. `erased_at`: when the tablet acknowledged its erase; it comes back with the next
+    generation.
     """
 
     __tablename__ = "device_enrollment"
@@ -53,6 +54,7 @@ class DeviceEnrollment(TownOwned, Base):
     enrolled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     refreshed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (
         Index("ix_device_enrollment_fingerprint", "fingerprint"),
         Index("ix_device_enrollment_udid", "udid"),

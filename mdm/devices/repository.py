@@ -40,13 +40,9 @@ class DeviceRepository:
         return self.session.scalar(select(DeviceEnrollment.id).limit(1)) is not None
 
     def load_enrolled_channels(self, tablet_ids: Collection[UUID]) -> dict[UUID, DeviceEnrollment]:
-        """Return the enrolled device channel of each tablet that has one."""
+        """Return the enrolled device channel of each tablet that has one and was not erased since."""
         rows = self.session.scalars(
-            select(DeviceEnrollment).where(
-                DeviceEnrollment.tablet_id.in_(tablet_ids),
-                DeviceEnrollment.parent_id.is_(None),
-                DeviceEnrollment.state == EnrollmentState.ENROLLED,
-            )
+            select(DeviceEnrollment).where(DeviceEnrollment.tablet_id.in_(tablet_ids), *_is_enrolled_channel())
         )
         return {row.tablet_id: row for row in rows}
 
@@ -315,5 +311,19 @@ def select_last_contact() -> ScalarSelect[datetime]:
     )
 
 
-def _is_enrolled_channel() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return DeviceEnrollment.state == EnrollmentState.ENROLLED, DeviceEnrollment.parent_id.is_(None)
+def select_erased_at() -> ScalarSelect[datetime | None]:
+    """Return a scalar subquery for when a `Tablet` was erased without having enrolled since; NULL for any other."""
+    return (
+        select(func.max(DeviceEnrollment.erased_at))
+        .where(DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None))
+        .correlate(Tablet)
+        .scalar_subquery()
+    )
+
+
+def _is_enrolled_channel() -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
+    return (
+        DeviceEnrollment.state == EnrollmentState.ENROLLED,
+        DeviceEnrollment.parent_id.is_(None),
+        DeviceEnrollment.erased_at.is_(None),
+    )

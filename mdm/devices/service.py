@@ -12,7 +12,7 @@ from mdm.protocol.checkin import EnrollmentIds
 
 
 def get_enrolled_channel(work: UnitOfWork, tablet_id: UUID) -> DeviceEnrollment | None:
-    """Return the enrolled device channel of a tablet; None when it has none."""
+    """Return the enrolled device channel of a tablet; None when it has none, or has just been erased."""
     return DeviceRepository(work.session).load_enrolled_channels([tablet_id]).get(tablet_id)
 
 
@@ -45,6 +45,7 @@ def start_next_generation(work: UnitOfWork, enrollment: DeviceEnrollment, tablet
     enrollment.unlock_token = enrollment.bootstrap_token = None
     enrollment.awaiting_configuration = False
     enrollment.authenticated_at, enrollment.enrolled_at, enrollment.ended_at = work.now, None, None
+    enrollment.erased_at = None
     work.session.flush()
     repository.delete_push_targets([enrollment.id])
     repository.delete_declarative_state(enrollment.id)
@@ -58,7 +59,7 @@ def readopt_enrollment(work: UnitOfWork, enrollment: DeviceEnrollment, fingerpri
     repository = DeviceRepository(work.session)
     enrollment.generation += 1
     enrollment.state = EnrollmentState.ENROLLED
-    enrollment.enrolled_at, enrollment.ended_at = work.now, None
+    enrollment.enrolled_at, enrollment.ended_at, enrollment.erased_at = work.now, None, None
     work.session.flush()
     repository.pin_certificate(enrollment.id, fingerprint)
     repository.delete_declarative_state(enrollment.id)
@@ -92,6 +93,21 @@ def get_or_create_user_enrollment(work: UnitOfWork, device: DeviceEnrollment, ch
     user_enrollment.tablet_id, user_enrollment.town_id = device.tablet_id, device.town_id
     user_enrollment.fingerprint = device.fingerprint
     return user_enrollment
+
+
+def record_erase(work: UnitOfWork, enrollment_id: int) -> None:
+    """Record that a tablet erases itself: no command goes to this generation any more, and what it had reported is forgotten."""
+    repository = DeviceRepository(work.session)
+    enrollment = repository.get_enrollment(enrollment_id)
+    if enrollment is not None:
+        enrollment.erased_at = work.now
+        work.session.flush()
+        repository.delete_declarative_state(enrollment.id)
+
+
+def record_return(enrollment: DeviceEnrollment) -> None:
+    """Record that a tablet speaks: one that has acknowledged an erase and still does was not erased."""
+    enrollment.erased_at = None
 
 
 def end_enrollment(work: UnitOfWork, enrollment: DeviceEnrollment, state: EnrollmentState) -> None:

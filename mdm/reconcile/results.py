@@ -10,6 +10,7 @@ from typing import Any
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import service as tablets
 from enrollment.tablets.service import TabletDetails
+from mdm.devices import service as devices
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.actions import DeclarativeManagement, DeviceConfigured
 from mdm.protocol.commands.apps import InstallApplication, RemoveApplication
@@ -19,6 +20,10 @@ from mdm.protocol.commands.security import EraseDevice
 from mdm.queue.results import CommandWithResult, HandlerTable
 from mdm.reconcile import app_results, profile_delivery
 from mdm.reconcile.declarations import record_declarations_refused
+from mdm.reconcile.service import forget_reported_state
+
+#: More than any iPad has: a larger number is an error.
+MAX_GIGABYTES = 100_000
 
 
 def handle_device_information(work: UnitOfWork, outcome: CommandWithResult) -> None:
@@ -41,9 +46,11 @@ def handle_device_configured(work: UnitOfWork, outcome: CommandWithResult) -> No
 
 
 def handle_erase_device(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Record that the tablet erases itself."""
+    """Record that the tablet erases itself: nothing that it had is proved any more."""
     if outcome.succeeded:
         tablets.record_wipe(work, outcome.tablet_id)
+        devices.record_erase(work, outcome.enrollment_id)
+        forget_reported_state(work, outcome.tablet_id)
 
 
 def parse_device_information(response: dict[str, Any]) -> TabletDetails:
@@ -54,6 +61,7 @@ def parse_device_information(response: dict[str, Any]) -> TabletDetails:
         return value[:length] if isinstance(value, str) and value else None
 
     supervised, battery = response.get("IsSupervised"), response.get("BatteryLevel")
+    available = response.get("AvailableDeviceCapacity")
     return TabletDetails(
         product_name=text("ProductName", 40),
         model_name=text("ModelName", 80),
@@ -61,6 +69,7 @@ def parse_device_information(response: dict[str, Any]) -> TabletDetails:
         build_version=text("BuildVersion", 24),
         supervised=supervised if isinstance(supervised, bool) else None,
         battery_level=float(battery) if isinstance(battery, int | float) and 0 <= battery <= 1 else None,
+        available_gigabytes=float(available) if isinstance(available, int | float) and 0 <= available < MAX_GIGABYTES else None,
     )
 
 

@@ -205,11 +205,10 @@ def on_enrolled(work: UnitOfWork, enrollment_id: int) -> UUID | None:
 
     None when the enrollment has ended, or is a user channel.
     """
-    repository = ReconcileRepository(work.session)
     channel = DeviceRepository(work.session).get_enrollment(enrollment_id)
     if channel is None or channel.state is not EnrollmentState.ENROLLED or channel.parent_id is not None:
         return None
-    _reset_tablet_state(work, repository, channel.tablet_id)
+    forget_reported_state(work, channel.tablet_id)
     for command in (build_device_query(), SecurityInfo(), ProfileList(managed_only=True), build_app_query()):
         queue.enqueue_command(work, SYSTEM, command, [channel.id], timing=DeliveryOptions(lane=Lane.NORMAL))
     reconcile_tablets(work, [channel.tablet_id])
@@ -220,8 +219,9 @@ def on_enrolled(work: UnitOfWork, enrollment_id: int) -> UUID | None:
     return channel.tablet_id
 
 
-def _reset_tablet_state(work: UnitOfWork, repository: ReconcileRepository, tablet_id: UUID) -> None:
-    """Delete what was stored of profiles and apps in an earlier enrollment generation."""
+def forget_reported_state(work: UnitOfWork, tablet_id: UUID) -> None:
+    """Delete what is stored of the profiles and apps on a tablet: it has enrolled again, or was erased."""
+    repository = ReconcileRepository(work.session)
     for rows in (
         repository.load_tablet_profiles([tablet_id]).values(),
         repository.load_tablet_apps([tablet_id]).get(tablet_id, {}).values(),

@@ -1801,6 +1801,7 @@ def upgrade() -> None:
         sa.Column("build_version", sa.String(length=24), nullable=True),
         sa.Column("supervised", sa.Boolean(), nullable=True),
         sa.Column("battery_level", sa.Double(), nullable=True),
+        sa.Column("available_gigabytes", sa.Double(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("evidence_hold", sa.Boolean(), nullable=False),
         sa.Column("needs_wipe", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -1960,6 +1961,7 @@ def upgrade() -> None:
         sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["parent_id"], ["device_enrollment.id"], name=op.f("fk_device_enrollment_parent_id_device_enrollment")

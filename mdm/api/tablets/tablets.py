@@ -43,7 +43,10 @@ class TabletOut(BaseModel):
     grade: str | None
     os_version: str | None
     product_name: str | None
+    battery_level: float | None = Field(description="Between 0 and 1.")
+    available_gigabytes: float | None
     last_seen_at: datetime | None
+    erased_at: datetime | None = Field(description="When it was erased without having enrolled since.")
     apps_wanted: int
     apps_installed: int
 
@@ -133,6 +136,7 @@ def _tablet_values(row: TabletRow) -> dict[str, Any]:
         "class_label": row.school_class.label if row.school_class else None, "tag": t.tag, "serial": t.serial, "state": t.state,
         "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}." if pupil else None,
         "grade": pupil.grade.value if pupil else None, "os_version": t.os_version, "product_name": t.product_name,
+        "battery_level": t.battery_level, "available_gigabytes": t.available_gigabytes, "erased_at": row.erased_at,
         "last_seen_at": row.last_seen_at, "apps_wanted": row.apps_wanted, "apps_installed": row.apps_installed,
     }  # fmt: skip
 
@@ -175,10 +179,18 @@ def list_tablets(
     q: str | None = Query(None, max_length=64, description="Part of a tag, a serial number or a child's name."),
     lacks_apps: bool = Query(False, description="Only tablets that lack an app they should have."),
     silent_days: int | None = Query(None, ge=1, le=400, description="Only tablets without contact for so many days."),
+    unproved: bool = Query(False, description="Only tablets that have not proved the mode they should be in."),
+    erased: bool = Query(False, description="Only tablets that were erased and have not enrolled since."),
+    system: int | None = Query(None, ge=1, le=99, description="First number of the system's version."),
+    battery_below: float | None = Query(None, ge=0, le=1),
+    storage_below: float | None = Query(None, ge=0, le=100_000, description="Gigabytes."),
 ) -> PageOut[TabletOut]:
     """List the tablets that the caller may see, by tag."""
     silent_since = work.now - timedelta(days=silent_days) if silent_days is not None else None
-    filters = TabletFilter(town_id, school_id, state, grade, q, lacks_apps=lacks_apps, silent_since=silent_since)
+    filters = TabletFilter(
+        town_id, school_id, state, grade, q, lacks_apps=lacks_apps, silent_since=silent_since, unproved=unproved, erased=erased,
+        system=system, battery_below=battery_below, storage_below=storage_below,
+    )  # fmt: skip
     return PageOut.of(overview.list_tablets(work, actor, filters, page), lambda row: TabletOut(**_tablet_values(row)))
 
 

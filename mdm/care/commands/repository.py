@@ -74,7 +74,8 @@ class CommandRepository:
             DeviceEnrollment,
             (DeviceEnrollment.tablet_id == Tablet.id)
             & DeviceEnrollment.parent_id.is_(None)
-            & (DeviceEnrollment.state == EnrollmentState.ENROLLED),
+            & (DeviceEnrollment.state == EnrollmentState.ENROLLED)
+            & DeviceEnrollment.erased_at.is_(None),
         )  # fmt: skip
 
     def load_unlock_tokens(self, enrollment_ids: Collection[int]) -> dict[int, bytes]:

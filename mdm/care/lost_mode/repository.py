@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
-from mdm.care.lost_mode.models import LostCase, PositionRequest
+from mdm.care.lost_mode.models import LostCase, LostCaseOrigin, PositionRequest
 
 
 class LostModeRepository:
@@ -32,6 +32,12 @@ class LostModeRepository:
     def get_last_lift(self, tablet_id: UUID) -> datetime | None:
         """Return when the last closed case of a tablet was lifted."""
         return self.session.scalar(select(func.max(LostCase.lifted_at)).where(LostCase.tablet_id == tablet_id))
+
+    def count_reported_since(self, town_id: UUID, since: datetime) -> int:
+        """Return how many losses people reported in a town since an instant."""
+        statement = select(func.count()).select_from(LostCase)
+        reported = (LostCase.town_id == town_id, LostCase.requested_at > since, LostCase.origin == LostCaseOrigin.REPORTED)
+        return self.session.scalar(statement.where(*reported)) or 0
 
     def list_due_cases(self, now: datetime, limit: int) -> Sequence[LostCase]:
         """List the open cases whose command is to be sent or looked at again; cases that another worker has locked are skipped."""

@@ -5,9 +5,11 @@ See docs/domain/custody.md#loss.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from cartable import audit
+from cartable.alarms import AlarmKind, raise_alarm
 from cartable.errors import Conflict
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
@@ -32,6 +34,8 @@ from mdm.protocol.commands.security import (
     PlayLostModeSound,
 )
 
+#: So many losses in so short a time are told to those who govern the town.
+MANY_LOSSES, LOSSES_WATCHED = 10, timedelta(hours=1)
 DEFAULT_MESSAGE = "Cette tablette appartient à la ville de {town}. Merci d'appeler ce numéro."
 
 
@@ -69,7 +73,15 @@ def mark_lost(
     tablets.change_state(work, actor, tablet, TabletState.LOST, "reported lost")
     incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, incident_report or IncidentReport(reason))
     attempts.send_lost_mode(work, actor, tablet, case)
+    _watch_losses(work, actor, tablet.town_id)
     return case
+
+
+def _watch_losses(work: UnitOfWork, actor: Actor, town_id: UUID) -> None:
+    """Raise an alarm when many tablets are marked lost within an hour: each of them is locked. None is refused: a cart may be stolen."""
+    count = LostModeRepository(work.session).count_reported_since(town_id, work.now - LOSSES_WATCHED)
+    if count >= MANY_LOSSES:
+        raise_alarm(work, town_id, AlarmKind.MANY_MARKED_LOST, actor=actor, repeat_after=LOSSES_WATCHED, tablets=count)
 
 
 def open_case_found_on_tablet(work: UnitOfWork, tablet: Tablet) -> LostCase:

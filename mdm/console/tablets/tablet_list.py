@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -25,21 +24,19 @@ from mdm.api.deps import WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.care import inventory_export, overview
 from mdm.care.lost_mode.reports import count_waiting_reports
-from mdm.care.overview_repository import TabletFilter, TabletRow
+from mdm.care.overview_repository import TabletRow
 from mdm.care.restores import overview as restores
 from mdm.console.care.command_labels import KINDS
 from mdm.console.care.safeguards import describe_alarm
 from mdm.console.chapters import find_start_page
-from mdm.console.forms import parse_id
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.setup.start import list_open_checklists
+from mdm.console.tablets.list_filters import LITTLE_BATTERY, LITTLE_STORAGE, SILENT_DAYS, ListAddressQuery
 from mdm.console.times import format_instant
 from mdm.reconcile.renewals import count_ending_identities
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
-#: Days without contact after which a tablet is called silent, as the page offers them.
-SILENT_DAYS = (1, 7, 30)
 _TITLES = (
     Message("Tag"),
     Message("Serial number"),
@@ -48,6 +45,8 @@ _TITLES = (
     Message("Class"),
     Message("Grade"),
     Message("System"),
+    Message("Battery"),
+    Message("Free storage (GB)"),
     Message("Apps"),
     Message("Apps installed"),
     Message("Last contact"),
@@ -56,17 +55,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/")
-def show_tablets(
-    request: Request,
-    work: WorkDep,
-    state: str = "",
-    q: str = "",
-    school: str = "",
-    grade: str = "",
-    lacks: str = "",
-    silent: str = "",
-    after: str = "",
-) -> Response:
+def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, after: str = "") -> Response:
     """Show tablets by state, filtered, with a search; without a sign-in, the sign-in page."""
     try:
         actor, _ = require_sign_in(request, work)
@@ -78,20 +67,19 @@ def show_tablets(
     if start_page is not None:
         return RedirectResponse(start_page, status_code=303)
     language = get_language(request)
-    filters = _read_filters(work, state, q, school, grade, lacks, silent)
+    filters = address.build_filter(work.now)
     ending = count_ending_identities(work, actor).ending
     page = overview.list_tablets(work, actor, filters, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     rows = page.items
     zone_by_town = places.get_town_zones(work, {row.tablet.town_id for row in rows})
     counts = overview.count_by_state(work, actor)
-    chosen: dict[str, Any] = {"state": state, "q": q[:64], "school": school, "grade": grade, "lacks": lacks, "silent": silent}
-    query = {name: value for name, value in chosen.items() if value}
+    query = address.list_chosen()
     return render_page(
         request,
         "tablets/tablets.html",
         person=actor.name,
         alarms=_list_open_alarms(work, actor, language),
-        **chosen,
+        chosen=address,
         checklists=list_open_checklists(work, actor, language) if not (query or after) else [],
         ending=ending,
         losses=count_waiting_reports(work, actor),
@@ -110,6 +98,9 @@ def show_tablets(
         schools=[(str(each.id), each.name) for each in places.list_schools(work, actor)],
         grades=[each.value for each in Grade],
         silent_days=SILENT_DAYS,
+        systems=[str(number) for number in overview.list_systems(work, actor)],
+        little_battery=LITTLE_BATTERY,
+        little_storage=LITTLE_STORAGE,
         rows=[describe_row(row, language, get_row_zone(row, zone_by_town[row.tablet.town_id])) for row in rows],
         command_town=rows[0].tablet.town_id if rows and actor.list_permitted_towns(Permission.CARE) else None,
         kinds=[(kind.value, label.translate(language)) for kind, label in KINDS.items()],
@@ -117,34 +108,13 @@ def show_tablets(
 
 
 @router.get("/tablets.xlsx")
-def export_tablets(
-    request: Request,
-    work: WorkDep,
-    state: str = "",
-    q: str = "",
-    school: str = "",
-    grade: str = "",
-    lacks: str = "",
-    silent: str = "",
-) -> Response:
+def export_tablets(request: Request, work: WorkDep, address: ListAddressQuery) -> Response:
     """Download the filtered list as a spreadsheet, without names of children."""
     actor, _ = require_sign_in(request, work)
-    filters = _read_filters(work, state, q, school, grade, lacks, silent)
+    filters = address.build_filter(work.now)
     rows = inventory_export.export_inventory(work, actor, filters)
     content = build_workbook(_build_cells(work, rows, get_language(request)))
     return build_attachment(content, f"tablets-{work.now:%Y-%m-%d}.xlsx", MEDIA_TYPES["xlsx"])
-
-
-def _read_filters(work: UnitOfWork, state: str, text: str, school: str, grade: str, lacks: str, silent: str) -> TabletFilter:
-    """Return the filter that an address asks for; what is not understood filters nothing."""
-    return TabletFilter(
-        school_id=parse_id(school),
-        state=TabletState(state) if state in {*TabletState} else None,
-        level=Grade(grade) if grade in {*Grade} else None,
-        text=text[:64] or None,
-        lacks_apps=lacks == "apps",
-        silent_since=work.now - timedelta(days=int(silent)) if silent in {str(days) for days in SILENT_DAYS} else None,
-    )
 
 
 def _build_cells(work: UnitOfWork, rows: list[TabletRow], language: Language) -> list[list[str]]:
@@ -162,6 +132,8 @@ def _build_cells(work: UnitOfWork, rows: list[TabletRow], language: Language) ->
                 row.school_class.label if row.school_class else "",
                 row.pupil.grade.value if row.pupil else "",
                 tablet.os_version or "",
+                f"{tablet.battery_level:.0%}" if tablet.battery_level is not None else "",
+                f"{tablet.available_gigabytes:.1f}" if tablet.available_gigabytes is not None else "",
                 str(row.apps_wanted),
                 str(row.apps_installed),
                 format_instant(row.last_seen_at, zone) if row.last_seen_at else "",
@@ -190,6 +162,9 @@ def describe_row(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str
         "serial": row.tablet.serial,
         "state": STATES[row.tablet.state].translate(language),
         "tone": _TONES.get(row.tablet.state, "soft"),
+        "erased": format_instant(row.erased_at, zone) if row.erased_at is not None else "",
+        "system": row.tablet.os_version or "–",
+        "battery": f"{row.tablet.battery_level:.0%}" if row.tablet.battery_level is not None else "–",
         "holder": _describe_holder(row, language),
         "school": row.school.name if row.school else "–",
         "apps": f"{row.apps_installed} / {row.apps_wanted}",

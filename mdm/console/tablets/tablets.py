@@ -65,6 +65,11 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
     facts = [
         (language.gettext("Serial number"), tablet.serial),
         (language.gettext("System"), f"{tablet.product_name or ''} {tablet.os_version or ''}"),
+        (language.gettext("Battery"), f"{tablet.battery_level:.0%}" if tablet.battery_level is not None else "–"),
+        (
+            language.gettext("Free storage (GB)"),
+            f"{tablet.available_gigabytes:.1f}" if tablet.available_gigabytes is not None else "–",
+        ),
         (language.gettext("Rules"), rules_state_label(view.rules.state, language)),
         (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
         (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
