@@ -135,6 +135,10 @@ class DeviceState:
     networks_in_range: frozenset[str] = frozenset()
     """Wi-Fi networks around the tablet, of those that profiles name. It also has one that no profile names."""
     working_proxies: frozenset[str] = frozenset()
+    wifi: str | None = None
+    """The Wi-Fi network that it is on; None for one without a name that rules know."""
+    dns_switched_off: bool = False
+    """A person has switched encrypted DNS off in Settings; without effect where rules prohibit it."""
     odd_status_items: dict[str, Any] = field(default_factory=dict)
     """Status items that are reported beside or instead of the true ones, whatever is subscribed."""
     return_to_service: bytes | None = None

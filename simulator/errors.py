@@ -41,5 +41,9 @@ class AcmeFailed(SimulatorError):
     """The ACME server refused, or its response is wrong."""
 
 
+class ResolverAway(SimulatorError):
+    """The encrypted DNS resolver that the tablet must ask does not answer, or refuses to."""
+
+
 class SimulatedTabletNotEnrolled(SimulatorError):
     """The tablet has no MDM profile, so it has no server to connect to."""

@@ -10,11 +10,16 @@ from simulator import trust
 from simulator.acme import AcmeClient
 from simulator.attestation import Attester
 from simulator.device import DeviceState
-from simulator.errors import InvalidProfile, UnexpectedResponse
+from simulator.doh import NameAnswer, ask_resolver
+from simulator.errors import InvalidProfile, ResolverAway, UnexpectedResponse
 from simulator.http_connection import HttpConnection
 from simulator.identity import Identity, KeySource
+from simulator.name_service import choose_dns_settings, may_fail_over
 from simulator.profile import AcmeSettings, ConfigurationProfile
 from simulator.scep import SCEP_DIALECTS, ScepClient
+
+#: What the resolver of a network answers; which address it is matters to nobody.
+_OWN_ANSWER = NameAnswer(exists=True, addresses=("192.0.2.200",), seconds_to_live=300, asked="")
 
 
 class Network:
@@ -55,6 +60,22 @@ class Network:
         if connection is not None:
             await connection.close()
 
+    async def resolve_name(self, name: str, kind: str = "A") -> NameAnswer:
+        """Return what the DNS service that holds here answers; the network's own one knows every name.
+
+        Raises `ResolverAway` when the tablet must ask an encrypted one that does not answer.
+        """
+        settings = choose_dns_settings(self._device, name)
+        if settings is None:
+            return _OWN_ANSWER
+        context = trust.create_tls_context(self._list_roots(None))
+        try:
+            return await ask_resolver(settings["DNSSettings"], context, name, kind)
+        except ResolverAway:
+            if may_fail_over(settings):
+                return _OWN_ANSWER
+            raise
+
     async def fetch(self, url: str) -> bytes:
         """Return what is at an https URL, on a separate connection. Raises `UnexpectedResponse`, `Disconnected`."""
         connection = HttpConnection(self._build_tls_context(None))
@@ -86,6 +107,9 @@ class Network:
             await connection.close()
 
     def _build_tls_context(self, profile: ConfigurationProfile | None) -> ssl.SSLContext:
+        return trust.build_tls_context(self._list_roots(profile))
+
+    def _list_roots(self, profile: ConfigurationProfile | None) -> frozenset[bytes]:
         enrolment = self._device.enrollment
         roots = profile.roots if profile else enrolment.roots if enrolment else frozenset()
-        return trust.build_tls_context(roots or self._initial_roots)
+        return roots or self._initial_roots

@@ -19,6 +19,7 @@ from simulator.commands.base import ResultStatus
 from simulator.commands.restrictions import compute_effective_restrictions
 from simulator.conversation import ConversationEnding, ConversationLog, ConversationRunner
 from simulator.device import DeviceState, LostMode, SimulatedAppState
+from simulator.doh import NameAnswer
 from simulator.enrollment import EnrollmentLifecycle
 from simulator.errors import Disconnected, SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.hardware import Hardware
@@ -267,6 +268,10 @@ class SimulatedTablet:
     async def fetch(self, url: str) -> bytes:
         """Return what is at a URL, for commands."""
         return await self.network.fetch(url)
+
+    async def resolve_name(self, name: str, kind: str = "A") -> NameAnswer:
+        """Return what the DNS service that holds on the tablet answers. Raises `ResolverAway`."""
+        return await self.network.resolve_name(name, kind)
 
     async def obtain_identity(self, profile: ConfigurationProfile) -> None:
         """Obtain the identity of an updated MDM profile, for commands."""

@@ -11,7 +11,12 @@ from cryptography.hazmat.primitives import serialization
 
 @lru_cache(maxsize=64)
 def build_tls_context(roots: frozenset[bytes]) -> ssl.SSLContext:
-    """Return a client context that trusts exactly these DER roots, or the machine's roots when there are none.
+    """Return a client context that trusts exactly these DER roots, or the machine's roots when there are none. Tablets share it."""
+    return create_tls_context(roots)
+
+
+def create_tls_context(roots: frozenset[bytes]) -> ssl.SSLContext:
+    """Return such a context of its own, for a client that changes it.
 
     It requires TLS 1.2 and strict certificate chains, as App Transport Security does.
     """
