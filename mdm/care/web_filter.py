@@ -12,6 +12,7 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
 from mdm.reconcile.proved_payloads import load_proved_payloads
+from mdm.resolver.service import ResolverStatus, load_resolver_state
 from profiles.effective.explain_web import HostExplanation, explain_host
 from profiles.filters.address_repository import FilterAddressRepository
 from profiles.filters.proved_filter import FilterPart, ProvedFilter, list_tokens, read_proved_filter
@@ -22,6 +23,7 @@ from profiles.filters.rules import DeliveryKind, HostDecision, VerdictReason
 class Remedy(StrEnum):
     """What is to be done where a tablet does not do what the rules want."""
 
+    MEND_RESOLVER = "mend_resolver"  # it does not answer: no site opens, or the network's own resolver answers
     WAIT_FOR_PROOF = "wait_for_proof"  # it has not proved its filter yet, or not the one of now
     SUPERVISE = "supervise"  # only supervised tablets bear a filter
     SET_UP_RESOLVER = "set_up_resolver"  # this installation has none: the operator sets one up
@@ -58,9 +60,8 @@ def try_host(work: UnitOfWork, tablet_id: UUID, host: str) -> HostOutcome:
     facts = load_facts(work, [tablet_id])[tablet_id]
     explanation, on_tablet = explain_host(work, facts, host), load_proved_filter(work, facts)
     closing = on_tablet.list_closing(explanation.host, explanation.categories)
-    remedy = find_remedy(
-        explanation, on_tablet, closing, is_supervised=facts.supervised, has_resolver=bool(work.settings.resolver_url)
-    )
+    status = load_resolver_state(work).status
+    remedy = find_remedy(explanation, on_tablet, closing, is_supervised=facts.supervised, resolver=status)
     return HostOutcome(explanation, on_tablet, closing, remedy)
 
 
@@ -70,10 +71,12 @@ def find_remedy(
     closing: tuple[FilterPart, ...],
     *,
     is_supervised: bool | None,
-    has_resolver: bool,
+    resolver: ResolverStatus,
 ) -> Remedy | None:
     """Return what is to be done about a host; None where the tablet does what the rules want."""
     is_wanted = explanation.verdict.decision is HostDecision.BLOCK
+    if resolver is ResolverStatus.AWAY and FilterPart.RESOLVER in on_tablet.parts:
+        return Remedy.MEND_RESOLVER
     # What tablets always need is no page of a browser: the built-in filter does not see it.
     if is_wanted == bool(closing) or explanation.verdict.reason is VerdictReason.ALWAYS_OPEN:
         return None
@@ -82,7 +85,7 @@ def find_remedy(
         Remedy.WAIT_FOR_PROOF: not is_wanted or FilterPart.RESOLVER in on_tablet.parts,
         Remedy.SUPERVISE: is_supervised is False,
         Remedy.ASK_OTHER_SERVICE: kind in (DeliveryKind.PLUGIN, DeliveryKind.DNS),
-        Remedy.SET_UP_RESOLVER: not has_resolver and not explanation.is_built_in_enough,
+        Remedy.SET_UP_RESOLVER: resolver is ResolverStatus.NONE and not explanation.is_built_in_enough,
         Remedy.CHOOSE_RESOLVER: kind is not DeliveryKind.RESOLVER and not explanation.is_built_in_enough,
     }
     return next((remedy for remedy, holds in reasons.items() if holds), Remedy.WAIT_FOR_PROOF)

@@ -17,6 +17,8 @@ from profiles.filters.payloads import ResolverAddress
 from profiles.filters.resolver_access import ResolverAccess
 from profiles.filters.resolver_filter import ResolverFilter
 from profiles.filters.rules import DeliveryKind, EffectiveFilter
+from profiles.policy.baseline import load_baseline
+from profiles.policy.kinds import ALL_MODES
 from profiles.policy.rules import AppliedDocument
 from profiles.schedule.modes import Mode
 
@@ -32,18 +34,30 @@ def find_address(situation: Situation, policy: PolicyData, mode: Mode) -> Resolv
 def compute_address_key(situation: Situation, policy: PolicyData, mode: Mode) -> str:
     """Return the hash of what the address stands for.
 
-    Documents that say nothing of the web in the mode are left out, so that their places share an address. A version that is still
+    Modes of which nothing is said about the web share an address: a change between them changes no tablet. Documents that say nothing of the web in the mode are left out, so that their places share an address. A version that is still
     rolled out has one of its own: tablets that it has reached and others are never at the same address.
     """
     sites = situation.guardian_sites if mode in GUARDIAN_MODES else None
     parts = [
         str(situation.town_id),
-        mode.value,
+        mode.value if _is_apart(situation, mode) else ALL_MODES,
         [_name_document(each) for each in situation.documents if _touches_web(each, policy, mode)],
         str(situation.lesson_class) if mode is Mode.CLASS_SESSION else "",
         "" if sites is None else str(sites.owner or "listed"),
     ]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def _is_apart(situation: Situation, mode: Mode) -> bool:
+    """Whether something is said about the web in this mode that is not said in all modes."""
+    parts: list[Iterable[str]] = [load_baseline().get(mode.value, {})]
+    for document in situation.documents:
+        content = document.version.content
+        parts += [content.values.get(mode.value, {}), content.locks.get(mode.value, ())]
+        for preset in document.presets:
+            taken = preset.version.content
+            parts.append(taken.values_in(mode) if preset.use.mode == mode.value else taken.values.get(mode.value, {}))
+    return any(key.startswith("web.") for part in parts for key in part)
 
 
 def _touches_web(document: AppliedDocument, policy: PolicyData, mode: Mode) -> bool:

@@ -20,6 +20,7 @@ MEANS: dict[DeliveryKind, Message] = {
     DeliveryKind.RESOLVER: Message("The town's own resolver"),
 }
 REMEDIES: dict[Remedy, Message] = {
+    Remedy.MEND_RESOLVER: Message("The resolver does not answer. The operator sees why on the page of the server."),
     Remedy.WAIT_FOR_PROOF: Message("The tablet has not proved the filter of now yet. Wait until it has been in contact."),
     Remedy.SUPERVISE: Message(
         "The tablet is not supervised: it bears no filter that a child cannot take out. Enroll it automatically."

@@ -22,6 +22,8 @@ from mdm.console.labels import mode_label
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import PlacePolicy, load_place_policy, open_owner
 from mdm.console.policy.labels import VERDICTS
+from mdm.console.system.labels import RESOLVER_STATUSES
+from mdm.resolver.service import ResolverStatus, load_resolver_state
 from profiles.effective.explain_web import explain_host_at_place, load_town_filter
 from profiles.filters import service
 from profiles.filters.rules import LEGAL_CATEGORIES, AwayBehaviour, DeliveryKind, EffectiveFilter, HostDecision
@@ -105,7 +107,7 @@ def _render(
     refusal: DomainError | None = None,
 ) -> Response:
     language, town = get_language(request), policy.town
-    web = load_town_filter(work, town.id)
+    web, state = load_town_filter(work, town.id), load_resolver_state(work)
     counts = {each.name: each.hosts for each in service.list_all_categories(work, actor, town.id)}
     tried = tried or _Tried.parse("", "", "", "")
     schools = places.list_schools(work, actor, town.id)
@@ -120,6 +122,8 @@ def _render(
         towns=list_permitted_towns(work, actor, Permission.AUTHOR),
         has_resolver=bool(work.settings.resolver_url),
         resolver=work.settings.resolver_url,
+        resolver_status=RESOLVER_STATUSES[state.status].translate(language),
+        resolver_is_well=state.status is ResolverStatus.ANSWERING,
         resolver_addresses=work.settings.resolver_addresses,
         means=_describe_means(web, has_resolver=bool(work.settings.resolver_url), language=language),
         chosen=web.delivery_kind.value,

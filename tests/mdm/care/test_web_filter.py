@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mdm.care.web_filter import Remedy, find_remedy
+from mdm.resolver.service import ResolverStatus
 from profiles.effective.explain_web import HostExplanation
 from profiles.filters.payloads import DNS, FILTER
 from profiles.filters.proved_filter import DNS_DECLARATION, FilterPart, ProvedFilter, list_tokens, read_proved_filter
@@ -85,4 +86,12 @@ def test_where_a_tablet_does_not_do_what_is_wanted_the_remedy_is_named(
     supervised: bool,
     remedy: Remedy | None,
 ) -> None:
-    assert find_remedy(explain(*wanted), on_tablet, closing, is_supervised=supervised, has_resolver=has_resolver) is remedy
+    status = ResolverStatus.ANSWERING if has_resolver else ResolverStatus.NONE
+    assert find_remedy(explain(*wanted), on_tablet, closing, is_supervised=supervised, resolver=status) is remedy
+
+
+def test_while_the_resolver_is_away_nothing_is_called_enforced_where_it_is_in_force() -> None:
+    wanted = explain(BLOCK, VerdictReason.DENIED, DeliveryKind.RESOLVER)
+    away = {"is_supervised": True, "resolver": ResolverStatus.AWAY}
+    assert find_remedy(wanted, BY_RESOLVER, (FilterPart.RESOLVER,), **away) is Remedy.MEND_RESOLVER  # type: ignore[arg-type]
+    assert find_remedy(wanted, BY_SYSTEM, (FilterPart.BUILT_IN,), **away) is None  # type: ignore[arg-type]

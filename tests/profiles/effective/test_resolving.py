@@ -103,11 +103,12 @@ def load_served(work: UnitOfWork, tablet: Tablet, mode: Mode) -> ResolverFilter:
     return ResolverFilter.from_json(FilterAddressRepository(work.session).find_by_tokens(tablet.town_id, [token])[token].filter)
 
 
-def test_tablets_in_the_same_situation_share_an_address_and_each_mode_has_its_own(runtime: Runtime) -> None:
+def test_tablets_in_the_same_situation_share_an_address_and_so_do_modes_of_which_nothing_is_said(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         room = ClassRoom(work, {"web.denied": ["jeu.example"]})
         first, second = room.tablets
-        assert find_url(work, first, Mode.HOME) == find_url(work, second, Mode.HOME) != find_url(work, first, Mode.SCHOOL)
+        assert find_url(work, first, Mode.HOME) == find_url(work, second, Mode.HOME) == find_url(work, first, Mode.SCHOOL)
+        assert find_url(work, first, Mode.NIGHT_REST) != find_url(work, first, Mode.HOME), "at night little is open"
         assert read_dns(work, first, Mode.HOME) == {
             "DNSSettings": {
                 "DNSProtocol": "HTTPS",
@@ -278,7 +279,7 @@ def test_one_trial_proves_the_resolver_for_every_mode(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         situation, policy = load_situation(work, ClassRoom(work).tablets[0])
         cutting = [split_cutting_content(build_mode_content(situation, policy, mode))[1] for mode in Mode]
-        assert len({each.digest for each in cutting}) == len(Mode)
+        assert len({each.digest for each in cutting}) > 1
         assert len({compute_trial_digest(each) for each in cutting}) == 1
 
 
@@ -295,7 +296,8 @@ def test_newer_systems_get_a_declaration_that_may_fail_over(runtime: Runtime) ->
         url = find_url(work, room.tablets[0], Mode.HOME)
         [home] = [each["Identifier"] for each in dns if each["Payload"]["DNSSettings"]["ServerURL"] == url]
         [activation] = [each["Payload"] for each in items if home in each["Payload"].get("StandardConfigurations", ())]
-        assert activation["Predicate"] == '(@property(mode) == "home")'
+        assert '(@property(mode) == "home")' in activation["Predicate"]
+        assert "night_rest" not in activation["Predicate"]
 
 
 HOSTS = st.lists(st.sampled_from(["adulte.example", "www.adulte.example", "example", "a.example"]), max_size=3)
