@@ -17,6 +17,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
+from mdm.channel.connect_lookup import ConnectLookup, answer_idle_requests
 from mdm.channel.messages import BUSY, SERVER_ERROR, ChannelRequest, ChannelResponse
 from mdm.devices.manifest_cache import ManifestCache
 
@@ -34,6 +35,7 @@ class Batcher:
     def __init__(self, runtime: Runtime, trust: TrustStore) -> None:
         self._runtime = runtime
         self._engine = make_index_only_engine(runtime.engine, is_pooled=runtime.settings.database_pooler)
+        self._lookup = ConnectLookup(self._engine, is_pooled=runtime.settings.database_pooler)
         self._trust = trust
         self._command_cache = RenderedCommandCache()
         self._manifests = ManifestCache()
@@ -67,6 +69,7 @@ class Batcher:
             self._wake.notify()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 10)
+        self._lookup.close()
         if self._engine is not self._runtime.engine:
             self._engine.dispose()
 
@@ -94,10 +97,10 @@ class Batcher:
             self._loop.call_soon_threadsafe(_resolve_futures, batch, responses)
 
     def process_batch(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
-        """Return one response per request, processed in one transaction. If it fails, each request gets a transaction of its own."""
+        """Return one response per request. What changes is one transaction; if it fails, each request gets one of its own."""
         try:
             self._trust.refresh()
-            return self._process_in_transaction(requests)
+            return self._process(requests)
         except Exception:
             if len(requests) == 1:
                 log.exception("channel.request_failed", udid=requests[0].message.ids.device_key)
@@ -105,9 +108,15 @@ class Batcher:
             log.warning("channel.batch_failed", size=len(requests), exc_info=True)
         return [self.process_batch([request])[0] for request in requests]
 
-    def _process_in_transaction(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
+    def _process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
+        loaded = self._lookup.load(requests, self._runtime.clock.now())
+        answered = answer_idle_requests(requests, loaded)
+        others = [request for index, request in enumerate(requests) if index not in answered]
+        if not others:
+            return list(answered.values())
         with self._runtime.open_unit_of_work(self._engine) as work:
-            return ConnectBatch(work, self._command_cache, self._manifests).process(requests)
+            responses = iter(ConnectBatch(work, self._command_cache, self._manifests).process(others, loaded))
+        return [answered[index] if index in answered else next(responses) for index in range(len(requests))]
 
 
 def _resolve_futures(batch: list[_PendingRequest], responses: list[ChannelResponse]) -> None:

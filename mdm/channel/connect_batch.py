@@ -33,7 +33,7 @@ from mdm.channel.messages import (
     ChannelResponse,
     build_rejection,
 )
-from mdm.channel.repository import ChannelRepository, EnrollmentSnapshot
+from mdm.channel.repository import ChannelRepository, EnrollmentSnapshot, LoadedConnects
 from mdm.channel.unreadable import is_readable, resolve_request
 from mdm.devices.manifest_cache import ManifestCache
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
@@ -87,8 +87,8 @@ class ConnectBatch:
         self.channel = ChannelRepository(work.session)
         self.queue = BatchStatements(work.session)
 
-    def process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
-        """Return one response per request, in their order."""
+    def process(self, requests: Sequence[ChannelRequest], known: LoadedConnects | None = None) -> list[ChannelResponse]:
+        """Return one response per request, in their order. `known` is what was loaded for connect requests before."""
         responses: list[ChannelResponse] = [SERVER_ERROR] * len(requests)
         requests = [request if is_readable(request) else resolve_request(self.work, request) for request in requests]
         # Declarations before commands: the worker locks them in this order when it announces.
@@ -96,7 +96,9 @@ class ConnectBatch:
         for index, response in answered.items():
             responses[index] = response
         connecting = {r.message.ids.channel_key: r.fingerprint for r in requests if isinstance(r.message, ConnectMessage)}
-        loaded = self.channel.load_next_commands(list(connecting.items()), self.now) if connecting else {}
+        loaded = {key: each for key, each in (known or {}).items() if key in connecting}
+        if missing := [(key, fingerprint) for key, fingerprint in connecting.items() if key not in loaded]:
+            loaded |= self.channel.load_next_commands(missing, self.now)
         connects: list[ConnectRequest] = []
         for index, request in enumerate(requests):
             if isinstance(request.message, ConnectMessage):

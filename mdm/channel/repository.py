@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, TextClause, bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from cartable.bulk_params import build_parameters, build_table_sql
@@ -25,7 +26,7 @@ from mdm.queue.batch_statements import DELIVERABLE_AT_START, FIRST_OPEN, Deliver
 from mdm.queue.models import CommandBody, CommandState, QueuedCommand
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
-_REQUESTED = {"channel_key": "text", "fingerprint": "text"}
+REQUESTED_COLUMNS = {"channel_key": "text", "fingerprint": "text"}
 #: The enrollment behind each request and its first open command: one statement answers an idle tablet.
 _LOAD_NEXT = """
 SELECT e.channel_key, e.id, e.generation, e.state, e.fingerprint, e.next_fingerprint, e.town_id,
@@ -81,6 +82,10 @@ class NotedDevice:
     tag: str | None
 
 
+#: The enrollment and its first open command, by channel key.
+LoadedConnects = Mapping[str, tuple[EnrollmentSnapshot, DeliveryCandidate | None]]
+
+
 class ChannelRepository:
     """Reads what requests of tablets need, for a batch in one statement; writes notes."""
 
@@ -88,19 +93,17 @@ class ChannelRepository:
         self.session = session
         self.dialect = session.get_bind().dialect.name
 
-    def load_next_commands(
-        self, requested: Sequence[tuple[str, str]], now: datetime
-    ) -> dict[str, tuple[EnrollmentSnapshot, DeliveryCandidate | None]]:
+    def load_next_commands(self, requested: Sequence[tuple[str, str]], now: datetime) -> LoadedConnects:
         """Return, by channel key, the enrollment and the first open command for these (channel key, fingerprint) pairs.
 
         Updates the last contact of the enrollments that are pinned to the given fingerprint.
         """
-        values = {**build_parameters(self.dialect, "requested", _REQUESTED, requested), "now": now}
+        values = {**build_parameters(self.dialect, "requested", REQUESTED_COLUMNS, requested), "now": now}
         connection = self.session.connection()
         if self.dialect != "postgresql":
-            connection.execute(_get_statement(self.dialect, "touch_last_seen"), values)
-        rows = connection.execute(_get_statement(self.dialect, "load_next"), values)
-        return {row[0]: (_build_snapshot(row), _build_candidate(row)) for row in rows}
+            connection.execute(_build_touch_statement(self.dialect), values)
+        rows = connection.execute(build_load_statement(self.dialect), values)
+        return dict(map(read_loaded_row, rows))
 
     def find_answered_command(self, fingerprint: str, uuids: Sequence[tuple[int, int]]) -> ScannedCommand | None:
         """Return the first of the commands, given as (nonce, id), that was queued for the tablet with this certificate."""
@@ -222,20 +225,28 @@ def _build_candidate(row: Any) -> DeliveryCandidate | None:
     return None if row[10] is None else DeliveryCandidate(row[1], row[10], row[11], CommandState(row[12]), *row[13:17])
 
 
-_STATEMENTS: dict[tuple[str, str], Any] = {}
+def read_loaded_row(row: Any) -> tuple[str, tuple[EnrollmentSnapshot, DeliveryCandidate | None]]:
+    """Return a row of the statement that loads enrollments and their next commands, by channel key."""
+    return row[0], (_build_snapshot(row), _build_candidate(row))
 
 
-def _get_statement(dialect: str, name: str) -> Any:
-    if (dialect, name) not in _STATEMENTS:
-        requested = build_table_sql(dialect, "requested", _REQUESTED)
-        touch_last_seen = _TOUCH_LAST_SEEN.format(requested=requested, pinned=_PINNED)
-        load_next = _LOAD_NEXT.format(requested=requested, first=FIRST_OPEN.format(states=DELIVERABLE_AT_START))
-        if dialect == "postgresql":
-            load_next = f"WITH touched AS ({touch_last_seen}) {load_next}"
-        now = bindparam("now", type_=UtcDateTime())
-        _STATEMENTS[dialect, "load_next"] = text(load_next).bindparams(now)
-        _STATEMENTS[dialect, "touch_last_seen"] = text(touch_last_seen).bindparams(now)
-    return _STATEMENTS[dialect, name]
+@cache
+def build_load_statement(dialect: str) -> TextClause:
+    """Return the statement behind `load_next_commands`; on PostgreSQL it also updates the last contact."""
+    requested = build_table_sql(dialect, "requested", REQUESTED_COLUMNS)
+    load_next = _LOAD_NEXT.format(requested=requested, first=FIRST_OPEN.format(states=DELIVERABLE_AT_START))
+    if dialect == "postgresql":
+        load_next = f"WITH touched AS ({_TOUCH_LAST_SEEN.format(requested=requested, pinned=_PINNED)}) {load_next}"
+    return text(load_next).bindparams(_NOW)
+
+
+@cache
+def _build_touch_statement(dialect: str) -> TextClause:
+    requested = build_table_sql(dialect, "requested", REQUESTED_COLUMNS)
+    return text(_TOUCH_LAST_SEEN.format(requested=requested, pinned=_PINNED)).bindparams(_NOW)
+
+
+_NOW = bindparam("now", type_=UtcDateTime())
 
 
 def _to_uuid(value: Any) -> UUID:

@@ -76,7 +76,10 @@ class ModeEvaluation:
 
 @dataclass(slots=True)
 class ScheduleData:
-    """Everything that towns stored about their schedules, loaded once. Builds one `Schedule` per class and grade."""
+    """Everything that towns stored about their schedules, loaded once.
+
+    Classes with the same timetable, calendar, exceptions and exams share one `Schedule`, and with it what is computed from it.
+    """
 
     towns: Mapping[UUID, Town]
     schools: Mapping[UUID, School]
@@ -84,16 +87,37 @@ class ScheduleData:
     calendars: Mapping[tuple[UUID, str], TownCalendar]
     overrides: Mapping[UUID, list[tuple[UUID | None, UUID | None, DayOverride]]]
     exams: Mapping[UUID, list[tuple[UUID | None, str | None, ExamHours]]]
-    schedules: dict[tuple[object, ...], Schedule | None] = field(default_factory=dict)
+    _schedules_by_class: dict[tuple[object, ...], Schedule | None] = field(default_factory=dict)
+    _schedules: dict[tuple[object, ...], Schedule | None] = field(default_factory=dict)
 
     def get_schedule(self, facts: TabletFacts) -> Schedule | None:
         """Return the schedule of a tablet's class; None when there is no timetable or no valid time zone."""
-        key = (facts.town_id, facts.school_id, facts.class_id, facts.grade)
-        if key not in self.schedules:
-            self.schedules[key] = self._build_schedule(facts)
-        return self.schedules[key]
+        class_key = (facts.town_id, facts.school_id, facts.class_id, facts.grade)
+        if class_key not in self._schedules_by_class:
+            overrides, exams = self._list_overrides(facts), self._list_exams(facts)
+            key = (facts.town_id, facts.school_id, overrides, exams)
+            if key not in self._schedules:
+                self._schedules[key] = self._build_schedule(facts, overrides, exams)
+            self._schedules_by_class[class_key] = self._schedules[key]
+        return self._schedules_by_class[class_key]
 
-    def _build_schedule(self, facts: TabletFacts) -> Schedule | None:
+    def _list_overrides(self, facts: TabletFacts) -> tuple[DayOverride, ...]:
+        return tuple(
+            override
+            for school_id, class_id, override in self.overrides.get(facts.town_id, [])
+            if school_id in (None, facts.school_id) and class_id in (None, facts.class_id)
+        )
+
+    def _list_exams(self, facts: TabletFacts) -> tuple[ExamHours, ...]:
+        return tuple(
+            exam
+            for school_id, grade, exam in self.exams.get(facts.town_id, [])
+            if school_id in (None, facts.school_id) and grade in (None, facts.grade)
+        )
+
+    def _build_schedule(
+        self, facts: TabletFacts, overrides: tuple[DayOverride, ...], exams: tuple[ExamHours, ...]
+    ) -> Schedule | None:
         town = self.towns[facts.town_id]
         school = self.schools.get(facts.school_id) if facts.school_id else None
         row = self.timetables.get((town.id, facts.school_id)) or self.timetables.get((town.id, None))
@@ -101,22 +125,14 @@ class ScheduleData:
         if row is None or zone is None:
             return None
         night = None if row.night_from is None or row.night_to is None else Night(row.night_from, row.night_to)
-        overrides = self.overrides.get(town.id, [])
-        exams = self.exams.get(town.id, [])
         return Schedule(
             place=school.name if school else town.name,
             zone=zone,
             week=parse_week(row.week),
             calendar=self._get_calendar(town, school, row.calendar),
             night=night,
-            overrides=tuple(
-                override
-                for school_id, class_id, override in overrides
-                if school_id in (None, facts.school_id) and class_id in (None, facts.class_id)
-            ),
-            exams=tuple(
-                exam for school_id, grade, exam in exams if school_id in (None, facts.school_id) and grade in (None, facts.grade)
-            ),
+            overrides=overrides,
+            exams=exams,
         )
 
     def get_town_calendar(self, town: Town) -> Calendar:
