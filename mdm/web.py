@@ -211,7 +211,17 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.system import push_certificate, server_alarms
     from mdm.console.system import system as system_page
     from mdm.console.system import towns as operator_pages
-    from mdm.console.tablets import acts, custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
+    from mdm.console.tablets import (
+        acts,
+        custody,
+        desk,
+        desk_documents,
+        ending_identities,
+        incident_pages,
+        tablet_list,
+        tablets,
+        why,
+    )
     from mdm.console.tablets import reports as tablet_report_pages
 
     router = APIRouter()
@@ -220,6 +230,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         tablets,
         acts,
         tablet_report_pages,
+        incident_pages,
         why,
         ending_identities,
         system_page,

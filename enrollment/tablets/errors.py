@@ -97,6 +97,13 @@ class TabletOfAnotherTown(Conflict):
     message = Message("This tablet belongs to another town: {town}.")
 
 
+class IncidentNotFound(NotFound):
+    """No such incident is visible to the caller."""
+
+    code = "incident_not_found"
+    message = Message("This incident was not found.")
+
+
 class NoOpenIncident(Conflict):
     """The tablet has no open incident of this kind."""
 

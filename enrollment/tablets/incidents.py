@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 from cartable import audit
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import custody, service
-from enrollment.tablets.errors import NoOpenIncident, NoOpenLoan, TabletNotAvailable, UnderEvidenceHold
+from enrollment.tablets.errors import IncidentNotFound, NoOpenIncident, NoOpenLoan, TabletNotAvailable, UnderEvidenceHold
+from enrollment.tablets.incident_repository import IncidentRepository
 from enrollment.tablets.models import BreakageCause, Incident, IncidentKind, Loan, Reporter, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
@@ -149,6 +151,20 @@ def _get_loaner_loan(work: UnitOfWork, incident: Incident) -> Loan | None:
     lent = work.session.get(Loan, incident.loan_id) if incident.loan_id else None
     loan = TabletRepository(work.session).get_open_loan_by_tablet(incident.loaner_id) if incident.loaner_id else None
     return loan if lent is not None and loan is not None and loan.holder_id == lent.holder_id else None
+
+
+def read_incident(work: UnitOfWork, actor: Actor, incident_id: UUID) -> Incident:
+    """Return an incident with its report. Who reported it, where and when may concern a child, so each reading is audited.
+
+    Raises `IncidentNotFound`.
+    """
+    incident = IncidentRepository(work.session).get_cared_for(actor, incident_id)
+    if incident is None:
+        raise IncidentNotFound
+    audit.record_event(
+        work, actor, "incident.read", "tablet", incident.tablet_id, town_id=incident.town_id, incident_id=str(incident.id)
+    )
+    return incident
 
 
 def record_theft(work: UnitOfWork, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:

@@ -82,6 +82,13 @@ class IncidentOut(BaseModel):
     closed_at: datetime | None
 
 
+class IncidentReportOut(IncidentOut):
+    """An incident with its report: what is told, and where it happened."""
+
+    description: str
+    place: str | None
+
+
 class CustodyOut(BaseModel):
     """The loans and incidents of a tablet, newest first."""
 
@@ -168,6 +175,16 @@ def list_incidents(
 ) -> PageOut[IncidentOut]:
     """List the incidents of a town that the caller may see, newest first."""
     return PageOut.of(desk.list_incidents(work, actor, town_id, kind, is_open=is_open, page=page), build_incident_out)
+
+
+@router.get("/incidents/{incident_id}")
+def get_incident(incident_id: UUID, work: WorkDep, actor: ActorDep) -> IncidentReportOut:
+    """Get an incident with its report.
+
+    Each reading is audited.
+    """
+    row = incidents.read_incident(work, actor, incident_id)
+    return IncidentReportOut(**{name: getattr(row, name) for name in IncidentReportOut.model_fields})
 
 
 @router.get("/tablets/{tablet_id}/custody")

@@ -127,6 +127,7 @@ def _format_loan(loan: Loan, language: Language) -> str:
 def _describe_incident(incident: Incident, language: Language) -> dict[str, Any]:
     cause = f", {CAUSES[incident.cause].translate(language)}" if incident.cause else ""
     return {
+        "id": incident.id,
         "what": KINDS[incident.kind].translate(language) + cause,
         "when": language.gettext("reported on {day}", day=format_day(incident.reported_at)),
         "open": incident.closed_at is None,

@@ -12,6 +12,7 @@ from cartable.i18n import Language
 from cartable.scope import Permission
 from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
 from enrollment.places import service as places
+from enrollment.tablets.models import TabletState
 from mdm.api.deps import WorkDep
 from mdm.care import overview, retries
 from mdm.care.commands.parameters import DEFAULT_NAME
@@ -30,6 +31,7 @@ from mdm.console.labels import (
 from mdm.console.page_route import PageRoute
 from mdm.console.tablets import acts, custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
+from mdm.console.tablets.mode_card import describe_mode
 from mdm.console.tablets.tablet_list import describe_row, get_row_zone
 from mdm.console.tablets.time_line import describe_moment
 from mdm.console.times import format_instant, show_times_in
@@ -86,6 +88,9 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         problem=_describe_device_problem(view.device, language),
         lost=lost,
         rules=_describe_rules(view.rules, language),
+        mode=describe_mode(work, tablet, language),
+        enrolled=view.enrollment is not None and view.row.erased_at is None,
+        may_report_theft=tablet.state is TabletState.LOST and actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         acts=acts.describe_acts(work, actor, tablet, language),
         town_phone=acts.get_town_phone(work, tablet),
         default_name=DEFAULT_NAME,

@@ -17,6 +17,7 @@ ACTION_LABELS: dict[str, Message] = {
     "cart.put": Message("put into a cart"),
     "cart.take": Message("taken out of its cart"),
     "incident.close": Message("incident closed"),
+    "incident.read": Message("incident report read"),
     "incident.open": Message("incident opened"),
     "loan.accessory_lost": Message("accessory noted as lost"),
     "loan.agreement": Message("loan agreement noted"),
