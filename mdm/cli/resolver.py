@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 
+from cartable.i18n import available_languages
 from cartable.master_keys import MasterKeyMissing
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
@@ -33,7 +34,8 @@ def run(_parsed: argparse.Namespace) -> int:
     except (preflight.CannotStart, MasterKeyMissing) as error:
         return refuse_start(error)
     except ResolverUnavailable as error:
-        return refuse_start(RuntimeError(error.translate("en")))
+        print(" / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
+        return 1
     print(f"{READY} at {settings.resolver_url} (port {supervisor.engine.listen_port})", file=sys.stderr, flush=True)
     stopping.wait()
     supervisor.stop()

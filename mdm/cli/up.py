@@ -17,6 +17,7 @@ from uuid import UUID
 import uvicorn
 
 from cartable.guarded_http import GuardedHttpProtocol
+from cartable.i18n import available_languages
 from cartable.master_keys import MasterKeyMissing
 from cartable.migrate import upgrade
 from cartable.settings import Settings
@@ -86,9 +87,7 @@ def run(parsed: argparse.Namespace) -> int:
         fleet.start_push_service()
         _serve(prepared, fleet)
     except ResolverUnavailable as error:
-        print(
-            f"\nCartable ne peut pas démarrer / cannot start: {error.translate('fr')} / {error.translate('en')}", file=sys.stderr
-        )
+        print("\n" + " / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
         return 1
     finally:
         fleet.stop()

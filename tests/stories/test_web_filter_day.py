@@ -175,14 +175,14 @@ def test_a_class_is_filtered_through_a_day(server: LiveServer, clock: ManualCloc
 
     async def run() -> None:
         try:
-            await _follow(day)
+            await follow_day(day)
         finally:
             await day.close()
 
     asyncio.run(run())
 
 
-async def _follow(day: FilterDay) -> None:
+async def follow_day(day: FilterDay) -> None:
     day.prepare()
     await day.enroll()
     await day.prove("09:00", "09:05", "09:20")

@@ -1,0 +1,77 @@
+"""The day of a class with the town's resolver, with the real programs: each tablet reaches exactly what the server says is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from cartable.clock import ManualClock
+from mdm.resolver.supervisor import ResolverSupervisor
+from tests.conftest import KEYRING
+from tests.stories.test_web_filter_day import NAMES, FilterDay, follow_day
+from tests.support.server import LiveServer, find_free_port, start_live_server
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC))
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path, clock: ManualClock, internet: str) -> Iterator[LiveServer]:
+    """A server with a resolver beside it, whose certificate is the server's own."""
+    port = find_free_port()
+    settings: dict[str, Any] = {
+        "resolver_url": f"https://localhost:{port}", "resolver_addresses": ("127.0.0.1",), "resolver_host": "127.0.0.1",
+        "resolver_port": port, "resolver_forward_to": (internet,),
+    }  # fmt: skip
+    with start_live_server(engine, KEYRING, tmp_path / "data", clock, token_minutes=60_000, **settings) as running:
+        supervisor = ResolverSupervisor(running.runtime)
+        supervisor.start()
+        try:
+            yield running
+        finally:
+            supervisor.stop()
+
+
+class ResolvedDay(FilterDay):
+    """The same day, on which the tablets also ask."""
+
+    def list_open(self, name: str) -> set[str]:
+        """Return the names that a tablet's address opens, once the tablet reaches them and no others."""
+        expected = super().list_open(name)
+        assert wait_until(lambda: self.ask_names(name) == expected, 10), (name, self.ask_names(name), expected)
+        return expected
+
+    def compare_random_names(self, name: str, count: int) -> None:
+        """Leave the comparison to the story itself, and to that of the programs with the rule."""
+
+    def ask_names(self, name: str) -> set[str]:
+        """Return the names that exist for a tablet, by the resolver of its own settings."""
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, self._ask_names(name)).result()
+
+    async def _ask_names(self, name: str) -> set[str]:
+        answers = [await self.tablets[name].resolve_name(host) for host in NAMES]
+        assert {answer.asked for answer in answers} == {self.tablets[name].device.dns_settings[0]["DNSSettings"]["ServerURL"]}
+        return {host for host, answer in zip(NAMES, answers, strict=True) if answer.exists}
+
+
+def test_each_tablet_reaches_what_is_open_and_nothing_else_through_a_day(server: LiveServer, clock: ManualClock) -> None:
+    day = ResolvedDay(server, clock)
+
+    async def run() -> None:
+        try:
+            await follow_day(day)
+        finally:
+            await day.close()
+
+    asyncio.run(run())
