@@ -27,25 +27,30 @@ from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
-ADMIN_MENU = {address for address, *_ in CHAPTERS}
+#: The chapters of whoever administers a town: all but the operator's.
+ADMIN_MENU = {address for address, *_ in CHAPTERS} - {"/towns"}
 #: Role → the page on which it begins, its menu, and pages that it may not open.
 EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
-    Role.OPERATOR: ("/start", set(), {"/rosters", "/desk/{town}", "/town", "/accounts", "/class", "/activities"}),
+    Role.OPERATOR: ("/start", {"/towns", "/system"}, {"/rosters", "/desk/{town}", "/town", "/accounts", "/class", "/activities"}),
     Role.TOWN_ADMIN: ("/", ADMIN_MENU, set()),
     Role.TECHNICIAN: (
         "/",
-        {"/", "/desk", "/rosters", "/pupils", "/staff", "/safeguards"},
+        {"/", "/commands", "/losses", "/desk", "/rosters", "/pupils", "/staff", "/safeguards"},
         {"/town", "/accounts", "/calendar", "/activities"},
     ),
-    Role.HELPDESK: ("/", {"/", "/safeguards"}, {"/desk/{town}", "/rosters", "/town", "/accounts"}),
+    Role.HELPDESK: ("/", {"/", "/commands", "/losses", "/safeguards"}, {"/desk/{town}", "/rosters", "/town", "/accounts"}),
     Role.HEAD: (
         "/",
-        {"/", "/class", "/rosters", "/pupils", "/staff", "/year", "/safeguards"},
+        {"/", "/commands", "/class", "/losses", "/rosters", "/pupils", "/staff", "/substitutes", "/year", "/safeguards"},
         {"/town", "/accounts", "/desk/{town}", "/activities"},
     ),
-    Role.TEACHER: ("/class", {"/", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities", "/year"}),
-    Role.SUBSTITUTE: ("/class", {"/", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
-    Role.AFTER_SCHOOL_AGENT: ("/activities", {"/activities"}, {"/rosters", "/town", "/accounts", "/desk/{town}"}),
+    Role.TEACHER: (
+        "/class",
+        {"/", "/class", "/losses"},
+        {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities", "/year"},
+    ),
+    Role.SUBSTITUTE: ("/class", {"/", "/class", "/losses"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
+    Role.AFTER_SCHOOL_AGENT: ("/activities", {"/activities", "/losses"}, {"/rosters", "/town", "/accounts", "/desk/{town}"}),
     Role.DPO: ("/data", {"/data"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
 }
 DAY = [{"kind": "school", "from": "08:00", "to": "16:30"}, {"kind": "after_school", "from": "16:30", "to": "18:30"}]
