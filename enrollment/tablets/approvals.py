@@ -5,6 +5,7 @@ See docs/domain/custody.md#evidence-hold.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -43,6 +44,13 @@ def request_approval(work: UnitOfWork, actor: Actor, tablet: Tablet, action: App
         work, actor, f"approval.{action.value}.request", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id)
     )
     return request
+
+
+def list_open_requests(work: UnitOfWork, actor: Actor, tablet: Tablet) -> Sequence[ApprovalRequest]:
+    """Return what waits for a second person on a tablet, oldest first, to whoever cares for tablets there."""
+    if not actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id):
+        return ()
+    return TabletRepository(work.session).list_open_approval_requests(tablet.id)
 
 
 def approve_request(

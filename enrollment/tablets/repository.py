@@ -177,6 +177,13 @@ class TabletRepository:
             )
         )
 
+    def list_open_approval_requests(self, tablet_id: UUID) -> Sequence[ApprovalRequest]:
+        return self.session.scalars(
+            select(ApprovalRequest)
+            .where(ApprovalRequest.tablet_id == tablet_id, ApprovalRequest.approved_at.is_(None))
+            .order_by(ApprovalRequest.requested_at, ApprovalRequest.id)
+        ).all()
+
     def get_by_scan(self, actor: Actor, town_id: UUID, text: str) -> Tablet | None:
         """Return the town's tablet with exactly this tag or serial number, if the actor may see it.
 

@@ -91,6 +91,15 @@ def list_open_requests(work: UnitOfWork, actor: Actor, page: PageRequest = FIRST
     return LostModeRepository(work.session).list_open_requests(actor, work.now, page)
 
 
+def list_requests_of_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet) -> list[PositionRequest]:
+    """Return the requests for positions of a tablet that is lost now, oldest first, to whoever may ask for one; without a position."""
+    if not actor.has_permission(Permission.LOCATE, tablet.town_id, tablet.school_id):
+        return []
+    repository = LostModeRepository(work.session)
+    case = repository.get_open_case(tablet.id)
+    return repository.list_requests_of_case(case.id) if case is not None else []
+
+
 def purge_positions(work: UnitOfWork) -> None:
     """Delete the positions whose retention has ended (PRIV-07)."""
     LostModeRepository(work.session).purge_positions(

@@ -86,6 +86,10 @@ class LostModeRepository:
             )
         )
 
+    def list_requests_of_case(self, case_id: UUID) -> list[PositionRequest]:
+        statement = select(PositionRequest).where(PositionRequest.case_id == case_id)
+        return list(self.session.scalars(statement.order_by(PositionRequest.requested_at, PositionRequest.id)))
+
     def purge_positions(self, closed_before: datetime, expired_before: datetime) -> None:
         """Delete the positions of cases closed, and of requests expired, before these instants."""
         closed = select(LostCase.id).where(LostCase.lifted_at <= closed_before)
