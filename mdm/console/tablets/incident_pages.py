@@ -1,21 +1,17 @@
-"""The page of one incident with its report, and the form that notes a theft. Holds no rules."""
+"""The page of one incident with its report. Holds no rules."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
-from cartable.scope import Permission
-from enrollment.tablets import incidents, lookup
+from enrollment.tablets import incidents
 from enrollment.tablets.labels import CAUSES
 from mdm.api.deps import WorkDep
 from mdm.console.care.loss_reports import REPORTERS
-from mdm.console.forms import CsrfField
-from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
+from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.tablets.custody_labels import KINDS
 from mdm.console.times import format_day, format_instant
@@ -45,20 +41,3 @@ def show_incident(request: Request, tablet_id: UUID, incident_id: UUID, work: Wo
         (language.gettext("Closed"), format_instant(row.closed_at)),
     ]
     return render_page(request, "tablets/incident.html", kind=kind, facts=facts, tablet_id=tablet_id, loaner_id=row.loaner_id)
-
-
-@router.post("/theft")
-def record_theft(
-    request: Request,
-    tablet_id: UUID,
-    work: WorkDep,
-    csrf: CsrfField,
-    receipt_number: Annotated[str, Form(min_length=1, max_length=40)],
-    receipt_on: Annotated[date, Form()],
-) -> Response:
-    """Note that a lost tablet is stolen."""
-    actor, _ = require_sign_in(request, work)
-    check_csrf(request, csrf)
-    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
-    incidents.record_theft(work, actor, tablet, receipt_number, receipt_on)
-    return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)

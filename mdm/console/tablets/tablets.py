@@ -12,7 +12,6 @@ from cartable.i18n import Language
 from cartable.scope import Permission
 from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
 from enrollment.places import service as places
-from enrollment.tablets.models import TabletState
 from mdm.api.deps import WorkDep
 from mdm.care import overview, retries
 from mdm.care.commands.parameters import DEFAULT_NAME
@@ -90,7 +89,6 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         rules=_describe_rules(view.rules, language),
         mode=describe_mode(work, tablet, language),
         enrolled=view.enrollment is not None and view.row.erased_at is None,
-        may_report_theft=tablet.state is TabletState.LOST and actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         acts=acts.describe_acts(work, actor, tablet, language),
         town_phone=acts.get_town_phone(work, tablet),
         default_name=DEFAULT_NAME,

@@ -85,20 +85,6 @@ def test_a_report_is_read_on_a_page_of_its_own_and_the_reading_is_recorded(serve
     assert person(desk_world(server.runtime, size=1).town_id).client.get(address).status_code == 404
 
 
-def test_a_lost_tablet_becomes_stolen_with_its_receipt(server: LiveServer, person: Enter) -> None:
-    world, page = _lend_tablet(server)
-    helpdesk = person(world.town_id, Role.HELPDESK)
-    helpdesk.csrf = _csrf(helpdesk, page)
-    receipt = {"csrf": helpdesk.csrf, "receipt_number": "PV 2026/117", "receipt_on": "2026-11-20"}
-    assert f"{page}/theft" not in helpdesk.client.get(page).text
-    assert helpdesk.client.post(f"{page}/theft", data=receipt).status_code == 409
-    assert helpdesk.client.post(f"{page}/lost", data={"csrf": helpdesk.csrf, "reason": "dans le bus"}).status_code == 303
-    assert f"{page}/theft" in helpdesk.client.get(page).text
-    assert helpdesk.client.post(f"{page}/theft", data=receipt).status_code == 303
-    [address] = re.findall(rf'href="({page}/incidents/[^"]+)"', helpdesk.client.get(page).text)
-    assert "PV 2026/117, 20/11/2026" in helpdesk.client.get(address).text
-
-
 def test_helpdesk_reports_a_breakage_and_repairs_nothing(server: LiveServer, person: Enter) -> None:
     world, page = _lend_tablet(server)
     helpdesk = person(world.town_id, Role.HELPDESK)
