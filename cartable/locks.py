@@ -28,6 +28,11 @@ def lock_account(work: UnitOfWork, account_id: UUID) -> None:
     _lock_name(work, f"account {account_id}")
 
 
+def lock_installation(work: UnitOfWork) -> None:
+    """Take the lock of what an installation has once, such as its device CA, until the transaction ends."""
+    _lock_name(work, "installation")
+
+
 def _lock_name(work: UnitOfWork, name: str) -> None:
     if work.session.get_bind().dialect.name == "postgresql":
         lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from cartable.crypto import MasterKeys
-from cartable.private_files import ensure_private_folder
+from cartable.private_files import lock_folder, sync_folder, write_secret
 from cartable.settings import Settings
 
 
@@ -33,8 +33,9 @@ class KeyFolder:
                 raise MasterKeyMissing(
                     f"{self.current} is missing: without it, what is encrypted cannot be read. Restore it from your backup."
                 )
-            ensure_private_folder(self.current.parent)
-            _write_new(self.current, os.urandom(32))
+            with lock_folder(self.current.parent):
+                if not self.current.exists():  # several processes of a new installation start at once
+                    write_secret(self.current, os.urandom(32))
         # The previous key is read last: a rotation writes it before it changes the current one.
         current = self.current.read_bytes()
         hashing = self.hashing.read_bytes() if self.hashing.exists() else None
@@ -45,42 +46,19 @@ class KeyFolder:
         """Put a new key in place of the current one, which becomes the previous one. Return False when a rotation is under way."""
         current = self.current.read_bytes()
         if not self.hashing.exists():
-            _write_new(self.hashing, current)
+            write_secret(self.hashing, current)
         if self.previous.exists() and self.previous.read_bytes() != current:
             return False
         if not self.previous.exists():
-            _write_new(self.previous, current)
-        _write_new(self.current.with_name("next-" + self.current.name), os.urandom(32)).replace(self.current)
-        _sync_folder(self.current.parent)
+            write_secret(self.previous, current)
+        write_secret(self.current, os.urandom(32))
         return True
 
     def forget_previous(self) -> None:
         """Delete the previous key: what it sealed and was not sealed anew cannot be read any more, in backups neither."""
         self.previous.unlink()
-        _sync_folder(self.current.parent)
+        sync_folder(self.current.parent)
 
     def _has_data(self) -> bool:
         """Return whether an embedded database exists: with a new key its sealed values would be lost."""
         return not self._settings.database_url and (self._settings.data_dir / "cartable.db").exists()
-
-
-def _write_new(path: Path, content: bytes) -> Path:
-    """Write a file that only the server's user can read, at once or not at all, and return its path."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync_folder(path.parent)
-    return path
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

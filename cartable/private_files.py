@@ -1,8 +1,12 @@
-"""Folders that only the server's own user may enter."""
+"""Folders that only the server's own user may enter, secrets written there at once or not at all, and one writer at a time."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -33,6 +37,40 @@ def ensure_private_tree(folder: Path) -> None:
             path.chmod(path.stat().st_mode & 0o700)
         except OSError:  # another user's file, such as a mounted secret
             log.warning("private_files.path_readable_by_others", path=str(path))
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Let one process at a time, of those that share a folder, do what is inside. It may not be nested."""
+    ensure_private_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file, at once or not at all, that only the server's user can read."""
+    ensure_private_folder(path.parent)
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names of the files in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def list_open_paths(folder: Path) -> list[Path]:

@@ -35,6 +35,7 @@ from mdm.api.care import (
     safeguards,
 )
 from mdm.api.compression import OwnSiteCompression
+from mdm.api.conflict_retry import ConflictRetry
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
@@ -326,5 +327,6 @@ def _create_bare_app(lifespan: Any, *, hsts_seconds: int = 0) -> FastAPI:
     )  # fmt: skip
     errors.install_handlers(app)
     app.add_middleware(OwnSiteCompression)
+    app.add_middleware(ConflictRetry)
     app.add_middleware(RequestGuard, hsts_seconds=hsts_seconds)
     return app

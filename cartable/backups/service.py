@@ -102,7 +102,7 @@ def _list_files(folder: Path) -> Iterator[Path]:
             or relative.parts[0].startswith(_TEMPORARY)
         ):
             continue
-        if relative.as_posix() not in (f"secrets/{FILE_NAME}", f"secrets/{FILE_NAME}.new"):
+        if relative.as_posix() != f"secrets/{FILE_NAME}" and relative.suffix != ".new":
             yield path
 
 

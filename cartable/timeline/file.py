@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from cartable.private_files import ensure_private_folder
+from cartable.private_files import ensure_private_folder, lock_folder, write_secret
 from cartable.timeline.rules import TimelinePoint
 
 FILE_NAME = "timeline.json"
@@ -38,7 +34,7 @@ def read_point(folder: Path) -> TimelinePoint | None:
 def write_point(folder: Path, point: TimelinePoint) -> None:
     """Write `point`, unless the file is further ahead for the same database: two processes may write at the same moment."""
     ensure_private_folder(folder)
-    with _lock(folder):
+    with lock_folder(folder):
         stored = read_point(folder)
         if stored is None or stored.database_id != point.database_id or not point.is_behind(stored):
             replace_point(folder, point)
@@ -49,20 +45,4 @@ def replace_point(folder: Path, point: TimelinePoint) -> None:
     content = {
         "database_id": str(point.database_id), "epoch": point.epoch, "position": point.position, "known_at": point.known_at.isoformat(),
     }  # fmt: skip
-    new_file = folder / f"{FILE_NAME}.new"
-    descriptor = os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(json.dumps(content) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new_file.replace(folder / FILE_NAME)
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    write_secret(folder / FILE_NAME, json.dumps(content).encode() + b"\n")

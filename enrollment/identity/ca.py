@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.certificates import read_certificate, read_certificates_pem
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
@@ -46,6 +46,10 @@ class Authority:
 def ensure_authority(work: UnitOfWork) -> Authority:
     """Return the issuing CA; create one if there is none."""
     authority = get_issuing_authority(work)
+    if authority is not None:
+        return authority
+    locks.lock_installation(work)
+    authority = get_issuing_authority(work)  # another process of a new installation may have created it meanwhile
     if authority is not None:
         return authority
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

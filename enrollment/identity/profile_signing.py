@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKC
 from cryptography.x509.oid import NameOID
 
 from cartable.certificates import read_certificates_pem
+from cartable.private_files import lock_folder, write_secret
 from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE
-from enrollment.identity.tls import encode_certificate, encode_key, ensure_tls_authority, write_secret
+from enrollment.identity.tls import encode_certificate, encode_key, ensure_tls_authority
 
 #: A profile stays installed when its signer ends; the next one that is made has a new signer.
 SIGNER_LIFETIME = timedelta(days=5 * 365)
@@ -45,9 +46,16 @@ def load_profile_signer(work: UnitOfWork) -> _Signer:
     if settings.profile_certificate and settings.profile_key:
         return _load_signer(settings.profile_certificate, settings.profile_key)
     file = get_signer_file(settings)
-    if not file.exists() or _load_signer(file, file)[0].not_valid_after_utc < work.now + RENEW_BEFORE:
-        _create_signer(work, file)
+    if not _is_usable(work, file):
+        authority = ensure_tls_authority(work)
+        with lock_folder(settings.secrets_dir):
+            if not _is_usable(work, file):  # another process has not created it meanwhile
+                _create_signer(work, file, *authority)
     return _load_signer(file, file)
+
+
+def _is_usable(work: UnitOfWork, file: Path) -> bool:
+    return file.exists() and _load_signer(file, file)[0].not_valid_after_utc >= work.now + RENEW_BEFORE
 
 
 def get_signer_file(settings: Settings) -> Path:
@@ -68,8 +76,7 @@ def _parse_signer(chain_file: str, key_file: str, _chain_changed: int, _key_chan
     return certificate, key, chain
 
 
-def _create_signer(work: UnitOfWork, file: Path) -> None:
-    authority, authority_key = ensure_tls_authority(work)
+def _create_signer(work: UnitOfWork, file: Path, authority: x509.Certificate, authority_key: rsa.RSAPrivateKey) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     usage = dict.fromkeys(
         ("data_encipherment", "key_encipherment", "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),

@@ -5,7 +5,6 @@ The TLS CA is separate from the device CA: a CA that tablets trust for TLS canno
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import ip_address
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable.certificates import read_certificates_pem
-from cartable.private_files import ensure_private_folder
+from cartable.private_files import lock_folder, write_secret
 from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE, build_ca_certificate
@@ -38,12 +37,19 @@ def ensure_server_certificate(work: UnitOfWork, hostnames: list[str]) -> tuple[P
         return settings.tls_certificate, settings.tls_key
     chain, key_file = get_server_files(settings)
     if not _is_usable(work, chain, hostnames):
-        authority, authority_key = ensure_tls_authority(work)
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        certificate = _build_server_certificate(work, authority, authority_key, key, hostnames)
-        write_secret(key_file, encode_key(key))
-        write_secret(chain, encode_certificate(certificate) + encode_certificate(authority))
+        with lock_folder(settings.secrets_dir):
+            if not _is_usable(work, chain, hostnames):  # another process has not issued it meanwhile
+                _issue_server_certificate(work, chain, key_file, hostnames)
     return chain, key_file
+
+
+def _issue_server_certificate(work: UnitOfWork, chain: Path, key_file: Path, hostnames: list[str]) -> None:
+    _create_missing_authority(work)
+    authority, authority_key = _load_authority(work.settings)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    certificate = _build_server_certificate(work, authority, authority_key, key, hostnames)
+    write_secret(key_file, encode_key(key))
+    write_secret(chain, encode_certificate(certificate) + encode_certificate(authority))
 
 
 def get_server_files(settings: Settings) -> tuple[Path, Path]:
@@ -94,15 +100,31 @@ def _is_usable(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
 
 def ensure_tls_authority(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
     """Return certificate and key of the TLS CA in the secrets folder; create it if there is none."""
-    certificate_file = work.settings.secrets_dir / "tls-ca.pem"
-    key_file = work.settings.secrets_dir / "tls-ca.key"
-    if not certificate_file.exists():
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{work.settings.organisation[:40]} server CA")])
-        write_secret(key_file, encode_key(key))
-        write_secret(certificate_file, encode_certificate(build_ca_certificate(name, key, work.now)))
-    certificate, loaded, _ = _load_chain(str(certificate_file), certificate_file.stat().st_mtime_ns, str(key_file))
-    return certificate, loaded
+    if not _get_authority_files(work.settings)[0].exists():
+        with lock_folder(work.settings.secrets_dir):
+            _create_missing_authority(work)
+    return _load_authority(work.settings)
+
+
+def _get_authority_files(settings: Settings) -> tuple[Path, Path]:
+    return settings.secrets_dir / "tls-ca.pem", settings.secrets_dir / "tls-ca.key"
+
+
+def _load_authority(settings: Settings) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    certificate_file, key_file = _get_authority_files(settings)
+    certificate, key, _ = _load_chain(str(certificate_file), certificate_file.stat().st_mtime_ns, str(key_file))
+    return certificate, key
+
+
+def _create_missing_authority(work: UnitOfWork) -> None:
+    """Create the TLS CA if there is none. The caller holds the lock of the folder: certificate and key are two files."""
+    certificate_file, key_file = _get_authority_files(work.settings)
+    if certificate_file.exists():
+        return
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{work.settings.organisation[:40]} server CA")])
+    write_secret(key_file, encode_key(key))
+    write_secret(certificate_file, encode_certificate(build_ca_certificate(name, key, work.now)))
 
 
 def _build_server_certificate(
@@ -154,13 +176,3 @@ def encode_certificate(certificate: x509.Certificate) -> bytes:
 def encode_key(key: rsa.RSAPrivateKey) -> bytes:
     """Return a private key as PEM, not encrypted: the folder is private."""
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file atomically that only the server's user can read."""
-    ensure_private_folder(path.parent)
-    new_file = path.with_suffix(path.suffix + ".new")
-    descriptor = os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    new_file.replace(path)

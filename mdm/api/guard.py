@@ -17,10 +17,11 @@ from starlette.formparsers import MultiPartParser
 
 from mdm.api.errors import build_problem
 
+AsgiScope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
 AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
 AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
-AsgiApp = Callable[[MutableMapping[str, Any], AsgiReceive, AsgiSend], Awaitable[None]]
+AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
 
 MAX_BODY = 10 * 2**20
 #: Archives of filter lists are larger than any other upload.

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
+from cartable.conflicts import MAX_RETRIES, is_conflict
 from cartable.database import make_index_only_engine
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
@@ -97,16 +99,29 @@ class Batcher:
             self._loop.call_soon_threadsafe(_resolve_futures, batch, responses)
 
     def process_batch(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
-        """Return one response per request. What changes is one transaction; if it fails, each request gets one of its own."""
+        """Return one response per request. What changes is one transaction; if it fails, each request gets one of its own.
+
+        After a conflict with another transaction the same batch is processed again.
+        """
         try:
             self._trust.refresh()
-            return self._process(requests)
+            return self._process_with_retries(requests)
         except Exception:
             if len(requests) == 1:
                 log.exception("channel.request_failed", udid=requests[0].message.ids.device_key)
                 return [SERVER_ERROR]
             log.warning("channel.batch_failed", size=len(requests), exc_info=True)
         return [self.process_batch([request])[0] for request in requests]
+
+    def _process_with_retries(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
+        for _ in range(MAX_RETRIES):
+            try:
+                return self._process(requests)
+            except DBAPIError as error:
+                if not is_conflict(error):
+                    raise
+                log.warning("channel.transaction_conflict", size=len(requests))
+        return self._process(requests)
 
     def _process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         loaded = self._lookup.load(requests, self._runtime.clock.now())

@@ -77,7 +77,7 @@ COMMANDS: dict[str, CliCommand] = {
     "worker": CliCommand("a worker, with a broker; any number of them", "worker:run", "worker:add_arguments"),
     "beat": CliCommand("a worker for the schedule alone; the others do it too", "worker:run_schedule"),
     "resolver": CliCommand("keep the town's DNS resolver running, which filters the web", "resolver:run"),
-    "migrate": CliCommand("bring the database to the newest migration", "migrate:run"),
+    "migrate": CliCommand("bring the database to the newest migration", "migrate:run", "migrate:add_arguments"),
     "ready": CliCommand("ask the server of this machine whether it can serve; for health checks", "ready:run"),
     "doctor": CliCommand(
         "check everything that the server needs, and say what to do", "doctor.run:run", "doctor.run:add_arguments"

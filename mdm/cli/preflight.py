@@ -95,7 +95,7 @@ def check_shared_broker(settings: Settings) -> None:
         )
 
 
-def wait_for_database(runtime: Runtime, *, seconds: float = 60) -> None:
+def wait_for_database(runtime: Runtime, *, seconds: float) -> None:
     """Return as soon as the database answers: in a new installation both start at once. Raises `CannotStart` after `seconds`."""
     end = time.monotonic() + seconds
     while True:

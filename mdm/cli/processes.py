@@ -29,10 +29,10 @@ def refuse_start(error: Exception) -> int:
     return 1
 
 
-def migrate(settings: Settings) -> None:
-    """Bring the database to the newest migration as soon as it answers. Several processes may do so at once. Raises `CannotStart`."""
+def migrate(settings: Settings, *, wait_seconds: float = 0) -> None:
+    """Bring the database to the newest migration, as soon as it answers. Several processes may do so at once. Raises `CannotStart`."""
     preflight.check_data_folder(settings.data_dir)
     runtime = compose(settings)
-    preflight.wait_for_database(runtime)
+    preflight.wait_for_database(runtime, seconds=wait_seconds)
     upgrade(runtime.engine)
     runtime.engine.dispose()

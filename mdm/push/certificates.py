@@ -14,10 +14,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable import audit, expiry
 from cartable.certificates import UnreadableCertificate, read_certificates_pem
+from cartable.private_files import write_secret
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE, build_ca_certificate
-from enrollment.identity.tls import write_secret
 from mdm.push.errors import BadPushCertificate, CertificateProblem, NoPushCertificate, PushTopicChanged
 from mdm.push.models import PushCertificate
 from mdm.push.repository import PushRepository

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from cartable.alarms import AlarmKind, raise_alarm
+from cartable.conflicts import MAX_RETRIES, is_conflict
 from cartable.outbox import OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, record_failure
 from cartable.unit_of_work import Runtime
@@ -21,10 +22,6 @@ from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS
 log = structlog.get_logger()
 #: Jobs of one unit of work. Tablets are reconciled in sets, so that each situation is compiled once.
 BATCH_SIZES = {Topic.RECONCILE: 200, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 20, Topic.RENEW_CERTIFICATE: 20, Topic.ALARM: 20}
-#: How often a batch is tried again after a conflict with another transaction (deadlock, serialisation).
-MAX_CONFLICTS = 3
-#: SQLSTATE of a deadlock and of a serialisation failure: the transaction may simply be run again.
-_CONFLICTS = {"40P01", "40001"}
 
 
 def drain(
@@ -77,13 +74,13 @@ def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
 
 def _run_handler(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
     """Run the handler of a batch and complete its jobs in one transaction. Runs it again after a conflict with another one."""
-    for remaining in range(MAX_CONFLICTS, -1, -1):
+    for remaining in range(MAX_RETRIES, -1, -1):
         try:
             with runtime.open_unit_of_work() as work:
                 HANDLERS[topic](work, [row.key for row in rows])
                 complete_jobs(work.session, rows)
         except DBAPIError as error:
-            if remaining == 0 or getattr(error.orig, "sqlstate", None) not in _CONFLICTS:
+            if remaining == 0 or not is_conflict(error):
                 raise
             log.warning("worker.transaction_conflict", topic=topic.value, jobs=len(rows))
         else:

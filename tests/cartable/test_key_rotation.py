@@ -145,7 +145,7 @@ def test_forgetting_is_refused_while_the_previous_key_is_needed(
     assert KeyFolder(settings).previous.exists()
 
 
-@pytest.mark.parametrize("killed_after", ["hashing", "previous", "next"])
+@pytest.mark.parametrize("killed_after", ["hashing", "previous", "master"])
 def test_a_rotation_that_is_killed_between_two_files_goes_on(
     settings: Settings, killed_after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

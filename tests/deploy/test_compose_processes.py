@@ -7,6 +7,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -109,7 +110,7 @@ async def _enrol_and_obey(installation: Installation, runtime: Runtime, fleet: F
         act(name)
         end = time.monotonic() + 90
         while (acknowledged := await asyncio.to_thread(_count_acknowledged, runtime, body_id)) < number * TABLETS:
-            assert time.monotonic() < end, installation.read_log("caddy")[-2000:]
+            assert time.monotonic() < end, f"round {number}: {_list_states(runtime)}\n{fleet.tally.format_summary()}"
             await fleet.poll_all()
         assert acknowledged == number * TABLETS
     await fleet.close()
@@ -137,3 +138,9 @@ def _count_acknowledged(runtime: Runtime, body_id: int) -> int:
     with runtime.open_unit_of_work() as work:
         statement = select(func.count()).where(QueuedCommand.body_id == body_id, QueuedCommand.state == CommandState.ACKNOWLEDGED)
         return work.session.scalar(statement) or 0
+
+
+def _list_states(runtime: Runtime) -> list[tuple[int, CommandState, datetime | None]]:
+    with runtime.open_unit_of_work() as work:
+        columns = (QueuedCommand.enrollment_id, QueuedCommand.state, QueuedCommand.sent_at)
+        return [row._tuple() for row in work.session.execute(select(*columns))]
