@@ -175,6 +175,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import identity_providers as identity_provider_pages
     from mdm.console.accounts import links as account_link_pages
     from mdm.console.accounts import me, sign_in, sign_in_elsewhere
+    from mdm.console.accounts import missions as mission_pages
     from mdm.console.accounts import roles as role_pages
     from mdm.console.accounts import second_factors as second_factor_pages
     from mdm.console.accounts import service_tokens as service_token_pages
@@ -292,6 +293,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         sign_in_elsewhere,
         service_token_pages,
         substitute_pages,
+        mission_pages,
         notice_pages,
     ):
         router.include_router(chapter.router)

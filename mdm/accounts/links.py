@@ -111,6 +111,25 @@ def invite_operator(work: UnitOfWork, login: str, display_name: str) -> NewLink:
     return _create_link(work, SYSTEM, account, LinkPurpose.INVITATION)
 
 
+def invite_shared_technician(
+    work: UnitOfWork,
+    actor: Actor,
+    *,
+    login: str,
+    display_name: str,
+    email: str | None = None,
+    language: str = DEFAULT_LANGUAGE.code,
+) -> NewLink:
+    """Create the account of a technician without a town, whom towns call by missions, and return its link. Only the operator may.
+
+    Raises `Forbidden`, `ReauthenticationRequired`, `LoginTaken`, `Invalid`.
+    """
+    actor.require_operator()
+    actor.require_reauthentication()
+    account = _add_account(work, actor, login, display_name, Role.TECHNICIAN, None, email=email, language=language)
+    return _create_link(work, actor, account, LinkPurpose.INVITATION)
+
+
 def _add_account(
     work: UnitOfWork,
     actor: Actor,

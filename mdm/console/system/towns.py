@@ -14,7 +14,7 @@ from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import towns
 from enrollment.places.zones import HolidayZone
-from mdm.accounts import operators
+from mdm.accounts import links, operators
 from mdm.accounts.links import NewLink
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.new_link import render_new_link
@@ -49,6 +49,30 @@ def create_town(
     if refusal is not None:
         return _render(request, work, actor, refusal=refusal, values={"name": name, "zone": zone.value})
     return RedirectResponse(PAGE, status_code=303)
+
+
+@router.post("/technicians")
+def invite_technician(
+    request: Request,
+    work: WorkDep,
+    csrf: CsrfField,
+    login: Annotated[str, Form(min_length=2, max_length=200)],
+    display_name: Annotated[str, Form(min_length=1, max_length=200)],
+    language: Annotated[str, Form(max_length=16)] = "fr",
+) -> Response:
+    """Make the account of a technician whom towns call by missions, and show the link to pass on."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    made: list[NewLink] = []
+
+    def invite() -> None:
+        made.append(links.invite_shared_technician(work, actor, login=login, display_name=display_name, language=language))
+
+    refusal = attempt(work, invite)
+    if refusal is not None:
+        values = {"town_id": "technician", "login": login, "display_name": display_name}
+        return _render(request, work, actor, refusal=refusal, values=values)
+    return render_new_link(request, made[0], back=PAGE)
 
 
 @router.post("/{town_id}/administrators")

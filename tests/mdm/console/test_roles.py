@@ -18,6 +18,7 @@ from mdm.accounts.repository import AccountRepository
 from mdm.console.accounts.labels import PERMISSIONS as PERMISSION_LABELS
 from mdm.console.accounts.labels import ROLES, SCOPES
 from mdm.console.chapters import CHAPTERS
+from mdm.console.frame import SESSION_COOKIE
 from profiles.schedule import authoring
 from profiles.schedule.calendar import FOLLOW_ZONE
 from tests.conftest import KEYRING
@@ -32,7 +33,7 @@ ADMIN_MENU = {address for address, *_ in CHAPTERS} - {"/towns"}
 #: Role → the page on which it begins, its menu, and pages that it may not open.
 EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
     Role.OPERATOR: ("/start", {"/towns", "/system"}, {"/rosters", "/desk/{town}", "/town", "/accounts", "/class", "/activities"}),
-    Role.TOWN_ADMIN: ("/", ADMIN_MENU, set()),
+    Role.TOWN_ADMIN: ("/", ADMIN_MENU, {"/towns"}),
     Role.TECHNICIAN: (
         "/",
         {"/", "/commands", "/losses", "/desk", "/rosters", "/pupils", "/staff", "/safeguards"},
@@ -152,8 +153,19 @@ def test_a_role_begins_where_its_day_does_and_sees_what_it_may(world: RoleWorld,
         assert person.client.get(address.format(town=world.town_id)).status_code in (403, 404), address
     roles_page = html.unescape(person.client.get("/roles").text)
     assert "le vôtre" in roles_page
+    english = person.client.get("/", headers={"Accept-Language": "en"}, follow_redirects=True)
+    assert ('<nav aria-label="Chapters">' in english.text, ">Sign out</button>" in english.text) == (True, True)
+    former = str(person.client.cookies[SESSION_COOKIE])
     person.client.post("/sign-out", data={"csrf": read_csrf(page.text)})
     assert 'action="/sign-in"' in person.client.get("/").text
+    # The cookie that the browser had is put back, as whoever has copied it would do: in the console, in a form and as a token.
+    stolen = {"Cookie": f"{SESSION_COOKIE}={former}"}
+    for address in (begins, "/me", *menu):
+        page = person.client.get(address, headers=stolen, follow_redirects=True)
+        assert 'action="/sign-in"' in page.text, address
+    refused = person.client.post("/sessions/stay", data={"csrf": read_csrf(english.text)}, headers=stolen)
+    assert (refused.status_code, "seconds" in refused.text) == (401, False), "and a form of the former page sends nothing"
+    assert person.client.get("/api/v1/towns", headers={"Authorization": f"Bearer {former}"}).status_code == 401
 
 
 @pytest.mark.parametrize("role", [Role.TEACHER, Role.SUBSTITUTE, Role.HEAD, Role.TOWN_ADMIN])
