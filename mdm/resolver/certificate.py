@@ -8,8 +8,9 @@ from pathlib import Path
 
 import structlog
 
+from cartable.private_files import write_secret
 from cartable.settings import Settings
-from enrollment.identity.tls import get_server_files, write_secret
+from enrollment.identity.tls import get_server_files
 
 log = structlog.get_logger()
 

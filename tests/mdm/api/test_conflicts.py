@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,12 +39,14 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 def test_a_request_is_run_again_and_writes_once(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
         town = TownFactory(work).create_town()
-    client = server.sign_in(town.id, Role.TOWN_ADMIN, "directrice")
     body = {"town_id": str(town.id), "uai": make_school_code(1), "name": "Centre"}
-    with provoke_conflicts(server.runtime.engine, "school", MAX_RETRIES):
-        answer = client.post("/schools", json=body)
-    assert answer.status_code == 201, answer.text
-    assert [school["name"] for school in client.get("/schools", params={"town_id": str(town.id)}).json()["items"]] == ["Centre"]
+    with closing(server.sign_in(town.id, Role.TOWN_ADMIN, "directrice")) as client:
+        with provoke_conflicts(server.runtime.engine, "school", MAX_RETRIES):
+            answer = client.post("/schools", json=body)
+        assert answer.status_code == 201, answer.text
+        assert [school["name"] for school in client.get("/schools", params={"town_id": str(town.id)}).json()["items"]] == [
+            "Centre"
+        ]
 
 
 def test_a_batch_of_tablets_is_processed_again(runtime: Runtime) -> None:
@@ -52,5 +56,6 @@ def test_a_batch_of_tablets_is_processed_again(runtime: Runtime) -> None:
     batcher = Batcher(runtime, TrustStore(runtime))
     with provoke_conflicts(runtime.engine, "command", 2):
         responses = batcher.process_batch([build_request(enrollment) for enrollment in enrollments])
+    asyncio.run(batcher.stop())
     assert [response.status for response in responses] == [200, 200]
     assert all(b"SecurityInfo" in response.body for response in responses)
