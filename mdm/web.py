@@ -208,6 +208,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.privacy import rights as rights_pages
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
+    from mdm.console.search import search as search_pages
     from mdm.console.setup import apple_school_manager as apple_school_manager_pages
     from mdm.console.setup import first_tablet, start
     from mdm.console.system import push_certificate, server_alarms
@@ -226,9 +227,12 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         why,
     )
     from mdm.console.tablets import reports as tablet_report_pages
+    from mdm.console.today import today as today_page
 
     router = APIRouter()
     for chapter in (
+        today_page,
+        search_pages,
         tablet_list,
         tablets,
         acts,

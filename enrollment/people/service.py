@@ -59,13 +59,19 @@ def list_pupils_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> list
 
 
 def search_pupils(
-    work: UnitOfWork, actor: Actor, town_ids: Collection[UUID], text: str, *, among: Select[Any] | None = None
+    work: UnitOfWork,
+    actor: Actor,
+    town_ids: Collection[UUID],
+    text: str,
+    *,
+    among: Select[Any] | None = None,
+    limit: int = MAX_SEARCH_RESULTS,
 ) -> list[Pupil]:
-    """Return up to `MAX_SEARCH_RESULTS` pupils visible to the actor in these towns, by name. Audited in each town of a pupil who is found.
+    """Return up to `limit` pupils visible to the actor in these towns, by name. Audited in each town of a pupil who is found.
 
     Each word of `text` must be the beginning of a word of the names. `among`, a statement that selects ids, restricts the search.
     """
-    results = suggest_pupils(work, actor, town_ids, text, among=among)
+    results = suggest_pupils(work, actor, town_ids, text, among=among, limit=limit)
     for town_id in sorted({pupil.town_id for pupil in results}):
         audit.record_reading(work, actor, "pupil.search", "town", town_id, town_id=town_id)
     return results

@@ -14,7 +14,9 @@ from cartable.errors import Invalid, NotFound
 from cartable.ids import new_id
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.people import name_index
 from enrollment.people.models import AssignmentKind, RosterState, StaffMember, TeacherAssignment
+from enrollment.people.name_index_repository import NameIndexRepository
 from enrollment.people.rules import is_active_on
 from enrollment.people.staff_repository import StaffRepository
 from enrollment.people.text import compute_email_hash, compute_name_hash, label_key
@@ -50,6 +52,18 @@ def list_staff(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[StaffSumma
     members = [each for each in repository.list_members(town_id) if sees_all or each.id in assignments_by_member]
     members.sort(key=lambda each: (label_key(each.last_name), label_key(each.first_name)))
     return [StaffSummary(each, tuple(assignments_by_member.get(each.id, ()))) for each in members]
+
+
+def search_staff(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, limit: int) -> list[StaffMember]:
+    """Return adults of a town by name: each word of `text` begins a word of it. With a role in a school, those who work there."""
+    hashes = name_index.compute_query_hashes(work.keyring, {town_id}, text)
+    if not hashes:
+        return []
+    exact_hashes = name_index.compute_exact_hashes(work.keyring, {town_id}, text)
+    is_visible = StaffRepository.build_visibility(actor, town_id)
+    candidates = NameIndexRepository(work.session).find_staff(hashes, exact_hashes, is_visible)
+    matches = [member for member in candidates if name_index.matches(member, text)]
+    return sorted(matches, key=lambda each: (label_key(each.last_name), label_key(each.first_name)))[:limit]
 
 
 def add_staff_member(

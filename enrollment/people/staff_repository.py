@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from cartable.scope import Actor
+from cartable.scope import Actor, Permission
 from enrollment.people.models import StaffMember, TeacherAssignment
 
 
@@ -38,3 +38,12 @@ class StaffRepository:
         statement = select(StaffMember).where(StaffMember.town_id == town_id, StaffMember.name_hash == name_hash)
         statement = statement.where(StaffMember.email_hash == email_hash if email_hash else StaffMember.email_hash.is_(None))
         return self.session.scalars(statement.order_by(StaffMember.id).limit(1)).first()
+
+    @staticmethod
+    def build_visibility(actor: Actor, town_id: UUID) -> ColumnElement[bool]:
+        """Return the condition for the adults of a town; for an actor who sees schools alone, for those who work in one of these."""
+        is_in_town = StaffMember.town_id == town_id
+        if actor.has_permission(Permission.SEE, town_id):
+            return is_in_town
+        assigned = select(TeacherAssignment.staff_id).where(TeacherAssignment.town_id == town_id)
+        return and_(is_in_town, StaffMember.id.in_(actor.restrict(assigned, TeacherAssignment)))

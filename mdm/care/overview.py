@@ -40,23 +40,24 @@ from profiles.schedule.modes import Mode
 
 def list_tablets(work: UnitOfWork, actor: Actor, filters: TabletFilter, page: PageRequest = FIRST_PAGE) -> Page[TabletRow]:
     """List the visible tablets by tag. A text that may be a name is also searched among pupils, which is audited."""
-    pupil_ids = list_holders_named(work, actor, filters.text)
+    pupil_ids = list_holders_named(work, actor, filters.text, filters.town_id)
     rows = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, page)
     access.record_access(work, actor, (row.pupil for row in rows.items if row.pupil is not None), AccessKind.TABLET)
     return rows
 
 
-def list_holders_named(work: UnitOfWork, actor: Actor, text: str | None) -> list[UUID]:
-    """Return the pupils with a tablet whose name holds a text, in the actor's towns; none for a text that is no name. Audited."""
+def list_holders_named(work: UnitOfWork, actor: Actor, text: str | None, town_id: UUID | None = None) -> list[UUID]:
+    """Return the pupils with a tablet whose name has the text, in one town or in the actor's; none for a text that is no name. Audited."""
     if not text or any(ch.isdigit() for ch in text):
         return []
     holders = OverviewRepository(work.session).select_holder_ids()
-    return [pupil.id for pupil in search_pupils(work, actor, actor.list_own_towns(), text, among=holders)]
+    town_ids = {town_id} if town_id is not None else actor.list_own_towns()
+    return [pupil.id for pupil in search_pupils(work, actor, town_ids, text, among=holders)]
 
 
-def count_by_state(work: UnitOfWork, actor: Actor) -> dict[TabletState, int]:
-    """Return how many visible tablets are in each state."""
-    return OverviewRepository(work.session).count_by_state(actor)
+def count_by_state(work: UnitOfWork, actor: Actor, town_id: UUID | None = None) -> dict[TabletState, int]:
+    """Return how many visible tablets are in each state, in one town or in all."""
+    return OverviewRepository(work.session).count_by_state(actor, town_id)
 
 
 def list_systems(work: UnitOfWork, actor: Actor) -> list[int]:

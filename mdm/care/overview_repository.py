@@ -44,6 +44,7 @@ class TabletFilter:
     system: int | None = None
     battery_below: float | None = None
     storage_below: float | None = None
+    class_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,10 @@ class OverviewRepository:
             counts[tablet_id] = (desired + number, installed + (number if state is AppState.INSTALLED else 0))
         return counts
 
-    def count_by_state(self, actor: Actor) -> dict[TabletState, int]:
+    def count_by_state(self, actor: Actor, town_id: UUID | None = None) -> dict[TabletState, int]:
         statement = select(Tablet.state, func.count()).group_by(Tablet.state)
+        if town_id is not None:
+            statement = statement.where(Tablet.town_id == town_id)
         return {row[0]: row[1] for row in self.session.execute(actor.restrict(statement, Tablet))}
 
     @staticmethod
@@ -139,8 +142,10 @@ class OverviewRepository:
 
 
 def _list_conditions(filters: TabletFilter) -> list[ColumnElement[bool]]:
-    """Return the conditions of a filter on what tablets report."""
+    """Return the conditions of a filter on a class and on what tablets report."""
     conditions: list[ColumnElement[bool]] = []
+    if filters.class_id is not None:
+        conditions.append(Tablet.is_of_class(filters.class_id))
     if filters.lacks_apps:
         lacking = TabletApp.state.not_in((AppState.INSTALLED, AppState.REMOVING))
         conditions.append(exists().where(TabletApp.tablet_id == Tablet.id, lacking))
@@ -148,7 +153,7 @@ def _list_conditions(filters: TabletFilter) -> list[ColumnElement[bool]]:
         contact = select_last_contact()
         conditions.append(or_(contact.is_(None), contact < filters.silent_since))
     if filters.unproved:
-        conditions.append(_is_unproved())
+        conditions.append(is_unproved())
     if filters.erased:
         conditions.append(select_erased_at().is_not(None))
     if filters.system is not None:
@@ -160,18 +165,20 @@ def _list_conditions(filters: TabletFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _is_unproved() -> ColumnElement[bool]:
+def is_unproved() -> ColumnElement[bool]:
     """Return the condition for tablets whose proved mode is not the one they should be in: by declarations, or by their profile."""
     declares = exists().where(
         DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None),
         DeclarativeState.enrollment_id == DeviceEnrollment.id, DeclarativeState.set_sha256.is_not(None),
         DeclarativeState.fallback_reason.is_(None),
-    )  # fmt: skip
+    ).correlate(Tablet)  # fmt: skip
     proves = exists().where(
         DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None),
         DeclarativeState.enrollment_id == DeviceEnrollment.id, TabletMode.tablet_id == Tablet.id,
         DeclarativeState.confirmed_mode == cast(TabletMode.mode, String),
-    )  # fmt: skip
-    has_profile = exists().where(TabletProfile.tablet_id == Tablet.id, TabletProfile.state == ProfileState.VERIFIED)
-    is_wanted = exists().where(TabletMode.tablet_id == Tablet.id)
+    ).correlate(Tablet)  # fmt: skip
+    has_profile = (
+        exists().where(TabletProfile.tablet_id == Tablet.id, TabletProfile.state == ProfileState.VERIFIED).correlate(Tablet)
+    )
+    is_wanted = exists().where(TabletMode.tablet_id == Tablet.id).correlate(Tablet)
     return and_(is_wanted, or_(and_(declares, ~proves), and_(~declares, ~has_profile)))

@@ -31,8 +31,9 @@ from enrollment.safeguards.stop_switch import list_stopped_town_names
 from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token
 from mdm.api.errors import build_problem
-from mdm.console.chapters import list_chapters
+from mdm.console.chapters import HOME_PAGE, list_chapters
 from mdm.console.labels import ACCESSIBILITY_LEVELS
+from mdm.console.places_bar import PLACE_RANKS, Place, build_place_links, count_waiting_at, load_place
 from mdm.console.static_files import build_asset_url
 from mdm.console.times import show_times_in
 
@@ -63,6 +64,9 @@ def authenticate(request: Request, work: UnitOfWork, *, allowed: Collection[Sign
     who = authenticate_token(work, token, SessionKind.CONSOLE, allowed=allowed)
     request.state.actor, request.state.session_ends_at = who.actor, who.session.expires_at
     request.state.stopped_towns = list_stopped_town_names(work, who.actor.list_permitted_towns(Permission.CARE))
+    if "application/json" not in request.headers.get("accept", ""):
+        request.state.place = load_place(work, who.actor, request.query_params)
+        request.state.waiting = count_waiting_at(work, who.actor, request.state.place)
     return who
 
 
@@ -153,6 +157,7 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
     """Return a page in its frame, in the reader's language."""
     language = get_language(request)
     actor: Actor | None = getattr(request.state, "actor", None)
+    place: Place = getattr(request.state, "place", Place())
     context = {
         "language": language.code,
         "gettext": language.gettext,
@@ -165,6 +170,12 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
         "csrf": make_csrf_token(request),
         "session_seconds": _count_session_seconds(request),
         "accessibility": ACCESSIBILITY_LEVELS[request.app.state.runtime.settings.accessibility_level].translate(language),
+        "home": HOME_PAGE,
+        "bar": place,
+        "bar_links": build_place_links(place, request.url.path),
+        "bar_query": place.build_query(narrow=True),
+        "place_ranks": {code: name.translate(language) for code, name in PLACE_RANKS.items()},
+        "waiting": getattr(request.state, "waiting", None),
         "stopped_towns": getattr(request.state, "stopped_towns", ()),
         **values,
     }

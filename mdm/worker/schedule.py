@@ -22,6 +22,7 @@ from mdm.accounts.sessions import purge_sessions
 from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.care.lost_mode.attempts import retry_due_cases
 from mdm.care.lost_mode.positions import purge_positions
+from mdm.care.today.service import record_fleet_day
 from mdm.devices.repository import select_last_contact
 from mdm.notices.service import purge_notices
 from mdm.privacy.audit_jobs import verify_next_events, write_anchors
@@ -88,13 +89,14 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "purge_notices": purge_notices,
     "purge_attempt_counters": purge_counters,
     "name_index": index_missing_names,
+    "fleet_days": record_fleet_day,
 }
 #: Jobs that delete, end or send something because time has passed, and cannot take it back: they wait while the clock is not believed.
 DECIDED_BY_CLOCK = frozenset(
     {
         "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",
         "retention", "purge_imports", "purge_positions", "purge_idempotency_keys", "purge_acme", "purge_sessions", "purge_attempt_counters",
-        "purge_account_links", "purge_notices", "history",
+        "purge_account_links", "purge_notices", "history", "fleet_days",
     }
 )  # fmt: skip
 #: Time between two runs of each job.
@@ -131,4 +133,5 @@ INTERVALS: dict[str, timedelta] = {
     "audit_anchors": timedelta(minutes=5),
     "audit_verification": timedelta(minutes=10),
     "name_index": timedelta(minutes=10),
+    "fleet_days": timedelta(hours=1),
 }

@@ -575,6 +575,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_filter_category_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "fleet_day",
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("in_use", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("complete", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_fleet_day_town_id_town")),
+        sa.PrimaryKeyConstraint("town_id", "day", name=op.f("pk_fleet_day")),
+    )
+    with op.batch_alter_table("fleet_day", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_fleet_day_day"), ["day"], unique=False)
+
+    op.create_table(
         "idempotency_record",
         sa.Column("request_id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -3373,6 +3386,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_idempotency_record_account")
 
     op.drop_table("idempotency_record")
+    with op.batch_alter_table("fleet_day", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_fleet_day_day"))
+
+    op.drop_table("fleet_day")
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_filter_category_town_id"))
 

@@ -15,6 +15,7 @@ from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.sign_in_pages import render_kept_form, render_second_factor
+from mdm.console.chapters import HOME_PAGE
 from mdm.console.frame import SECOND_FACTOR_PAGE, authenticate, check_csrf, is_own_address
 from mdm.console.page_route import PageRoute
 
@@ -53,4 +54,4 @@ def give_second_factor(
 
 
 def _redirect(then: str) -> Response:
-    return RedirectResponse(then if is_own_address(then) else "/", status_code=303)
+    return RedirectResponse(then if is_own_address(then) else HOME_PAGE, status_code=303)

@@ -19,6 +19,7 @@ from mdm.accounts.sessions import SignedIn, SignInStep
 from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.sign_in_pages import render_kept_form, render_second_factor
+from mdm.console.chapters import HOME_PAGE
 from mdm.console.frame import SESSION_COOKIE, SIGN_IN_PAGE, authenticate, check_csrf, get_language, is_own_address, render_page
 from mdm.console.page_route import PageRoute
 
@@ -32,7 +33,7 @@ def show_sign_in(request: Request, work: WorkDep, then: str = "") -> Response:
         authenticate(request, work, allowed=set(SignInStep))
     except NotSignedIn:
         return render_page(request, "accounts/sign_in.html", then=then)
-    return RedirectResponse(then if is_own_address(then) else "/", status_code=303)
+    return RedirectResponse(then if is_own_address(then) else HOME_PAGE, status_code=303)
 
 
 @router.post(SIGN_IN_PAGE)
@@ -76,7 +77,7 @@ def change_password(
         return render_page(
             request, "accounts/password.html", problem=outcome.translate(get_language(request)), status=outcome.status
         )
-    response = RedirectResponse("/", status_code=303)
+    response = RedirectResponse(HOME_PAGE, status_code=303)
     set_session_cookie(response, outcome)
     return response
 
@@ -99,7 +100,7 @@ def continue_signed_in(request: Request, work: WorkDep, signed_in: SignedIn, the
     elif kept and who.missing is None:
         response = render_kept_form(request, who, kept, token=signed_in.token)
     if response is None:
-        response = RedirectResponse(then if is_own_address(then) else "/", status_code=303)
+        response = RedirectResponse(then if is_own_address(then) else HOME_PAGE, status_code=303)
     set_session_cookie(response, signed_in.token)
     if signed_in.device_cookie:
         set_device_cookie(response, signed_in.device_cookie)

@@ -16,6 +16,7 @@ from mdm.accounts.oidc.service import BEGUN_LIFETIME, CALLBACK_PATH
 from mdm.api.clients import get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep, get_runtime
 from mdm.console.accounts.sign_in import set_session_cookie
+from mdm.console.chapters import HOME_PAGE
 from mdm.console.frame import OWN_ACCOUNT_PAGE, SIGN_IN_PAGE, authenticate, check_csrf, get_language, is_own_address, render_page
 from mdm.console.page_route import PageRoute
 
@@ -53,7 +54,7 @@ def finish_sign_in(request: Request) -> Response:
         response = render_page(request, "accounts/sign_in_elsewhere_refused.html", status=refusal.status, problem=problem)
     else:
         # The browser would not send a strict cookie along a redirect that another site began: a page of our own goes on.
-        then = finished.then if is_own_address(finished.then) else "/"
+        then = finished.then if is_own_address(finished.then) else HOME_PAGE
         response = render_page(request, "accounts/signed_in_elsewhere.html", address=then)
         if finished.signed_in is not None:
             set_session_cookie(response, finished.signed_in.token)

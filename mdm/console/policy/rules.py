@@ -24,10 +24,11 @@ from mdm.console.labels import mode_label, person_label
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import PlacePolicy, list_places, load_place_policy, open_owner
 from mdm.console.policy.labels import PRESET_KINDS, VERSION_STATES, value_label
+from mdm.console.policy.setting_search import find_settings, get_group
 from mdm.console.policy.values import MAX_TEXT, FormKind, NotAValue, format_value, get_form_kind, parse_value
 from mdm.console.times import format_instant
 from profiles.apps import service as apps
-from profiles.catalog.composites import Composite, list_authorable_fields
+from profiles.catalog.composites import list_authorable_fields
 from profiles.catalog.fields import Field
 from profiles.catalog.secrets import restore_secrets
 from profiles.catalog.settings import Setting
@@ -68,7 +69,7 @@ def show_rules(
         places=list_places(work, actor, policy.town, language),
         settings=_list_settings(policy, language),
         q=q[:64],
-        found=_find_settings(q[:64], language) if q.strip() else [],
+        found=find_settings(q[:64], language, _MAX_FOUND) if q.strip() else [],
         versions=_list_versions(work, policy, language),
         preset_kind=PRESET_KINDS[policy.preset.kind].translate(language) if policy.preset is not None else "",
         presets=_list_presets(work, policy, language) if policy.preset is None else {},
@@ -222,21 +223,6 @@ def _build_address(policy: PlacePolicy, key: str, mode: str) -> str:
     return f"/rules/setting?{policy.query}&{urlencode({'key': key, 'mode': mode})}"
 
 
-def _find_settings(text: str, language: Language) -> list[dict[str, str]]:
-    """Return the settings whose name, group or key holds every word of a text; plain questions before keys of Apple's payloads."""
-    words = text.casefold().split()
-    found = []
-    for field in list_authorable_fields().values():
-        name, group = field.label.translate(language), _get_group(field, language)
-        if all(word in f"{name} {group} {field.key}".casefold() for word in words):
-            found.append({"key": field.key, "name": name, "group": group, "rank": "0" if isinstance(field, Composite) else "1"})
-    return sorted(found, key=lambda each: (each["rank"], each["name"].casefold()))[:_MAX_FOUND]
-
-
-def _get_group(field: Field, language: Language) -> str:
-    return field.group.label.translate(language) if isinstance(field, Composite | Setting) else ""
-
-
 def _list_versions(work: UnitOfWork, policy: PlacePolicy, language: Language) -> list[dict[str, Any]]:
     if policy.owner is None:
         return []
@@ -278,7 +264,7 @@ def _render_setting(
         chosen=policy.key,
         key=field.key,
         name=field.label.translate(language),
-        group=_get_group(field, language),
+        group=get_group(field, language),
         kind=kind.value,
         is_set=value is not None,
         value=format_value(field, value) if typed is None else typed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends
 from pydantic import BaseModel
@@ -34,15 +35,18 @@ class ListAddress(BaseModel):
     silent: str = ""
     system: str = ""
     erased: str = ""
+    class_id: str = ""
 
     def list_chosen(self) -> dict[str, str]:
         """Return the values that are not empty."""
         return {name: value[:64] for name, value in self.model_dump().items() if value}
 
-    def build_filter(self, now: datetime) -> TabletFilter:
-        """Return the filter of the address."""
+    def build_filter(self, now: datetime, town_id: UUID | None = None) -> TabletFilter:
+        """Return the filter of the address, within one town where it is given."""
         is_system = self.system.isascii() and self.system.isdigit() and int(self.system) <= _HIGHEST_SYSTEM
         return TabletFilter(
+            town_id=town_id,
+            class_id=parse_id(self.class_id),
             school_id=parse_id(self.school),
             state=TabletState(self.state) if self.state in {*TabletState} else None,
             level=Grade(self.grade) if self.grade in {*Grade} else None,

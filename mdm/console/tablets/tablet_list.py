@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
@@ -31,6 +32,7 @@ from mdm.console.care.safeguards import describe_alarm
 from mdm.console.chapters import find_start_page
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
+from mdm.console.places_bar import Place
 from mdm.console.setup.start import list_open_checklists
 from mdm.console.tablets.list_filters import LITTLE_BATTERY, LITTLE_STORAGE, SILENT_DAYS, ListAddressQuery
 from mdm.console.times import format_instant
@@ -56,7 +58,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 @router.get("/")
 def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, after: str = "") -> Response:
-    """Show tablets by state, filtered, with a search; without a sign-in, the sign-in page."""
+    """Show tablets of one town by state, filtered, with a search; without a sign-in, the sign-in page."""
     try:
         actor, _ = require_sign_in(request, work)
     except MustChangePassword:
@@ -67,27 +69,28 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
     if start_page is not None:
         return RedirectResponse(start_page, status_code=303)
     language = get_language(request)
-    filters = address.build_filter(work.now)
+    town_id = get_town_of_list(request)
+    filters = address.build_filter(work.now, town_id)
     ending = count_ending_identities(work, actor).ending
     page = overview.list_tablets(work, actor, filters, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     rows = page.items
     zone_by_town = places.get_town_zones(work, {row.tablet.town_id for row in rows})
-    counts = overview.count_by_state(work, actor)
-    query = address.list_chosen()
+    counts = overview.count_by_state(work, actor, town_id)
+    query = {**address.list_chosen(), **({"town": str(town_id)} if town_id else {})}
     return render_page(
         request,
         "tablets/tablets.html",
         person=actor.name,
         alarms=_list_open_alarms(work, actor, language),
         chosen=address,
-        checklists=list_open_checklists(work, actor, language) if not (query or after) else [],
+        checklists=list_open_checklists(work, actor, language) if not (address.list_chosen() or after) else [],
         ending=ending,
         losses=count_waiting_reports(work, actor),
         restored=restores.needs_attention(work, actor),
         next_url=f"/?{urlencode({**query, 'after': page.next_cursor})}" if page.next_cursor else "",
         export_url=f"/tablets.xlsx?{urlencode(query)}",
         query={name: value for name, value in query.items() if name != "state"},
-        is_filtered=bool(query.keys() - {"state", "q"}),
+        is_filtered=bool(query.keys() - {"state", "q", "town"}),
         total=sum(counts.values()),
         sees=actor.everywhere or any(grant.allows(Permission.SEE) for grant in actor.role_assignments),
         tiles=[
@@ -95,7 +98,7 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
             for s in TabletState
             if counts.get(s) or s is filters.state
         ],
-        schools=[(str(each.id), each.name) for each in places.list_schools(work, actor)],
+        schools=[(str(each.id), each.name) for each in places.list_schools(work, actor, town_id)],
         grades=[each.value for each in Grade],
         silent_days=SILENT_DAYS,
         systems=[str(number) for number in overview.list_systems(work, actor)],
@@ -111,10 +114,16 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
 def export_tablets(request: Request, work: WorkDep, address: ListAddressQuery) -> Response:
     """Download the filtered list as a spreadsheet, without names of children."""
     actor, _ = require_sign_in(request, work)
-    filters = address.build_filter(work.now)
+    filters = address.build_filter(work.now, get_town_of_list(request))
     rows = inventory_export.export_inventory(work, actor, filters)
     content = build_workbook(_build_cells(work, rows, get_language(request)))
     return build_attachment(content, f"tablets-{work.now:%Y-%m-%d}.xlsx", MEDIA_TYPES["xlsx"])
+
+
+def get_town_of_list(request: Request) -> UUID | None:
+    """Return the town of a list for who has several, so that they are never mixed; None for who has one."""
+    place: Place = request.state.place
+    return place.town.id if place.town is not None and len(place.towns) > 1 else None
 
 
 def _build_cells(work: UnitOfWork, rows: list[TabletRow], language: Language) -> list[list[str]]:

@@ -33,25 +33,41 @@ ADMIN_MENU = {address for address, *_ in CHAPTERS} - {"/towns"}
 #: Role → the page on which it begins, its menu, and pages that it may not open.
 EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
     Role.OPERATOR: ("/start", {"/towns", "/system"}, {"/rosters", "/desk/{town}", "/town", "/accounts", "/class", "/activities"}),
-    Role.TOWN_ADMIN: ("/", ADMIN_MENU, {"/towns"}),
+    Role.TOWN_ADMIN: ("/today", ADMIN_MENU, {"/towns"}),
     Role.TECHNICIAN: (
-        "/",
-        {"/", "/commands", "/losses", "/desk", "/rosters", "/pupils", "/staff", "/safeguards"},
+        "/today",
+        {"/", "/today", "/losses", "/commands", "/desk", "/rosters", "/pupils", "/staff", "/safeguards"},
         {"/town", "/accounts", "/calendar", "/activities"},
     ),
-    Role.HELPDESK: ("/", {"/", "/commands", "/losses", "/safeguards"}, {"/desk/{town}", "/rosters", "/town", "/accounts"}),
+    Role.HELPDESK: (
+        "/today",
+        {"/", "/today", "/losses", "/commands", "/safeguards"},
+        {"/desk/{town}", "/rosters", "/town", "/accounts"},
+    ),
     Role.HEAD: (
-        "/",
-        {"/", "/commands", "/class", "/losses", "/rosters", "/pupils", "/staff", "/substitutes", "/year", "/safeguards"},
+        "/today",
+        {
+            "/",
+            "/today",
+            "/losses",
+            "/commands",
+            "/class",
+            "/rosters",
+            "/pupils",
+            "/substitutes",
+            "/staff",
+            "/year",
+            "/safeguards",
+        },
         {"/town", "/accounts", "/desk/{town}", "/activities"},
     ),
     Role.TEACHER: (
         "/class",
-        {"/", "/class", "/losses"},
+        {"/", "/losses", "/class"},
         {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities", "/year"},
     ),
-    Role.SUBSTITUTE: ("/class", {"/", "/class", "/losses"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
-    Role.AFTER_SCHOOL_AGENT: ("/activities", {"/activities", "/losses"}, {"/rosters", "/town", "/accounts", "/desk/{town}"}),
+    Role.SUBSTITUTE: ("/class", {"/", "/losses", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
+    Role.AFTER_SCHOOL_AGENT: ("/activities", {"/losses", "/activities"}, {"/rosters", "/town", "/accounts", "/desk/{town}"}),
     Role.DPO: ("/data", {"/data"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
 }
 DAY = [{"kind": "school", "from": "08:00", "to": "16:30"}, {"kind": "after_school", "from": "16:30", "to": "18:30"}]
@@ -142,7 +158,7 @@ def test_a_role_begins_where_its_day_does_and_sees_what_it_may(world: RoleWorld,
     begins, menu, forbidden = EXPECTED[role]
     world.set_time(IN_SCHOOL)
     person = world.sign_in(role)
-    page = person.client.get("/", follow_redirects=True)
+    page = person.client.get("/today", follow_redirects=True)
     assert (page.status_code, page.url.path) == (200, begins)
     chapters = re.search(r'<nav aria-label="Chapitres">(.*?)</nav>', page.text, re.DOTALL)
     assert chapters is not None

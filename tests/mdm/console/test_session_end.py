@@ -106,7 +106,7 @@ def test_typed_text_outlives_the_session_and_is_sent_after_the_sign_in(
 def test_only_the_same_person_gets_it_back(client: httpx.Client, clock: ManualClock, town_id: UUID) -> None:
     kept = _read("kept", _expire(client, clock, town_id).text)
     other = _sign_in(client, "other", kept=kept)
-    assert (other.status_code, other.headers["location"]) == (303, "/")
+    assert (other.status_code, other.headers["location"]) == (303, "/today")
 
 
 def test_the_form_of_another_site_is_not_kept(client: httpx.Client, clock: ManualClock, town_id: UUID) -> None:
@@ -120,9 +120,9 @@ def test_a_page_is_found_again_after_the_sign_in(client: httpx.Client, town_id: 
     page = client.get(asked.headers["location"])
     assert _read("then", page.text) == f"/accounts?town_id={town_id}"
     assert _sign_in(client, then=_read("then", page.text)).headers["location"] == f"/accounts?town_id={town_id}"
-    assert client.get("/sign-in?then=//evil.example").headers["location"] == "/"
+    assert client.get("/sign-in?then=//evil.example").headers["location"] == "/today"
     for foreign in ("//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)"):
-        assert _sign_in(client, then=foreign).headers["location"] == "/", foreign
+        assert _sign_in(client, then=foreign).headers["location"] == "/today", foreign
 
 
 def test_a_session_goes_on_while_it_is_used_but_not_for_ever(client: httpx.Client, clock: ManualClock, town_id: UUID) -> None:

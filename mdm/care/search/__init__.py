@@ -1,0 +1,1 @@
+"""The search over people, places, tablets and apps of a town."""

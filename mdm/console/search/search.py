@@ -1,0 +1,119 @@
+"""The search in the bar: a page of results, and the same results as suggestions while somebody types. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from cartable.i18n import Language, Message
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.people import naming
+from enrollment.tablets.labels import STATES
+from mdm.api.deps import WorkDep
+from mdm.care.search import service
+from mdm.care.search.service import FoundPupil, SearchResults
+from mdm.console.frame import get_language, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
+from mdm.console.places_bar import Place
+from mdm.console.policy.setting_search import find_settings
+from mdm.console.search.pages import find_pages
+
+router = APIRouter(prefix="/search", include_in_schema=False, route_class=PageRoute)
+#: How many of each kind the page shows, and how many are suggested.
+PAGE_LIMIT, SUGGESTION_LIMIT = 20, 5
+_NO_TABLET = Message("no tablet")
+
+
+@router.get("")
+def show_results(request: Request, work: WorkDep, q: str = "") -> Response:
+    """Show what a text names in the town of the bar. The search of children is an audited act."""
+    actor, _ = require_sign_in(request, work)
+    groups = _search(request, work, actor, q, PAGE_LIMIT, audits=True)
+    return render_page(request, "search/results.html", q=q[: service.MAX_TEXT], groups=groups)
+
+
+@router.get("/suggestions")
+def list_suggestions(request: Request, work: WorkDep, q: str = "") -> Response:
+    """Return the first results for the script of the bar."""
+    actor, _ = require_sign_in(request, work)
+    groups = _search(request, work, actor, q, SUGGESTION_LIMIT, audits=False)
+    return JSONResponse({"groups": groups}, headers={"Cache-Control": "no-store"})
+
+
+def _search(request: Request, work: UnitOfWork, actor: Actor, text: str, limit: int, *, audits: bool) -> list[dict[str, Any]]:
+    """Return the groups of results that are not empty: a name, and for each result label, detail and address."""
+    language = get_language(request)
+    place: Place = request.state.place
+    text = text.strip()[: service.MAX_TEXT]
+    if len(text) < service.SHORTEST_TEXT:
+        return []
+    town = place.town if place.sees else None
+    results = service.search(work, actor, town.id, text, limit=limit, audits=audits) if town else SearchResults()
+    groups = [*_describe_results(results, place, actor, language)] if town else []
+    if town is not None and actor.has_permission_somewhere(Permission.AUTHOR, town.id):
+        rows = find_settings(text, language, limit)
+        groups.append(
+            (
+                language.gettext("Settings"),
+                [_hit(each["name"], each["group"], "/rules", town=town.id, q=each["key"]) for each in rows],
+            )
+        )
+    town_query = {"town": town.id} if town is not None and len(place.towns) > 1 else {}
+    pages = [_hit(name, "", address, **town_query) for address, name in find_pages(actor, text, language, limit)]
+    groups.append((language.gettext("Pages"), pages))
+    return [{"name": name, "hits": hits} for name, hits in groups if hits]
+
+
+def _describe_results(
+    results: SearchResults, place: Place, actor: Actor, language: Language
+) -> list[tuple[str, list[dict[str, str]]]]:
+    assert place.town is not None
+    town, schools = place.town.id, {school.id: school.name for school in place.schools}
+    return [
+        (language.gettext("Children"), [_describe_pupil(each, schools, actor, language) for each in results.pupils]),
+        (
+            language.gettext("Tablets"),
+            [
+                _hit(each.tag, f"{each.serial} · {STATES[each.state].translate(language, count=1)}", f"/tablets/{each.id}")
+                for each in results.tablets
+            ],
+        ),
+        (
+            language.gettext("Classes"),
+            [_hit(row.label, name, "/", town=town, school=row.school_id, class_id=row.id) for row, name in results.classes],
+        ),
+        (
+            language.gettext("Schools"),
+            [_hit(each.name, each.uai, "/today", town=town, school=each.id) for each in results.schools],
+        ),
+        (
+            language.gettext("Staff"),
+            [_hit(f"{each.first_name} {each.last_name}", "", "/staff", town=town) for each in results.staff],
+        ),
+        (language.gettext("Apps"), [_hit(each.name, each.bundle_identifier, "/apps", town=town) for each in results.apps]),
+    ]
+
+
+def _describe_pupil(found: FoundPupil, schools: Mapping[Any, str], actor: Actor, language: Language) -> dict[str, str]:
+    """Return a child as a result: full name, for homonyms grade and class.
+
+    It leads to the tablet; without one to the page of the child, for who may not open that to the tablets of the class.
+    """
+    pupil, tablet = found.pupil, found.tablet
+    where = [pupil.grade.value, found.class_label or "", schools.get(pupil.school_id, "")]
+    detail = " · ".join([*filter(None, where), tablet.tag if tablet else _NO_TABLET.translate(language)])
+    if tablet is not None:
+        return _hit(naming.full_name(pupil), detail, f"/tablets/{tablet.id}")
+    if actor.has_permission(Permission.ROSTER, pupil.town_id, pupil.school_id):
+        return _hit(naming.full_name(pupil), detail, f"/pupils/{pupil.id}")
+    query = {"town": pupil.town_id, "school": pupil.school_id}
+    return _hit(naming.full_name(pupil), detail, "/", **query, **({"class_id": pupil.class_id} if pupil.class_id else {}))
+
+
+def _hit(label: str, detail: str, address: str, **query: object) -> dict[str, str]:
+    return {"label": label, "detail": detail, "url": f"{address}?{urlencode(query)}" if query else address}
