@@ -62,7 +62,7 @@ def build_app_installs(
         if row.attempts == 0 and row.detail is None:  # else what the tablet said stays until it reports something else
             row.reason = AppReason.WAITING_CONTACT
         if work.now >= row.changed_at + (get_retry_delay(row.reason, row.attempts) or timedelta(0)):
-            commands.append(_build_install_command(app))
+            commands.append(build_install_command(app.app_store_id, app.manifest_url))
     return commands
 
 
@@ -77,11 +77,12 @@ def _new_waiting_app(work: UnitOfWork, tablet_id: UUID, app: WantedApp) -> Table
     )
 
 
-def _build_install_command(app: WantedApp) -> Command:
-    if app.app_store_id is not None:
+def build_install_command(app_store_id: int | None, manifest_url: str | None) -> Command:
+    """Return the command that installs an app, or brings the installed one up to date."""
+    if app_store_id is not None:
         licence = {"PurchaseMethod": DEVICE_LICENCE}
-        return InstallApplication(itunes_store_id=app.app_store_id, options=licence, management_flags=MANAGE)
-    return InstallApplication(manifest_url=app.manifest_url, management_flags=MANAGE)
+        return InstallApplication(itunes_store_id=app_store_id, options=licence, management_flags=MANAGE)
+    return InstallApplication(manifest_url=manifest_url, management_flags=MANAGE)
 
 
 def mark_surplus_apps(work: UnitOfWork, desired: DesiredState, rows_by_app: dict[UUID, TabletApp]) -> list[UUID]:

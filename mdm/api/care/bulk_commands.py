@@ -43,6 +43,7 @@ class BulkPreviewIn(BaseModel):
 
     kind: CommandKind
     selection: SelectionIn
+    app_id: UUID | None = None
 
 
 class BulkCommandIn(BaseModel):
@@ -104,7 +105,7 @@ class BulkCommandTabletOut(BaseModel):
 @router.post("/towns/{town_id}/bulk-commands/preview")
 def preview_bulk_command(town_id: UUID, body: BulkPreviewIn, work: WorkDep, actor: ActorDep) -> BulkPreviewOut:
     """Preview whom a command to many tablets would reach."""
-    preview = bulk.preview_bulk_command(work, actor, body.selection.to_selection(town_id), body.kind)
+    preview = bulk.preview_bulk_command(work, actor, body.selection.to_selection(town_id), body.kind, body.app_id)
     return BulkPreviewOut(
         ready=len(preview.ready),
         off=len(preview.off),

@@ -23,6 +23,7 @@ class CommandIn(BaseModel):
 
     `lock`: `message` and `phone` for the lock screen. `rename`: `name`, a pattern with `{tag}` or `{serial}`. `wallpaper`: `image`, a PNG or
     JPEG of 2 MB at most, and `place` (1 lock screen, 2 home screen, 3 both). `time_zone`: `time_zone`, such as `Europe/Paris`.
+    `install_app`: `app_id`; tablets that have the app, or where it failed, get it again.
     """
 
     kind: CommandKind
@@ -32,10 +33,11 @@ class CommandIn(BaseModel):
     time_zone: str | None = Field(None, max_length=64, examples=["Europe/Paris"])
     image: Base64Bytes | None = None
     place: WallpaperPlace = WallpaperPlace.BOTH
+    app_id: UUID | None = None
 
     def to_parameters(self) -> CommandParameters:
         """Return the values without the kind."""
-        return CommandParameters(self.message, self.phone, self.name, self.time_zone, self.image, self.place)
+        return CommandParameters(self.message, self.phone, self.name, self.time_zone, self.image, self.place, self.app_id)
 
 
 class BypassCodeIn(BaseModel):

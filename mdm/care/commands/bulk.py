@@ -20,6 +20,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
 from enrollment.safeguards.stop_switch import check_not_stopped
 from enrollment.tablets.models import Tablet
+from mdm.care.commands.checks import check_command
 from mdm.care.commands.delivery import enqueue_kind
 from mdm.care.commands.errors import BulkCommandEnded, BulkCommandNotFound, NobodyReached
 from mdm.care.commands.kinds import RULES, CommandKind
@@ -27,7 +28,6 @@ from mdm.care.commands.models import BulkCommand, BulkCommandTablet
 from mdm.care.commands.parameters import (
     NO_PARAMETERS,
     CommandParameters,
-    check_parameters,
     dump_parameters,
     load_parameters,
 )
@@ -43,6 +43,7 @@ from mdm.care.commands.rules import (
 from mdm.queue.models import CommandState, Lane, QueuedCommand
 from mdm.queue.repository import QueueRepository
 from mdm.queue.service import DeliveryOptions
+from profiles.apps.models import App
 
 _UNSENT = frozenset({CommandState.QUEUED, CommandState.NOT_NOW})
 _OPEN = _UNSENT | {CommandState.SENT}
@@ -99,9 +100,15 @@ class BulkProgress:
         return sum(number for state, number in self.counts.items() if state in states)
 
 
-def preview_bulk_command(work: UnitOfWork, actor: Actor, selection: TabletSelection, kind: CommandKind) -> BulkPreview:
-    """Return whom a command would reach, of the tablets that the actor cares for. Raises `Forbidden`, `Invalid`, and those of foreign ids."""
-    return _sort_targets(_list_targets(work, actor, selection), kind, work)
+def preview_bulk_command(
+    work: UnitOfWork, actor: Actor, selection: TabletSelection, kind: CommandKind, app_id: UUID | None = None
+) -> BulkPreview:
+    """Return whom a command, of an app if one is given, would reach of the tablets that the actor cares for.
+
+    Raises `Forbidden`, `Invalid`, and `NotFound` for ids of another town.
+    """
+    require_in_town(work, App, app_id, selection.town_id, field="app_id")
+    return _sort_targets(_list_targets(work, actor, selection, app_id), kind, work)
 
 
 def _sort_targets(targets: Sequence[CommandTarget], kind: CommandKind, work: UnitOfWork) -> BulkPreview:
@@ -118,12 +125,12 @@ def _sort_targets(targets: Sequence[CommandTarget], kind: CommandKind, work: Uni
     )
 
 
-def _list_targets(work: UnitOfWork, actor: Actor, selection: TabletSelection) -> list[CommandTarget]:
+def _list_targets(work: UnitOfWork, actor: Actor, selection: TabletSelection, app_id: UUID | None) -> list[CommandTarget]:
     if not actor.has_permission_somewhere(Permission.CARE, selection.town_id):
         actor.require_permission(Permission.CARE, selection.town_id)
     require_in_town(work, School, selection.school_id, selection.town_id, field="school_id")
     require_in_town(work, SchoolClass, selection.class_id, selection.town_id, field="class_id")
-    targets = CommandRepository(work.session).list_targets(actor, selection, MAX_TABLETS + 1)
+    targets = CommandRepository(work.session).list_targets(actor, selection, MAX_TABLETS + 1, app_id)
     if len(targets) > MAX_TABLETS:
         raise Invalid(field="tablets", maximum=MAX_TABLETS)
     if selection.tablet_ids - {target.tablet_id for target in targets}:
@@ -143,11 +150,9 @@ def request_bulk_command(
 
     Raises `NobodyReached`, `DestructiveCommandsStopped`, `ReauthenticationRequired`, `Invalid`, `Forbidden`.
     """
-    check_parameters(kind, parameters)
-    if RULES[kind].needs_password:
-        actor.require_reauthentication()
+    check_command(work, actor, selection.town_id, kind, parameters)
     locks.lock_town(work, selection.town_id)
-    targets = _list_targets(work, actor, selection)
+    targets = _list_targets(work, actor, selection, parameters.app_id)
     _check_stop_switch(work, actor, selection.town_id, kind)
     preview = _sort_targets(targets, kind, work)
     if not preview.ready:
@@ -246,16 +251,15 @@ def list_bulk_lines(
 
 def _send(work: UnitOfWork, bulk: BulkCommand) -> None:
     """Enqueue the commands for the tablets that can receive them now, and store why the others cannot."""
-    repository = CommandRepository(work.session)
-    preview = _sort_targets(repository.list_targets_of(repository.list_tablet_ids(bulk.id)), bulk.kind, work)
+    repository, parameters = CommandRepository(work.session), load_parameters(bulk.parameters)
+    targets = repository.list_targets_of(repository.list_tablet_ids(bulk.id), parameters.app_id)
+    preview = _sort_targets(targets, bulk.kind, work)
     repository.save_obstacles(
         bulk.id, {target.tablet_id: obstacle for obstacle, targets in preview.obstacles.items() for target in targets}
     )
     requester = Actor(bulk.requested_by, bulk.requested_by_name)
     timing = DeliveryOptions(lane=Lane.BACKGROUND) if len(preview.ready) > MAX_IN_OWN_LANE else None
-    body_ids = enqueue_kind(
-        work, requester, bulk.kind, load_parameters(bulk.parameters), preview.ready, reason=bulk.reason, timing=timing
-    )
+    body_ids = enqueue_kind(work, requester, bulk.kind, parameters, preview.ready, reason=bulk.reason, timing=timing)
     repository.link_commands(bulk.id, body_ids)
     bulk.sent_at = work.now
 

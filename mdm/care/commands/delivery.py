@@ -23,6 +23,7 @@ from mdm.protocol.commands.security import (
 )
 from mdm.queue import service as queue
 from mdm.queue.service import DeliveryOptions
+from mdm.reconcile.app_delivery import build_install_command
 from mdm.reconcile.refresh import build_app_query, build_device_query
 
 #: The kinds whose command takes no parameter.
@@ -54,12 +55,12 @@ def enqueue_kind(
     enrollment_ids = [target.enrollment_id for target in targets if target.enrollment_id is not None]
     results = [
         queue.enqueue_command(work, actor, command, enrollment_ids, reason=reason, timing=timing)
-        for command in _build_shared_commands(kind, parameters)
+        for command in _build_shared_commands(work, kind, parameters)
     ]
     return [results[0].body_id]
 
 
-def _build_shared_commands(kind: CommandKind, parameters: CommandParameters) -> tuple[Command, ...]:
+def _build_shared_commands(work: UnitOfWork, kind: CommandKind, parameters: CommandParameters) -> tuple[Command, ...]:
     """Return the commands that every tablet gets alike; the result of the first one counts."""
     match kind:
         case CommandKind.REFRESH:
@@ -70,6 +71,10 @@ def _build_shared_commands(kind: CommandKind, parameters: CommandParameters) -> 
             return (_build_setting("Wallpaper", Image=parameters.image, Where=int(parameters.place)),)
         case CommandKind.TIME_ZONE:
             return (_build_setting("TimeZone", TimeZone=parameters.time_zone),)
+        case CommandKind.INSTALL_APP:
+            assert parameters.app_id is not None
+            app = CommandRepository(work.session).get_app(parameters.app_id)
+            return (build_install_command(app.app_store_id, app.manifest_url),)
     return (_PLAIN[kind](),)
 
 

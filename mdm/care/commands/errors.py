@@ -13,6 +13,13 @@ class CannotReceiveCommand(Conflict):
     message = Message("This tablet cannot receive this command ({obstacle}).")
 
 
+class AppsAreDeclared(Conflict):
+    """Apps come by declaration: the tablet refuses commands about them and sees to them itself."""
+
+    code = "apps_are_declared"
+    message = Message("Apps come by declaration here: the tablet installs them again by itself.")
+
+
 class NobodyReached(Conflict):
     """No tablet of the selection can receive the command."""
 

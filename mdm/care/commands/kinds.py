@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mdm.protocol.commands.actions import SettingsCommand
+from mdm.protocol.commands.apps import InstallApplication
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.queries import DeviceInformation
 from mdm.protocol.commands.security import (
@@ -31,6 +32,7 @@ class CommandKind(StrEnum):
     WALLPAPER = "wallpaper"
     TIME_ZONE = "time_zone"
     SOUND = "sound"
+    INSTALL_APP = "install_app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +65,5 @@ RULES: dict[CommandKind, KindRule] = {
     CommandKind.WALLPAPER: KindRule(SettingsCommand, supervised_only=True, minimum_os="8.0"),
     CommandKind.TIME_ZONE: KindRule(SettingsCommand, supervised_only=True, minimum_os="14.0"),
     CommandKind.SOUND: KindRule(PlayLostModeSound, for_missing=True, supervised_only=True, minimum_os="10.3"),
+    CommandKind.INSTALL_APP: KindRule(InstallApplication, minimum_os="5.0"),
 }

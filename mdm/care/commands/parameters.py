@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from cartable.errors import Invalid
@@ -39,6 +40,7 @@ class CommandParameters:
     time_zone: str | None = None
     image: bytes | None = None
     place: WallpaperPlace = WallpaperPlace.BOTH
+    app_id: UUID | None = None
 
 
 NO_PARAMETERS = CommandParameters()
@@ -54,6 +56,8 @@ def check_parameters(kind: CommandKind, parameters: CommandParameters) -> None:
         _check_name(parameters.name or "")
     if kind is CommandKind.TIME_ZONE and parameters.time_zone not in available_timezones():
         raise Invalid(field="time_zone")
+    if kind is CommandKind.INSTALL_APP and parameters.app_id is None:
+        raise Invalid(field="app_id")
     if kind is CommandKind.WALLPAPER:
         image = parameters.image or b""
         if not image.startswith(_IMAGE_BEGINNINGS) or len(image) > MAX_IMAGE:
@@ -75,7 +79,9 @@ def build_name(pattern: str, values: Mapping[str, str]) -> str:
 def dump_parameters(parameters: CommandParameters) -> str:
     """Return the parameters as JSON, without those that are empty."""
     values = {name: value for name, value in asdict(parameters).items() if value is not None}
-    return json.dumps(values | ({"image": base64.b64encode(parameters.image).decode()} if parameters.image else {}))
+    if parameters.image is not None:
+        values["image"] = base64.b64encode(parameters.image).decode()
+    return json.dumps(values, default=str)
 
 
 def load_parameters(text: str) -> CommandParameters:
@@ -85,4 +91,6 @@ def load_parameters(text: str) -> CommandParameters:
     }
     if "image" in values:
         values["image"] = base64.b64decode(values["image"])
+    if "app_id" in values:
+        values["app_id"] = UUID(values["app_id"])
     return CommandParameters(**values | {"place": WallpaperPlace(values["place"])})

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select, true, update
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_page, fetch_scalar_page
@@ -24,6 +24,8 @@ from mdm.care.lost_mode.models import LostCase
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import select_last_contact
 from mdm.queue.models import CommandState, QueuedCommand
+from mdm.reconcile.models import AppState, TabletApp
+from profiles.apps.models import App
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,11 @@ class CommandRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def list_targets(self, actor: Actor, selection: TabletSelection, limit: int) -> list[CommandTarget]:
+    def list_targets(
+        self, actor: Actor, selection: TabletSelection, limit: int, app_id: UUID | None = None
+    ) -> list[CommandTarget]:
         """List the tablets of a selection that the actor cares for, by tag; none that are out of use for good."""
-        statement = self._select_targets().where(Tablet.town_id == selection.town_id, Tablet.state.not_in(DECOMMISSIONED))
+        statement = self._select_targets(app_id).where(Tablet.town_id == selection.town_id, Tablet.state.not_in(DECOMMISSIONED))
         if selection.tablet_ids:
             statement = statement.where(Tablet.id.in_(selection.tablet_ids))
         if selection.school_id is not None:
@@ -58,18 +62,23 @@ class CommandRepository:
         statement = actor.restrict(statement, Tablet, Permission.CARE).order_by(Tablet.tag, Tablet.id).limit(limit)
         return [CommandTarget(*row) for row in self.session.execute(statement)]
 
-    def list_targets_of(self, tablet_ids: Collection[UUID]) -> list[CommandTarget]:
+    def list_targets_of(self, tablet_ids: Collection[UUID], app_id: UUID | None = None) -> list[CommandTarget]:
         """List these tablets by tag, as they are now."""
-        statement = self._select_targets().where(Tablet.id.in_(tablet_ids)).order_by(Tablet.tag, Tablet.id)
+        statement = self._select_targets(app_id).where(Tablet.id.in_(tablet_ids)).order_by(Tablet.tag, Tablet.id)
         return [CommandTarget(*row) for row in self.session.execute(statement)]
 
-    def _select_targets(self) -> Select[*tuple[Any, ...]]:
+    def _select_targets(self, app_id: UUID | None) -> Select[*tuple[Any, ...]]:
+        """Return the statement of targets. With an app: whether it has come to the tablet, or has failed there."""
+        is_app_due: ColumnElement[bool] = true()
+        if app_id is not None:
+            came = TabletApp.state.not_in((AppState.REMOVING, AppState.WAITING))
+            is_app_due = exists().where(TabletApp.tablet_id == Tablet.id, TabletApp.app_id == app_id, came)
         in_lost_mode = exists().where(
             LostCase.tablet_id == Tablet.id, LostCase.confirmed_at.is_not(None), LostCase.lifted_at.is_(None)
         )
         return select(
             Tablet.id, Tablet.town_id, Tablet.school_id, Tablet.tag, Tablet.serial, Tablet.state, Tablet.supervised,
-            Tablet.os_version, DeviceEnrollment.id, DeviceEnrollment.unlock_token.is_not(None), in_lost_mode, select_last_contact(),
+            Tablet.os_version, DeviceEnrollment.id, DeviceEnrollment.unlock_token.is_not(None), in_lost_mode, select_last_contact(), is_app_due,
         ).outerjoin(
             DeviceEnrollment,
             (DeviceEnrollment.tablet_id == Tablet.id)
@@ -86,6 +95,9 @@ class CommandRepository:
             )
         )
         return {row[0]: row[1] for row in rows if row[1] is not None}
+
+    def get_app(self, app_id: UUID) -> App:
+        return self.session.get_one(App, app_id)
 
     # Bulk commands
 

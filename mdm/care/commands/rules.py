@@ -30,6 +30,7 @@ class Obstacle(StrEnum):
     NOT_SUPERVISED = "not_supervised"
     OLD_SYSTEM = "old_system"
     NO_UNLOCK_TOKEN = "no_unlock_token"  # noqa: S105 - a reason
+    APP_NOT_DUE = "app_not_due"  # its rules do not want the app, or it waits for it already
     ALREADY_WAITING = "already_waiting"  # an equal command waits for it
 
 
@@ -49,6 +50,7 @@ class CommandTarget:
     has_unlock_token: bool
     in_lost_mode: bool
     last_seen_at: datetime | None
+    is_app_due: bool = True
 
     def is_off(self, now: datetime) -> bool:
         """Return whether the tablet has not been in contact lately."""
@@ -64,6 +66,7 @@ def find_obstacle(target: CommandTarget, kind: CommandKind) -> Obstacle | None:
         Obstacle.NOT_LOST: kind is CommandKind.SOUND and not target.in_lost_mode,
         Obstacle.NOT_SUPERVISED: rule.supervised_only and target.supervised is False,
         Obstacle.OLD_SYSTEM: target.os_version is not None and is_older_version(target.os_version, rule.minimum_os),
+        Obstacle.APP_NOT_DUE: not target.is_app_due,
         Obstacle.NO_UNLOCK_TOKEN: kind is CommandKind.CLEAR_PASSCODE and not target.has_unlock_token,
     }
     return next((obstacle for obstacle, blocked in is_blocked.items() if blocked), None)

@@ -10,11 +10,12 @@ from cartable.i18n import Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import lookup
+from mdm.care.commands.checks import check_command
 from mdm.care.commands.delivery import enqueue_kind
 from mdm.care.commands.errors import CannotReceiveCommand
-from mdm.care.commands.kinds import RULES, CommandKind
+from mdm.care.commands.kinds import CommandKind
 from mdm.care.commands.models import ActivationBypassCode
-from mdm.care.commands.parameters import NO_PARAMETERS, CommandParameters, check_parameters
+from mdm.care.commands.parameters import NO_PARAMETERS, CommandParameters
 from mdm.care.commands.repository import CommandRepository
 from mdm.care.commands.rules import CommandTarget, Obstacle, find_obstacle
 
@@ -34,10 +35,8 @@ def give_command(
     Raises `CannotReceiveCommand`, `ReauthenticationRequired`, `Invalid`, `TabletNotFound`, `Forbidden`.
     """
     tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
-    if RULES[kind].needs_password:
-        actor.require_reauthentication()
-    check_parameters(kind, parameters)
-    [target] = CommandRepository(work.session).list_targets_of([tablet.id])
+    check_command(work, actor, tablet.town_id, kind, parameters)
+    [target] = CommandRepository(work.session).list_targets_of([tablet.id], parameters.app_id)
     obstacle = find_obstacle(target, kind)
     if obstacle is not None:
         raise CannotReceiveCommand(obstacle=obstacle.value)

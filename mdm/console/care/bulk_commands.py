@@ -14,6 +14,7 @@ from cartable.i18n import Language, Message
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.people import service as people
 from enrollment.places import service as places
 from enrollment.places.models import Grade, Town
 from mdm.api.deps import WorkDep
@@ -31,6 +32,7 @@ from mdm.console.labels import state_label
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
 from mdm.queue.models import CommandState
+from profiles.apps import service as apps_service
 
 _NOTICES = {
     "given": Message("Given. This page follows by itself."),
@@ -70,13 +72,16 @@ def choose_command(
     town: UUID | None = None,
     kind: CommandKind | None = None,
     school: str = "",
+    school_class: Annotated[str, Query(alias="class")] = "",
     grade: str = "",
+    app: str = "",
     tablet: Annotated[list[UUID] | None, Query(max_length=500)] = None,
 ) -> Response:
     """Show whom a command would reach, and the form that gives it."""
     actor, _ = require_sign_in(request, work)
     chosen = _select_town(work, actor, town)
-    return _render_form(request, work, actor, chosen, kind, _read_selection(chosen, school, grade, tablet))
+    selection = _read_selection(chosen, school, school_class, grade, tablet)
+    return _render_form(request, work, actor, chosen, kind, selection, parse_id(app))
 
 
 @router.post("")
@@ -89,6 +94,7 @@ def give_bulk_command(
     parameters: ParametersDep,
     tablet: TabletIds = None,
     school: IdField = "",
+    school_class: Annotated[str, Form(alias="class", max_length=36)] = "",
     grade: Annotated[str, Form(max_length=8)] = "",
     reason: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
@@ -96,7 +102,7 @@ def give_bulk_command(
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     chosen = _select_town(work, actor, town)
-    selection = _read_selection(chosen, school, grade, tablet)
+    selection = _read_selection(chosen, school, school_class, grade, tablet)
     given: list[UUID] = []
 
     def give() -> None:
@@ -105,7 +111,7 @@ def give_bulk_command(
 
     refusal = attempt(work, give)
     if refusal is not None:
-        return _render_form(request, work, actor, chosen, kind, selection, refusal=refusal)
+        return _render_form(request, work, actor, chosen, kind, selection, parameters.app_id, refusal=refusal)
     progress = bulk.get_bulk_command(work, actor, given[0])
     return _redirect(given[0], "asked" if progress.state is BulkState.WAITING_APPROVAL else "given")
 
@@ -169,11 +175,12 @@ def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
     return select_town(list_permitted_towns(work, actor, Permission.CARE), town_id)
 
 
-def _read_selection(town: Town, school: str, grade: str, tablet_ids: list[UUID] | None) -> TabletSelection:
-    """Return the selection that an address or a form asks for. `school` is the id of a school."""
+def _read_selection(town: Town, school: str, school_class: str, grade: str, tablet_ids: list[UUID] | None) -> TabletSelection:
+    """Return the selection that an address or a form asks for. `school` and `school_class` are ids."""
     return TabletSelection(
         town.id,
         school_id=parse_id(school),
+        class_id=parse_id(school_class),
         grade=Grade(grade) if grade in {*Grade} else None,
         tablet_ids=frozenset(tablet_ids or ()),
     )
@@ -186,11 +193,15 @@ def _render_form(
     town: Town,
     kind: CommandKind | None,
     selection: TabletSelection,
+    app_id: UUID | None,
     *,
     refusal: DomainError | None = None,
 ) -> Response:
     language = get_language(request)
-    preview = bulk.preview_bulk_command(work, actor, selection, kind) if kind is not None else None
+    apps = apps_service.list_all_apps(work, actor, town.id) if kind is CommandKind.INSTALL_APP else []
+    is_complete = kind is not None and (kind is not CommandKind.INSTALL_APP or app_id is not None)
+    preview = bulk.preview_bulk_command(work, actor, selection, kind, app_id) if kind is not None and is_complete else None
+    classes = people.list_classes_by_school(work, actor, town.id)
     return render_page(
         request,
         "care/bulk_command_form.html",
@@ -199,7 +210,12 @@ def _render_form(
         town=town,
         towns=list_permitted_towns(work, actor, Permission.CARE),
         schools=[(each.id, each.name) for each in places.list_schools(work, actor) if each.town_id == town.id],
+        classes=[(each.id, each.label) for each in classes.get(selection.school_id, ())]
+        if selection.school_id is not None
+        else [],
         grades=[each.value for each in Grade],
+        apps=[(each.id, each.name) for each in apps],
+        app_id=app_id,
         kinds=[(each.value, KINDS[each].translate(language)) for each in CommandKind],
         kind=kind.value if kind is not None else "",
         title=KINDS[kind].translate(language) if kind is not None else "",

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, File, Form, UploadFile
 
 from mdm.care.commands.parameters import MAX_IMAGE, CommandParameters, WallpaperPlace
+from mdm.console.forms import parse_id
 
 
 def _read_parameters(
@@ -16,10 +17,17 @@ def _read_parameters(
     time_zone: Annotated[str, Form(max_length=64)] = "",
     image: Annotated[UploadFile | None, File()] = None,
     place: Annotated[WallpaperPlace, Form()] = WallpaperPlace.BOTH,
+    app: Annotated[str, Form(max_length=36)] = "",
 ) -> CommandParameters:
     content = image.file.read(MAX_IMAGE + 1) if image is not None else None
     return CommandParameters(
-        message.strip() or None, phone.strip() or None, name.strip() or None, time_zone.strip() or None, content or None, place
+        message.strip() or None,
+        phone.strip() or None,
+        name.strip() or None,
+        time_zone.strip() or None,
+        content or None,
+        place,
+        parse_id(app),
     )
 
 

@@ -18,6 +18,7 @@ KINDS: dict[CommandKind, Message] = {
     CommandKind.WALLPAPER: Message("Set the wallpaper"),
     CommandKind.TIME_ZONE: Message("Set the time zone"),
     CommandKind.SOUND: Message("Play a sound"),
+    CommandKind.INSTALL_APP: Message("Install an app again"),
 }
 CONSEQUENCES: dict[CommandKind, Message] = {
     CommandKind.REFRESH: Message("The tablet tells its system, battery, rules and apps again. Nobody notices."),
@@ -43,6 +44,9 @@ CONSEQUENCES: dict[CommandKind, Message] = {
     CommandKind.TIME_ZONE: Message(
         "The clock shows the time of this zone. Tablets whose rules set date and time by themselves refuse."
     ),
+    CommandKind.INSTALL_APP: Message(
+        "The app is installed again where it was deleted or has failed, and brought up to date where it is."
+    ),
     CommandKind.SOUND: Message("It rings until somebody silences it. Only in lost mode that the tablet has confirmed."),
 }
 OBSTACLES: dict[Obstacle, Message] = {
@@ -52,6 +56,7 @@ OBSTACLES: dict[Obstacle, Message] = {
     Obstacle.NOT_SUPERVISED: Message("not supervised: it would refuse"),
     Obstacle.OLD_SYSTEM: Message("its system is too old for this command"),
     Obstacle.NO_UNLOCK_TOKEN: Message("it has sent no unlock token: enrol it again"),
+    Obstacle.APP_NOT_DUE: Message("its rules do not ask for this app, or it waits for it already"),
     Obstacle.ALREADY_WAITING: Message("the same command waits for it already"),
 }
 BULK_STATES: dict[BulkState, Message] = {

@@ -115,6 +115,7 @@ def show_class(request: Request, work: WorkDep, class_id: UUID) -> Response:
         may_roster=actor.has_permission(Permission.ROSTER, school_class.town_id, school_class.school_id),
         may_lend=actor.has_permission(Permission.HANDLE, school_class.town_id, school_class.school_id),
         may_author=actor.has_permission(Permission.AUTHOR, school_class.town_id, school_class.school_id),
+        may_care=actor.has_permission(Permission.CARE, school_class.town_id, school_class.school_id),
         may_teach=actor.has_permission(Permission.TEACH, school_class.town_id, school_class.school_id, school_class.id),
     )
 

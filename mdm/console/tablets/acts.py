@@ -43,6 +43,7 @@ def describe_acts(work: UnitOfWork, actor: Actor, tablet: Tablet, language: Lang
                 "obstacle": OBSTACLES[obstacle].translate(language) if obstacle is not None else "",
             }
             for kind, obstacle in obstacles.items()
+            if kind is not CommandKind.INSTALL_APP  # its button is beside each app
         ],
         "bypass_code": format_instant(code.received_at) if code is not None else "",
         "may_reveal": actor.has_permission(Permission.HANDLE, tablet.town_id, tablet.school_id),

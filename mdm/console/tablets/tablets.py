@@ -98,7 +98,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
         may_care=actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         apps=[
-            {"id": app.id, "name": app.name, "detail": row.detail, "can_retry": can_retry_app(row), "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
+            {"id": app.id, "name": app.name, "detail": row.detail, "can_retry": can_retry_app(row), "is_installed": row.state is AppState.INSTALLED, "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],

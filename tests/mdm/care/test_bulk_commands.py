@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, select
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, select
 from cartable.alarms import Alarm, AlarmKind
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid, NotFound, ReauthenticationRequired, SamePerson
+from cartable.ids import new_id
 from cartable.scope import Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.safeguards import stop_switch
@@ -30,6 +32,8 @@ from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.registry import build_command
 from mdm.queue.batch_statements import BatchStatements
 from mdm.queue.models import CommandBody, CommandState, Lane, QueuedCommand
+from mdm.reconcile.models import AppReason, AppState, TabletApp
+from profiles.apps.models import App
 from tests.support.statements import count_statements
 from tests.support.world import TownFactory, create_actor
 
@@ -209,6 +213,34 @@ def test_passcodes_are_cleared_each_with_the_token_of_its_tablet(runtime: Runtim
         assert [payload["UnlockToken"] for payload in _list_payloads(work)] == [c.udid.encode() for c in fleet.channels[:2]]
 
 
+def test_an_app_is_installed_again_where_it_came_or_failed(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        fleet = Fleet(work, size=3)
+        app = App(town_id=fleet.town.id, name="Lecture", bundle_identifier="fr.ville.lecture", app_store_id=1234)
+        foreign = App(
+            town_id=fleet.factory.create_town().id, name="Lecture", bundle_identifier="fr.ville.lecture", app_store_id=1234
+        )
+        work.session.add_all([app, foreign])
+        work.session.flush()
+        for tablet, state in zip(fleet.tablets, (AppState.INSTALLED, AppState.FAILED, AppState.WAITING), strict=True):
+            work.session.add(
+                TabletApp(tablet_id=tablet.id, app_id=app.id, state=state, reason=AppReason.WAITING_CONTACT, changed_at=work.now)
+            )
+        work.session.flush()
+
+        def install(app_id: UUID | None) -> UUID:
+            parameters = CommandParameters(app_id=app_id)
+            return bulk.request_bulk_command(work, fleet.technician, fleet.everything, CommandKind.INSTALL_APP, parameters).id
+
+        counts = bulk.get_bulk_command(work, fleet.technician, install(app.id)).counts
+        assert counts == {CommandState.QUEUED: 2, Obstacle.APP_NOT_DUE: 1}
+        assert [payload["iTunesStoreID"] for payload in _list_payloads(work)] == [1234]
+        with pytest.raises(NotFound):
+            install(foreign.id)
+        with pytest.raises(Invalid):
+            install(None)
+
+
 @pytest.mark.parametrize(
     ("kind", "parameters"),
     [
@@ -272,6 +304,6 @@ def test_a_cancellation_and_a_delivery_at_once_agree_on_each_command(runtime: Ru
 def test_parameters_survive_being_stored() -> None:
     for parameters in (
         CommandParameters(),
-        CommandParameters("message", "phone", "{tag}", "Europe/Paris", PNG, WallpaperPlace.LOCK_SCREEN),
+        CommandParameters("message", "phone", "{tag}", "Europe/Paris", PNG, WallpaperPlace.LOCK_SCREEN, new_id()),
     ):
         assert load_parameters(dump_parameters(parameters)) == parameters

@@ -1,0 +1,24 @@
+"""The checks of a command before it is given to one tablet or to many: its parameters, the password, the app."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cartable.references import require_in_town
+from cartable.scope import Actor
+from cartable.unit_of_work import UnitOfWork
+from mdm.care.commands.errors import AppsAreDeclared
+from mdm.care.commands.kinds import RULES, CommandKind
+from mdm.care.commands.parameters import CommandParameters, check_parameters
+from profiles.apps.models import App
+
+
+def check_command(work: UnitOfWork, actor: Actor, town_id: UUID, kind: CommandKind, parameters: CommandParameters) -> None:
+    """Raise `Invalid`, `ReauthenticationRequired`, `AppsAreDeclared`, or `NotFound` for an app of another town."""
+    check_parameters(kind, parameters)
+    if RULES[kind].needs_password:
+        actor.require_reauthentication()
+    if kind is CommandKind.INSTALL_APP:
+        require_in_town(work, App, parameters.app_id, town_id, field="app_id")
+        if work.settings.declarative_apps:
+            raise AppsAreDeclared
