@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from bench.fleet import HOST, SeededTablet, load_queued_command_uuids
 from bench.load import LoadResult, replay_conversations
@@ -87,13 +85,5 @@ def _measure(
     server: RunningServer, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool
 ) -> tuple[LoadResult, ResourceUsage]:
     before = server.read_usage()
-    outcome = run_in_own_process(replay_conversations, conversations, connections, seconds, once)
+    outcome = replay_conversations(HOST, PORT, conversations, connections, seconds, once=once)
     return outcome, server.read_usage() - before
-
-
-def run_in_own_process(
-    act: Callable[..., LoadResult], conversations: list[list[bytes]], connections: int, seconds: float, once: bool
-) -> LoadResult:
-    """Run the load in a separate process, so that it does not share an interpreter with what is measured."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(act, HOST, PORT, conversations, connections, seconds, once=once).result()

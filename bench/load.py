@@ -1,31 +1,31 @@
-"""A small load generator: keep-alive HTTP/1.1 connections that replay prepared requests. Knows nothing about MDM.
+"""The load generator: replays prepared requests on keep-alive HTTP/1.1 connections. Knows nothing about MDM.
 
-It runs in its own process, so its CPU time is part of the machine's load but not of the server's figures. Requests are
+The replaying itself is `replay.c`, compiled when it is first needed: a generator in Python takes as much CPU as the server that it measures. Requests are
 prepared before the measurement; a response is only framed and counted.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import time
-from collections.abc import Iterator
+import subprocess
+import tempfile
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import cast
+from functools import cache
+from pathlib import Path
 
-import uvloop
+_PROGRAM = Path(__file__).with_name("replay.c")
 
 
 @dataclass(slots=True)
 class LoadResult:
-    """The result of one run. Latencies are in seconds, one per request."""
+    """The result of one run. Latencies are in microseconds, one per request."""
 
-    seconds: float = 0.0
-    requests: int = 0
-    conversations: int = 0
-    failures: int = 0
-    latencies: list[float] = field(default_factory=list)
+    seconds: float
+    requests: int
+    conversations: int
+    failures: int
+    latencies: array[int] = field(repr=False)
 
     @property
     def per_second(self) -> float:
@@ -34,81 +34,44 @@ class LoadResult:
     def percentile(self, share: float) -> float:
         """Return the latency below which `share` of the requests stayed, in milliseconds."""
         ordered = sorted(self.latencies)
-        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
-class _LoadConnection(asyncio.Protocol):
-    """One keep-alive connection that replays conversations until there are no more or the time is over."""
-
-    def __init__(self, work: Iterator[list[bytes]], outcome: LoadResult, until: float, done: asyncio.Future[None]) -> None:
-        self.work = work
-        self.outcome = outcome
-        self.until = until
-        self.done = done
-        self.steps: Iterator[bytes] = iter(())
-        self.buffer = b""
-        self.sent = 0.0
-        self.transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's own class is not a subclass
-        self._next()
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        head = self.buffer[:end].lower()
-        at = head.find(b"content-length:")
-        length = int(head[at + 15 : head.find(b"\r\n", at) if head.find(b"\r\n", at) > 0 else len(head)])
-        if len(self.buffer) < end + 4 + length:
-            return
-        self.buffer = self.buffer[end + 4 + length :]
-        self.outcome.requests += 1
-        self.outcome.latencies.append(time.perf_counter() - self.sent)
-        if not head.startswith(b"http/1.1 200"):
-            self.outcome.failures += 1
-        self._next()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.outcome.failures += 1
-            self.done.set_result(None)
-
-    def _next(self) -> None:
-        step = next(self.steps, None)
-        if step is None:
-            if time.perf_counter() < self.until and (conversation := next(self.work, None)) is not None:
-                self.outcome.conversations += 1
-                self.steps = iter(conversation)
-                step = next(self.steps)
-            else:
-                self.done.set_result(None)
-                self.transport.close()
-                return
-        self.sent = time.perf_counter()
-        self.transport.write(step)
-
-
-async def _replay(host: str, port: int, work: Iterator[list[bytes]], connections: int, seconds: float) -> LoadResult:
-    loop = asyncio.get_running_loop()
-    outcome = LoadResult()
-    started = time.perf_counter()
-    waits = [loop.create_future() for _ in range(connections)]
-    for done in waits:
-        await loop.create_connection(partial(_LoadConnection, work, outcome, started + seconds, done), host, port)
-    await asyncio.gather(*waits)
-    outcome.seconds = time.perf_counter() - started
-    return outcome
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1000 if ordered else 0.0
 
 
 def replay_conversations(
-    host: str, port: int, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool = False
+    host: str, port: int, conversations: Sequence[Sequence[bytes]], connections: int, seconds: float, *, once: bool = False
 ) -> LoadResult:
     """Replay conversations on `connections` connections for `seconds`; with `once`, until each was replayed once."""
-    work = iter(conversations) if once else itertools.cycle(conversations)
-    return uvloop.run(_replay(host, port, work, connections, seconds))
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(_encode_number(len(conversations)))
+        for conversation in conversations:
+            file.write(_encode_number(len(conversation)))
+            for request in conversation:
+                file.write(_encode_number(len(request)) + request)
+        file.flush()
+        limits = [str(connections), str(seconds), str(int(once))]
+        output = subprocess.run(
+            [_build_program(), host, str(port), file.name, *limits], stdout=subprocess.PIPE, check=True
+        ).stdout
+    line, _, encoded = output.partition(b"\n")
+    took, *counts = line.split()
+    latencies = array("I", encoded)
+    requests, finished, failures = map(int, counts)
+    return LoadResult(float(took), requests, finished, failures, latencies)
+
+
+def _encode_number(number: int) -> bytes:
+    return number.to_bytes(4, "little")
+
+
+@cache
+def _build_program() -> str:
+    """Compile the program into a folder of its own and return its path."""
+    program = Path(tempfile.mkdtemp(prefix="cartable-replay-")) / "replay"
+    try:
+        subprocess.run(["cc", "-O2", "-o", str(program), str(_PROGRAM)], check=True)
+    except FileNotFoundError:
+        raise SystemExit("the load generator needs a C compiler: install gcc or clang") from None
+    return str(program)
 
 
 def build_request(method: str, path: str, host: str, headers: dict[str, str], body: bytes) -> bytes:

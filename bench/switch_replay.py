@@ -17,9 +17,8 @@ from sqlalchemy import delete, func, select, update
 
 from bench import fleet
 from bench.__main__ import print_machine, print_progress, settle_database, start_database
-from bench.channel import run_in_own_process
 from bench.load import replay_conversations
-from bench.serving import run_server
+from bench.serving import PORT, run_server
 from cartable.migrate import upgrade
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
@@ -73,7 +72,7 @@ def main() -> None:
         conversations = build_conversations(runtime, tablets)
         with run_server(folder, url, pid) as server:
             before = server.read_usage()
-            outcome = run_in_own_process(replay_conversations, conversations, arguments.connections, 600, once=True)
+            outcome = replay_conversations(fleet.HOST, PORT, conversations, arguments.connections, 600, once=True)
             cost = server.read_usage() - before
         assert not outcome.failures, outcome.failures
         assert count_confirmed(runtime) == len(tablets), "a tablet has not confirmed its mode"
