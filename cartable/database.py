@@ -174,11 +174,13 @@ def make_index_only_engine(engine: Engine, *, is_pooled: bool = False) -> Engine
     PostgreSQL keeps the plan of a prepared statement. A plan made while a table was empty scans the whole table, and still
     does so when the table has many rows, until the statistics are renewed. This engine forbids such plans. Behind PgBouncer nothing
     is prepared, and every statement is planned anew: the engine itself does.
+
+    Its connections are not asked whether they live before each use: whoever uses it tries once more when one was lost.
     """
     if engine.dialect.name != "postgresql" or is_pooled:
         return engine
     options = {"options": "-c enable_seqscan=off"}
-    return create_engine(engine.url, pool_size=2, max_overflow=2, pool_pre_ping=True, hide_parameters=True, connect_args=options)
+    return create_engine(engine.url, pool_size=2, max_overflow=2, hide_parameters=True, connect_args=options)
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -21,6 +21,7 @@ from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.connect_lookup import ConnectLookup, answer_idle_requests
 from mdm.channel.messages import BUSY, SERVER_ERROR, ChannelRequest, ChannelResponse
+from mdm.channel.repository import LoadedConnects
 from mdm.devices.manifest_cache import ManifestCache
 
 log = structlog.get_logger()
@@ -129,9 +130,17 @@ class Batcher:
         others = [request for index, request in enumerate(requests) if index not in answered]
         if not others:
             return list(answered.values())
-        with self._runtime.open_unit_of_work(self._engine) as work:
-            responses = iter(ConnectBatch(work, self._command_cache, self._manifests).process(others, loaded))
+        try:
+            responses = iter(self._process_in_transaction(others, loaded))
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            responses = iter(self._process_in_transaction(others, {}))  # the database was restarted: the next connection is new
         return [answered[index] if index in answered else next(responses) for index in range(len(requests))]
+
+    def _process_in_transaction(self, requests: Sequence[ChannelRequest], loaded: LoadedConnects) -> list[ChannelResponse]:
+        with self._runtime.open_unit_of_work(self._engine) as work:
+            return ConnectBatch(work, self._command_cache, self._manifests).process(requests, loaded)
 
 
 def _resolve_futures(batch: list[_PendingRequest], responses: list[ChannelResponse]) -> None:

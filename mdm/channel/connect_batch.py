@@ -40,7 +40,7 @@ from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.checkin import CheckinMessage
 from mdm.protocol.commands.registry import COMMANDS
 from mdm.protocol.connect import CommandStatus, ConnectMessage
-from mdm.queue.batch_statements import BatchStatements, DeliveryCandidate, ReportedState
+from mdm.queue.batch_statements import BatchStatements, DeliveryCandidate, ReportedState, ResultRow
 from mdm.queue.models import CommandState, Lane
 from mdm.queue.repository import QueueRepository
 from mdm.queue.rules import (
@@ -58,7 +58,6 @@ MAX_ROUNDS = 8
 #: Characters of a text in an error chain, and bytes of an unreadable answer, that are kept.
 MAX_ERROR_TEXT = 1000
 MAX_UNREADABLE_BYTES = 2**20
-_FINAL_STATES = (CommandState.ACKNOWLEDGED, CommandState.FAILED, CommandState.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +224,15 @@ class ConnectBatch:
                     reason = UNREADABLE_ANSWER
                 new_state = ReportedState(command_id, nonce, connect.enrollment.enrollment_id, state, reason)
                 reported[command_id] = new_state, connect
-        new_states = [new_state for new_state, _ in reported.values()]
-        applied = self.queue.apply_reported_states(new_states, self.now) if new_states else {}
-        answered = [command_id for command_id, each in applied.items() if each.state in _FINAL_STATES]
-        to_handle = [command_id for command_id in answered if applied[command_id].is_handled]
+        if not reported:
+            return
+        results = {command_id: _build_result_row(command_id, connect, self.now) for command_id, (_, connect) in reported.items()}
+        applied = self.queue.apply_results([new_state for new_state, _ in reported.values()], list(results.values()), self.now)
+        to_handle = [command_id for command_id, each in applied.items() if each.is_final and each.is_handled]
         if unmatched := reported.keys() - applied.keys():
             late = self._list_late_results([reported[command_id][0] for command_id in sorted(unmatched)])
-            answered, to_handle = answered + late, to_handle + late
-        if answered:
-            self.queue.save_results([_build_result_row(command_id, reported[command_id][1], self.now) for command_id in answered])
+            self.queue.save_results([results[command_id] for command_id in late])
+            to_handle += late
         if to_handle:
             self.work.enqueue_job(Topic.COMMAND_RESULT, *to_handle)
 
@@ -345,7 +344,7 @@ def _check_delivery(candidate: DeliveryCandidate, enrollment: EnrollmentSnapshot
     return (CommandState.CANCELLED if command_type.destructive else CommandState.REJECTED), reason
 
 
-def _build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> dict[str, Any]:
+def _build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> ResultRow:
     message = connect.message
     keeps_body = not message.is_readable or any(key not in _COMMON_KEYS for key in message.body)
     keeps_body = keeps_body and (len(connect.request.raw) <= MAX_RESULT_BYTES or not message.is_readable)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
@@ -53,7 +53,8 @@ FROM {reported}, command_body b
 WHERE command.id = reported.id AND command.enrollment_id = reported.enrollment_id
   AND command.state || '' IN ('queued', 'sent', 'not_now')
   AND b.id = command.body_id AND b.nonce = reported.nonce
-RETURNING command.id, command.state, (SELECT t.request_type FROM command_body t WHERE t.id = command.body_id)
+RETURNING command.id, command.state,
+    (SELECT t.request_type FROM command_body t WHERE t.id = command.body_id) AS request_type
 """
 _EQUAL_WAITING = """
 SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
@@ -79,12 +80,16 @@ WHERE command.state || '' NOT IN ('queued', 'sent', 'not_now') AND r.command_id 
 _SAVE_RESULTS = """
 INSERT INTO command_result (command_id, status, received_at, error_chain, body)
 {rows}
-ON CONFLICT (command_id) DO UPDATE SET status = excluded.status, received_at = excluded.received_at,
+{condition}ON CONFLICT (command_id) DO UPDATE SET status = excluded.status, received_at = excluded.received_at,
     error_chain = excluded.error_chain, body = excluded.body
 """
+_FINAL = "JOIN applied ON applied.id = results.command_id WHERE applied.state IN ('acknowledged', 'failed', 'rejected')\n"
+#: PostgreSQL: states and results in one statement.
+_APPLY_AND_SAVE = "WITH applied AS ({apply}), saved AS ({save}) SELECT id, state, request_type FROM applied"
 _RESULT_ROWS = {
-    "postgresql": "SELECT * FROM unnest(CAST(:command_id AS bigint[]), CAST(:status AS text[]),"
-    " CAST(:received_at AS timestamptz[]), CAST(:error_chain AS jsonb[]), CAST(:body AS bytea[]))",
+    "postgresql": "SELECT results.* FROM unnest(CAST(:command_id AS bigint[]), CAST(:status AS text[]),"
+    " CAST(:received_at AS timestamptz[]), CAST(:error_chain AS jsonb[]), CAST(:body AS bytea[]))"
+    " AS results(command_id, status, received_at, error_chain, body)",
     "sqlite": "VALUES (:command_id, :status, :received_at, :error_chain, :body)",
 }
 
@@ -114,11 +119,26 @@ class ReportedState:
     state_reason: str | None
 
 
+class ResultRow(TypedDict):
+    """A result as it is stored. `body` is the property list as received, compressed (zlib)."""
+
+    command_id: int
+    status: str
+    received_at: datetime
+    error_chain: list[dict[str, Any]] | None
+    body: bytes | None
+
+
 class AppliedState(NamedTuple):
     """The state that a command has after a result, and its type."""
 
     state: CommandState
     request_type: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the command has ended with this result."""
+        return self.state in (CommandState.ACKNOWLEDGED, CommandState.FAILED, CommandState.REJECTED)
 
     @property
     def is_handled(self) -> bool:
@@ -147,10 +167,22 @@ class BatchStatements:
             for enrollment_id, command_id, body_id, state, *rest in rows
         ]
 
-    def apply_reported_states(self, reported: Sequence[ReportedState], now: datetime) -> dict[int, AppliedState]:
-        """Update the open commands that match. Returns their new states by command id; those that match nothing are absent."""
-        rows = self._execute("apply_reported", "reported", _REPORTED, _build_reported_rows(reported), now).all()
-        return {command_id: AppliedState(CommandState(state), request_type) for command_id, state, request_type in rows}
+    def apply_results(
+        self, reported: Sequence[ReportedState], results: Sequence[ResultRow], now: datetime
+    ) -> dict[int, AppliedState]:
+        """Update the open commands that match, and store the results of those that have ended. `results` has one for each of `reported`.
+
+        Returns the new states by command id; commands that match nothing are absent.
+        """
+        values = {**build_parameters(self.dialect, "reported", _REPORTED, _build_reported_rows(reported)), "now": now}
+        if self.dialect == "postgresql":
+            rows = self.connection.execute(self.statements["apply_and_save"], {**values, **_build_result_columns(results)}).all()
+        else:
+            rows = self.connection.execute(self.statements["apply_reported"], values).all()
+        applied = {command_id: AppliedState(CommandState(state), request_type) for command_id, state, request_type in rows}
+        if self.dialect != "postgresql":
+            self.save_results([row for row in results if row["command_id"] in applied and applied[row["command_id"]].is_final])
+        return applied
 
     def list_unanswered(self, reported: Sequence[ReportedState]) -> list[int]:
         """Return the ids of those commands that match, had ended before, and have no result yet."""
@@ -162,14 +194,11 @@ class BatchStatements:
         values = [(command_id, state.value, reason) for command_id, state, reason in ended]
         self._execute("end", "ended", _ENDED, values, now)
 
-    def save_results(self, rows: list[dict[str, Any]]) -> None:
-        """Insert or replace results: command_id, status, received_at, error_chain, body (zlib)."""
-        if self.dialect == "postgresql":
-            columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
-            columns["error_chain"] = [None if chain is None else json.dumps(chain) for chain in columns["error_chain"]]
-            self.connection.execute(self.statements["save_results"], columns)
-        else:
-            self.connection.execute(self.statements["save_results"], rows)
+    def save_results(self, rows: Sequence[ResultRow]) -> None:
+        """Insert or replace results."""
+        if rows:
+            values: Any = _build_result_columns(rows) if self.dialect == "postgresql" else rows
+            self.connection.execute(self.statements["save_results"], values)
 
     def mark_sent(self, command_ids: Sequence[int], now: datetime) -> set[int]:
         """Set those of the commands that are still open to sent and count the delivery. Returns their ids."""
@@ -182,6 +211,12 @@ class BatchStatements:
         )
 
 
+def _build_result_columns(rows: Sequence[ResultRow]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in ResultRow.__annotations__}  # type: ignore[literal-required]
+    columns["error_chain"] = [None if chain is None else json.dumps(chain) for chain in columns["error_chain"]]
+    return columns
+
+
 def _build_reported_rows(reported: Sequence[ReportedState]) -> list[tuple[Any, ...]]:
     return [(r.command_id, r.nonce, r.enrollment_id, r.state.value, r.state_reason) for r in reported]
 
@@ -192,14 +227,17 @@ def _build_statements(dialect: str) -> dict[str, Any]:
     def bind_statement(template: str, alias: str, columns: dict[str, str], **parts: str) -> Any:
         return text(template.format(**{alias: build_table_sql(dialect, alias, columns)}, **parts)).bindparams(now)
 
-    save_results = text(_SAVE_RESULTS.format(rows=_RESULT_ROWS[dialect]))
+    save_results = text(_SAVE_RESULTS.format(rows=_RESULT_ROWS[dialect], condition=""))
     if dialect == "sqlite":
         types: dict[str, Any] = {"received_at": UtcDateTime(), "error_chain": Json, "body": LargeBinary()}
         save_results = save_results.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
+    apply_reported = _APPLY_REPORTED.format(reported=build_table_sql(dialect, "reported", _REPORTED), equal=_EQUAL_WAITING)
+    save_applied = _SAVE_RESULTS.format(rows=_RESULT_ROWS[dialect], condition=_FINAL)
     return {
         "next_at_start": bind_statement(_SELECT_NEXT, "requested", _IDS, first=FIRST_OPEN.format(states=DELIVERABLE_AT_START)),
         "next_during": bind_statement(_SELECT_NEXT, "requested", _IDS, first=FIRST_OPEN.format(states=DELIVERABLE_DURING)),
-        "apply_reported": bind_statement(_APPLY_REPORTED, "reported", _REPORTED, equal=_EQUAL_WAITING),
+        "apply_reported": text(apply_reported).bindparams(now),
+        "apply_and_save": text(_APPLY_AND_SAVE.format(apply=apply_reported, save=save_applied)).bindparams(now),
         "end": bind_statement(_END, "ended", _ENDED),
         "mark_sent": bind_statement(_MARK_SENT, "sent", _IDS),
         "unanswered": text(_SELECT_UNANSWERED.format(reported=build_table_sql(dialect, "reported", _REPORTED))),

@@ -99,6 +99,25 @@ def test_a_lost_connection_is_replaced_and_the_batch_looks_by_itself(
     assert lookup.load([request], runtime.clock.now()) == loaded
 
 
+def test_a_batch_is_processed_although_the_database_has_closed_every_connection(
+    runtime: Runtime, engine: Engine, batcher: Batcher, enrollments: list[DeviceEnrollment]
+) -> None:
+    if engine.dialect.name != "postgresql":
+        return
+    enqueue_for(runtime, [each.id for each in enrollments[:2]], SecurityInfo())
+    assert batcher.process_batch([build_request(enrollments[0])])[0].body
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = ''"
+            )
+        )
+        connection.commit()
+    [response] = batcher.process_batch([build_request(enrollments[1])])
+    assert plistlib.loads(response.body)["Command"]["RequestType"] == "SecurityInfo"
+
+
 def test_a_command_that_was_cancelled_after_the_lookup_is_not_delivered(
     runtime: Runtime, engine: Engine, lookup: ConnectLookup, enrollments: list[DeviceEnrollment]
 ) -> None:
