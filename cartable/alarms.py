@@ -66,6 +66,7 @@ class AlarmKind(StrEnum):
     JOB_PARKED = "job_parked"
     LICENCE_ACCOUNT_CLAIMED = "licence_account_claimed"
     RESOLVER_AWAY = "resolver_away"
+    FILTER_LISTS_WITHHELD = "filter_lists_withheld"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -96,6 +97,7 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.LICENCE_ACCOUNT_CLAIMED: AlarmSeverity.WARNING,
     AlarmKind.JOB_PARKED: AlarmSeverity.WARNING,
     AlarmKind.RESOLVER_AWAY: AlarmSeverity.CRITICAL,
+    AlarmKind.FILTER_LISTS_WITHHELD: AlarmSeverity.WARNING,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.BUDGET_USED_UP: Message("Somebody has used up what one person, or the town, may destroy in an hour or a day."),
@@ -135,6 +137,9 @@ MESSAGES: dict[AlarmKind, Message] = {
         "person takes it over."
     ),
     AlarmKind.JOB_PARKED: Message("A job of the server failed too often and waits for a person."),
+    AlarmKind.FILTER_LISTS_WITHHELD: Message(
+        "New filter lists were withheld: these categories would lose many of their sites: {categories}. The former lists stay in force."
+    ),
     AlarmKind.RESOLVER_AWAY: Message(
         "The DNS resolver that filters the web does not answer: tablets that must use it reach no site, or are not filtered by it."
     ),

@@ -47,6 +47,7 @@ class Topic(StrEnum):
     ADE_SYNC = "ade_sync"  # key: device management server id; synchronise with Automated Device Enrollment
     LICENCE_SYNC = "licence_sync"  # key: content token id; synchronise with Apps and Books
     APPLE_SCHOOL_MANAGER_SYNC = "apple_school_manager_sync"  # key: town id; read which devices the organisation owns
+    FILTER_LISTS = "filter_lists"  # key: town id; fetch its filter lists from the operator's mirror
     ALARM = "alarm"  # key: alarm id; decide who is written to
     ACCOUNT_LINK = "account_link"  # key: link id; mail it to the owner of the account
     NOTICE = "notice"  # key: notice id; send it by mail or webhook

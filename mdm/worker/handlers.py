@@ -25,6 +25,7 @@ from mdm.reconcile import renewals
 from mdm.reconcile import service as reconcile
 from mdm.worker.results import apply_results
 from profiles.apps.apps_and_books.sync import sync_licences as synchronise_licences
+from profiles.filters.list_updates import update_lists
 
 log = structlog.get_logger()
 #: The longest pause that is granted to an external service that asks for one.
@@ -133,6 +134,10 @@ def _sync_due_organisations(runtime: Runtime, claimant: Claimant) -> int:
     return sync_due(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC, apple_school_manager.sync_organisation, claimant)
 
 
+def _update_due_lists(runtime: Runtime, claimant: Claimant) -> int:
+    return sync_due(runtime, Topic.FILTER_LISTS, update_lists, claimant)
+
+
 def _advance_timeline_once(runtime: Runtime, claimant: Claimant) -> int:
     """Advance the timeline after orders that cannot be taken back, once for all of them. Returns how many jobs there were."""
     with runtime.open_unit_of_work() as work:
@@ -153,6 +158,7 @@ EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime, Claimant], int]] = {
     Topic.LICENCE_SYNC: _sync_due_licences,
     Topic.ADE_SYNC: _sync_due_assignments,
     Topic.APPLE_SCHOOL_MANAGER_SYNC: _sync_due_organisations,
+    Topic.FILTER_LISTS: _update_due_lists,
     Topic.TIMELINE: _advance_timeline_once,
     Topic.NOTICE: send_due_notices,
     Topic.ACCOUNT_LINK: send_due_links,

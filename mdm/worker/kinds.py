@@ -44,7 +44,9 @@ PLANS: Mapping[WorkKind, WorkPlan] = {
     WorkKind.DECISIONS: WorkPlan((Topic.RECONCILE,)),
     WorkKind.ALARMS: WorkPlan((Topic.TIMELINE, Topic.ALARM, Topic.ACCOUNT_LINK, Topic.NOTICE)),
     WorkKind.OUTSIDE: WorkPlan(
-        (Topic.LICENCE_SYNC, Topic.ADE_SYNC, Topic.APPLE_SCHOOL_MANAGER_SYNC), threads=2, time_limit=timedelta(minutes=60)
+        (Topic.LICENCE_SYNC, Topic.ADE_SYNC, Topic.APPLE_SCHOOL_MANAGER_SYNC, Topic.FILTER_LISTS),
+        threads=2,
+        time_limit=timedelta(minutes=60),
     ),
     # Two threads: a purge of minutes does not delay the change of mode.
     WorkKind.SCHEDULE: WorkPlan((), threads=2, time_limit=timedelta(minutes=15)),

@@ -35,6 +35,7 @@ from mdm.reconcile.rollouts import watch_rollouts
 from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, release_unfinished_setups
 from mdm.resolver.service import watch_resolvers
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
+from profiles.filters.list_updates import schedule_updates
 from profiles.policy.life import end_temporary_versions
 from profiles.schedule.school_days import load_school_days
 
@@ -60,6 +61,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "modes": reevaluate_due_modes,
     "checks": enqueue_due_checks,
     "licences": enqueue_licence_syncs,
+    "filter_lists": schedule_updates,
     "assignments": enqueue_ade_syncs,
     "organisations": enqueue_organisation_syncs,
     "reap": reap_commands,
@@ -104,6 +106,7 @@ INTERVALS: dict[str, timedelta] = {
     "modes": timedelta(seconds=5),
     "checks": timedelta(seconds=30),
     "licences": timedelta(hours=6),
+    "filter_lists": timedelta(hours=1),
     "assignments": SYNC_INTERVAL,
     "organisations": timedelta(hours=1),
     "reap": timedelta(minutes=1),

@@ -575,6 +575,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_filter_category_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "filter_list_updates",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("is_wanted", sa.Boolean(), nullable=False),
+        sa.Column("etag", sa.String(length=200), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.String(length=32), nullable=True),
+        sa.Column(
+            "shrunk",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_list_updates_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_list_updates")),
+        sa.UniqueConstraint("town_id", name=op.f("uq_filter_list_updates_town_id")),
+    )
+    with op.batch_alter_table("filter_list_updates", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_filter_list_updates_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "fleet_day",
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -3390,6 +3411,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_fleet_day_day"))
 
     op.drop_table("fleet_day")
+    with op.batch_alter_table("filter_list_updates", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_filter_list_updates_town_id"))
+
+    op.drop_table("filter_list_updates")
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_filter_category_town_id"))
 

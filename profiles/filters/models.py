@@ -1,16 +1,27 @@
-"""Tables of the web filter: imported categories with their hosts, and the addresses at which a resolver serves filters."""
+"""Tables of the web filter: imported categories with their hosts, their updates, and the addresses at which a resolver serves filters."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, TownOwned, UtcDateTime
+from cartable.database import Base, BigKey, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
+
+
+class UpdateProblem(StrEnum):
+    """Why the newest archive of a mirror was not imported."""
+
+    UNREACHABLE = "unreachable"
+    TOO_LARGE = "too_large"
+    CHECKSUM = "checksum"  # it is not the archive that the mirror's checksum names
+    UNREADABLE = "unreadable"
+    SHRUNK = "shrunk"  # categories would lose too many hosts: a person looks at it
 
 
 class FilterCategory(TownOwned, Base):
@@ -63,3 +74,22 @@ class FilterAddress(TownOwned, Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "key_sha256"),)
+
+
+class ListUpdates(TownOwned, Base):
+    """Whether a town wishes that its lists come by themselves, and how the last attempt went.
+
+    `etag` is the mirror's name for the archive that was imported last; `problem` says why the newest one was not, and `shrunk` names the
+    categories that would have lost too many hosts.
+    """
+
+    __tablename__ = "filter_list_updates"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    is_wanted: Mapped[bool]
+    etag: Mapped[str | None] = mapped_column(String(200))
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[UpdateProblem | None] = mapped_column(EnumText(UpdateProblem))
+    shrunk: Mapped[list[Any] | None]
+    __table_args__ = (UniqueConstraint("town_id"),)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from profiles.filters.blocks import HostBlock, hash_blocks, read_block
-from profiles.filters.models import FilterBlock, FilterCategory
+from profiles.filters.models import FilterBlock, FilterCategory, ListUpdates
 from profiles.filters.rules import list_domains
 
 _ROWS_PER_STATEMENT = 50
@@ -37,6 +37,20 @@ class FilterRepository:
         """The number of hosts of each category of a town."""
         rows = self.session.execute(select(FilterCategory.name, FilterCategory.hosts).where(FilterCategory.town_id == town_id))
         return {row.name: row.hosts for row in rows}
+
+    def get_updates(self, town_id: UUID) -> ListUpdates | None:
+        """Whether a town's lists come by themselves, and how the last attempt went."""
+        return self.session.scalar(select(ListUpdates).where(ListUpdates.town_id == town_id))
+
+    def save_updates(self, row: ListUpdates) -> None:
+        """Store a town's wish."""
+        self.session.add(row)
+        self.session.flush()
+
+    def list_towns_to_update(self, checked_before: datetime) -> list[UUID]:
+        """The towns whose lists come by themselves and were not looked at since an instant."""
+        is_due = or_(ListUpdates.checked_at.is_(None), ListUpdates.checked_at < checked_before)
+        return list(self.session.scalars(select(ListUpdates.town_id).where(ListUpdates.is_wanted, is_due)))
 
     def delete_categories(self, town_id: UUID, names: Sequence[str]) -> None:
         """Delete some categories of a town with their hosts."""

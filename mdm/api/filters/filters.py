@@ -10,12 +10,14 @@ from fastapi import APIRouter, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.scope import Permission
+from cartable.unit_of_work import UnitOfWork
 from cartable.uploads import reading_upload
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.care.web_filter import Remedy, try_host
-from profiles.filters import service
+from profiles.filters import list_updates, service
+from profiles.filters.models import ListUpdates, UpdateProblem
 from profiles.filters.proved_filter import FilterPart
 from profiles.filters.rules import HostDecision, VerdictReason
 from profiles.schedule.modes import Mode
@@ -45,6 +47,23 @@ class FilterImportOut(BaseModel):
     emptied: list[str]
     missing_baseline: list[str] = Field(description="Categories closed to every child of which the town has no hosts.")
     skipped: list[str] = Field(description="Files that look like lists and were not read.")
+
+
+class ListUpdatesIn(BaseModel):
+    """Whether a town wishes that its filter lists come by themselves."""
+
+    is_wanted: bool
+
+
+class ListUpdatesOut(BaseModel):
+    """Whether a town's filter lists come by themselves, and how the last attempt went."""
+
+    has_mirror: bool = Field(description="Whether the operator names a mirror.")
+    is_wanted: bool
+    checked_at: datetime | None
+    updated_at: datetime | None
+    problem: UpdateProblem | None = Field(description="Why the newest archive was not imported; the former lists stay in force.")
+    shrunk: list[str] = Field(description="Categories that would have lost many of their sites.")
 
 
 class HostExplanationOut(BaseModel):
@@ -91,6 +110,30 @@ def import_filter_lists(
 def list_filter_categories(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[CategoryOut]:
     """List the imported filter categories of a town. They are lists of Université Toulouse Capitole, CC BY-SA 4.0."""
     return PageOut.of(service.list_categories(work, actor, town_id, page), CategoryOut.model_validate)
+
+
+@router.get("/towns/{town_id}/filter-list-updates", response_model=ListUpdatesOut)
+def get_filter_list_updates(town_id: UUID, work: WorkDep, actor: ActorDep) -> ListUpdatesOut:
+    """Get whether a town's filter lists come by themselves from the operator's mirror, and how the last attempt went."""
+    row = list_updates.get_updates(work, actor, town_id)
+    return _build_updates_out(work, row)
+
+
+@router.put("/towns/{town_id}/filter-list-updates", response_model=ListUpdatesOut)
+def set_filter_list_updates(town_id: UUID, body: ListUpdatesIn, work: WorkDep, actor: ActorDep) -> ListUpdatesOut:
+    """Set whether a town's filter lists come by themselves. The first time they are fetched at once."""
+    return _build_updates_out(work, list_updates.set_updates(work, actor, town_id, is_wanted=body.is_wanted))
+
+
+def _build_updates_out(work: UnitOfWork, row: ListUpdates | None) -> ListUpdatesOut:
+    return ListUpdatesOut(
+        has_mirror=bool(work.settings.filter_lists_url),
+        is_wanted=row is not None and row.is_wanted,
+        checked_at=row.checked_at if row is not None else None,
+        updated_at=row.updated_at if row is not None else None,
+        problem=row.problem if row is not None else None,
+        shrunk=(row.shrunk if row is not None else None) or [],
+    )
 
 
 @router.get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cartable.i18n import Message
 from mdm.care.web_filter import Remedy
+from profiles.filters.models import UpdateProblem
 from profiles.filters.proved_filter import FilterPart
 from profiles.filters.rules import DeliveryKind
 
@@ -18,6 +19,15 @@ MEANS: dict[DeliveryKind, Message] = {
     DeliveryKind.PLUGIN: Message("Filter app"),
     DeliveryKind.DNS: Message("Encrypted DNS of another service"),
     DeliveryKind.RESOLVER: Message("The town's own resolver"),
+}
+UPDATE_PROBLEMS: dict[UpdateProblem, Message] = {
+    UpdateProblem.UNREACHABLE: Message("The mirror could not be reached."),
+    UpdateProblem.TOO_LARGE: Message("The mirror's archive is larger than the operator allows."),
+    UpdateProblem.CHECKSUM: Message("The mirror's archive is not the one that its checksum names."),
+    UpdateProblem.UNREADABLE: Message("The mirror's archive could not be read."),
+    UpdateProblem.SHRUNK: Message(
+        "The mirror's newest lists look damaged and were withheld. Import the archive by hand to see what would change."
+    ),
 }
 REMEDIES: dict[Remedy, Message] = {
     Remedy.MEND_RESOLVER: Message("The resolver does not answer. The operator sees why on the page of the server."),

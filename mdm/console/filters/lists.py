@@ -16,16 +16,21 @@ from cartable.unit_of_work import UnitOfWork
 from cartable.uploads import reading_upload
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
+from mdm.console.filters.labels import UPDATE_PROBLEMS
 from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
-from mdm.console.times import format_day
-from profiles.filters import service
+from mdm.console.times import format_day, format_instant
+from profiles.filters import list_updates, service
+from profiles.filters.models import ListUpdates
 from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_CATEGORIES
 from profiles.filters.service import ImportPreview
 
 router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
-_NOTICES = {"imported": Message("The lists are imported.")}
+_NOTICES = {
+    "imported": Message("The lists are imported."),
+    "updates": Message("Saved. Lists that come by themselves are fetched once a day."),
+}
 UploadField = Annotated[UploadFile, File()]
 
 
@@ -34,6 +39,17 @@ def show_lists(request: Request, work: WorkDep, town: UUID | None = None, done: 
     """Show the categories of a town, and the form to import lists."""
     actor, _ = require_sign_in(request, work)
     return _render_lists(request, work, actor, _select_town(work, actor, town), notice=done)
+
+
+@router.post("/{town}/updates")
+def save_updates(
+    request: Request, work: WorkDep, town: UUID, csrf: CsrfField, is_wanted: Annotated[bool, Form()] = False
+) -> Response:
+    """Save whether the town's lists come by themselves from the operator's mirror."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    list_updates.set_updates(work, actor, _select_town(work, actor, town).id, is_wanted=is_wanted)
+    return RedirectResponse(f"/filter-lists?town={town}&done=updates", status_code=303)
 
 
 @router.post("/{town}/preview")
@@ -131,7 +147,22 @@ def _render_lists(
             for each in categories
         ],
         missing=sorted(name for name in LEGAL_CATEGORIES if not hosts.get(name)),
+        mirror=work.settings.filter_lists_url,
+        updates=_describe_updates(list_updates.get_updates(work, actor, town.id), language),
     )
+
+
+def _describe_updates(row: ListUpdates | None, language: Language) -> dict[str, Any]:
+    """Return a town's wish, the days of the last attempt and the last import, and what went wrong."""
+    if row is None:
+        return {"is_wanted": False}
+    return {
+        "is_wanted": row.is_wanted,
+        "checked": format_instant(row.checked_at) if row.checked_at else "",
+        "updated": format_instant(row.updated_at) if row.updated_at else "",
+        "problem": UPDATE_PROBLEMS[row.problem].translate(language) if row.problem else "",
+        "shrunk": row.shrunk or [],
+    }
 
 
 def _render_preview(

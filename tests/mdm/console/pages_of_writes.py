@@ -134,6 +134,7 @@ PAGES: dict[str, str] = {
     "create_exam": "/hours/days/{town}/exams",
     "delete_exam": "/hours/days/{town}/exams/{exam_id}/delete",
     "import_filter_lists": "/filter-lists/{town}/import",
+    "set_filter_list_updates": "/filter-lists/{town}/updates",
     # tablets: the desk
     "create_purchase_order": "/desk/{town_id}/orders",
     "prepare_tablet": "/desk/{town_id}/{act}",

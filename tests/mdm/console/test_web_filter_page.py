@@ -12,9 +12,12 @@ import pytest
 from sqlalchemy import Engine
 
 from cartable.clock import ManualClock
+from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Grade
 from profiles.filters import service
+from profiles.filters.models import UpdateProblem
+from profiles.filters.repository import FilterRepository
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.repository import PolicyRepository
 from tests.conftest import KEYRING
@@ -107,3 +110,29 @@ def test_who_does_not_write_rules_does_not_choose_the_filter(
     technician = person(town_id, Role.TECHNICIAN)
     assert technician.client.get("/web-filter").status_code in (403, 404)
     assert send(technician, f"/web-filter/{town_id}/means", means="built_in").status_code in (403, 404)
+
+
+MIRROR = {"filter_lists_url": "https://miroir.ville.example/listes.tar.gz"}
+
+
+@pytest.mark.parametrize("server", [MIRROR], indirect=True)
+def test_a_town_wishes_that_its_lists_come_by_themselves(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    assert "L'opérateur désigne un miroir : https://miroir.ville.example/listes.tar.gz" in read(admin.client.get("/filter-lists"))
+    answer = send(admin, f"/filter-lists/{town_id}/updates", is_wanted="true")
+    assert answer.status_code == 303
+    page = admin.client.get(answer.headers["location"])
+    assert "cherchées une fois par jour" in read(page)
+    assert 'name="is_wanted" value="true" checked' in page.text
+    with server.runtime.open_unit_of_work() as work:
+        assert [row.key for row in work.session.query(OutboxRow).filter_by(topic=Topic.FILTER_LISTS)] == [str(town_id)]
+        row = FilterRepository(work.session).get_updates(town_id)
+        assert row is not None
+        row.checked_at, row.problem, row.shrunk = work.now, UpdateProblem.SHRUNK, ["adult"]
+    assert "ont été retenues. Importez l'archive à la main pour voir ce qui changerait. (adult)" in read(
+        admin.client.get("/filter-lists")
+    )
+    send(admin, f"/filter-lists/{town_id}/updates")
+    assert 'value="true" checked' not in admin.client.get("/filter-lists").text

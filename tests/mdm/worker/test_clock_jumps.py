@@ -22,6 +22,7 @@ HARMLESS = {
     "modes",
     "checks",
     "licences",
+    "filter_lists",
     "assignments",
     "organisations",
     "refresh",
