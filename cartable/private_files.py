@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 import structlog
 
@@ -27,6 +28,15 @@ def ensure_private_folder(folder: Path) -> None:
             folder.chmod(mode & 0o700)
         except PermissionError:  # another user's folder, such as a mounted volume
             log.warning("private_files.folder_readable_by_others", folder=str(folder))
+
+
+def open_private(path: Path, mode: str) -> IO[bytes]:
+    """Open a file for writing ("wb" or "ab") that only the server's user can read from the moment it is there."""
+    return cast("IO[bytes]", open(path, mode, opener=_open_as_owner))
+
+
+def _open_as_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def ensure_private_tree(folder: Path) -> None:

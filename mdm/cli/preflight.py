@@ -61,7 +61,7 @@ def check_attestation_roots(path: Path | None) -> None:
         raise CannotStart(f"CARTABLE_ATTESTATION_ROOTS names {path}, which is no PEM file of certificates ({error}).") from error
 
 
-def check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int, setting: str = "CARTABLE_BIND_PORT") -> None:
     """Try to bind the port. Raises `CannotStart` when it is taken or not allowed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -69,11 +69,11 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except PermissionError as error:
-            raise CannotStart(f"this user may not listen on port {port}. Set CARTABLE_BIND_PORT to one above 1023.") from error
+            raise CannotStart(f"this user may not listen on port {port}. Set {setting} to one above 1023.") from error
         except OSError as error:
             raise CannotStart(
                 f"port {port} on {host} is taken ({error.strerror}). Is Cartable already running? "
-                "Otherwise set CARTABLE_BIND_PORT to another port."
+                f"Otherwise set {setting} to another port."
             ) from error
 
 

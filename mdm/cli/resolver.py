@@ -43,6 +43,7 @@ def run(_parsed: argparse.Namespace) -> int:
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise `CannotStart` when tablets could not know the resolver."""
+    """Raise `CannotStart` when tablets could not know the resolver, or its port is taken."""
     if not settings.resolver_url:
         raise preflight.CannotStart("set CARTABLE_RESOLVER_URL to the https address at which tablets reach the resolver.")
+    preflight.check_port(settings.resolver_host, settings.resolver_port, "CARTABLE_RESOLVER_PORT")

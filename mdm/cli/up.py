@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -64,7 +65,8 @@ def run(parsed: argparse.Namespace) -> int:
         preflight.check_port(settings.bind_host, settings.bind_port)
         settings = preflight.settle_public_url(settings)
         if parsed.dns:
-            settings = settle_resolver_url(settings)
+            settings = settle_resolver(settings)
+            preflight.check_port(settings.resolver_host, settings.resolver_port, "CARTABLE_RESOLVER_PORT")
     except preflight.CannotStart as error:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
@@ -97,12 +99,15 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def settle_resolver_url(settings: Settings) -> Settings:
+def settle_resolver(settings: Settings) -> Settings:
     """Return the settings with an address of the resolver: the configured one, or a port of this machine beside the server's."""
     if settings.resolver_url:
         return settings
-    url = f"https://{urlsplit(settings.public_url).hostname}:{settings.resolver_port}"
-    return Settings.model_validate(settings.model_dump(exclude_unset=True) | {"resolver_url": url})
+    host = urlsplit(settings.public_url).hostname or "localhost"
+    values: dict[str, Any] = {"resolver_url": f"https://{host}:{settings.resolver_port}"}
+    with contextlib.suppress(ValueError):
+        values["resolver_addresses"] = (str(ip_address(host)),)
+    return Settings.model_validate(settings.model_dump(exclude_unset=True) | values)
 
 
 def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:

@@ -7,6 +7,8 @@ from array import array
 from collections.abc import Iterable
 from pathlib import Path
 
+from cartable.private_files import open_private
+
 _PAIR = struct.Struct("<LL")
 _HEADER = 256 * _PAIR.size
 _MAX_BYTES = 2**32 - 1
@@ -35,7 +37,7 @@ def _write(path: Path, records: Iterable[tuple[bytes, bytes]]) -> int:
     hashes = [array("L" if array("I").itemsize != 4 else "I") for _ in range(256)]
     positions = [array(hashes[0].typecode) for _ in range(256)]
     position, pending, pack = _HEADER, bytearray(), _PAIR.pack
-    with path.open("wb") as file:
+    with open_private(path, "wb") as file:
         file.write(bytes(_HEADER))
         for key, value in records:
             number = _hash_key(key)

@@ -42,7 +42,7 @@ class CertificateCopy:
             return f"certificate {self._chain}: {error}"
         write_secret(self._folder / "tls.key", key)
         write_secret(self._folder / "tls.pem", chain)
-        (self._folder / "certificate-mark").write_text(sha256(chain + key).hexdigest() + "\n")
+        write_secret(self._folder / "certificate-mark", sha256(chain + key).hexdigest().encode() + b"\n")
         self._read_at = changed_at
         log.info("resolver.certificate_taken", file=str(self._chain))
         return None

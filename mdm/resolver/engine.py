@@ -16,6 +16,7 @@ import structlog
 
 from cartable.errors import Invalid
 from cartable.i18n import Message
+from cartable.private_files import open_private
 from mdm.resolver.configuration import EngineSettings, render_dnsdist, render_unbound
 
 log = structlog.get_logger()
@@ -57,7 +58,8 @@ def accept_configuration(engine: EngineSettings) -> str | None:
 
 def _accept_file(path: Path, text: str, check: Sequence[str]) -> str | None:
     new_file = path.with_name(f"new-{path.name}")
-    new_file.write_text(text)
+    with open_private(new_file, "wb") as file:
+        file.write(text.encode())
     checked = subprocess.run(  # noqa: S603 - programs found by name, a file of ours
         [*check, str(new_file)], capture_output=True, text=True, timeout=_CHECK_SECONDS, check=False
     )
@@ -101,7 +103,7 @@ class EngineProgram:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             log.error("resolver.program_ended", program=self.name, code=self._process.returncode)
         is_long = self.log_file.exists() and self.log_file.stat().st_size > _MAX_LOG
-        with self.log_file.open("wb" if is_long else "ab") as output:
+        with open_private(self.log_file, "wb" if is_long else "ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - programs found by name, files of ours
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -114,6 +116,11 @@ class EngineProgram:
     def has_run_for(self, seconds: float) -> bool:
         """Return whether the program runs and was started at least so long ago."""
         return self.pid is not None and time.monotonic() - self._started_at >= seconds
+
+    def read_last_line(self) -> str:
+        """Return the last line of the program's log: its error, when it has just ended."""
+        lines = self.log_file.read_text("utf-8", "replace").splitlines() if self.log_file.exists() else []
+        return lines[-1] if lines else ""
 
     def kill(self) -> None:
         """Kill a program that does not answer; `keep_running` starts it again."""

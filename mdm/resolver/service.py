@@ -47,7 +47,7 @@ def load_resolver_state(work: UnitOfWork) -> ResolverState:
     """Return the state of the resolvers, by one query."""
     processes = ResolverRepository(work.session).list_all()
     answering = [process for process in processes if is_answering(process, work.now)]
-    if not work.settings.resolver_url:
+    if not work.settings.resolver_url and not answering:
         status = ResolverStatus.NONE
     elif not answering:
         status = ResolverStatus.AWAY

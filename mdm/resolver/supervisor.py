@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import socket
 import threading
 import time
@@ -15,9 +14,10 @@ from typing import IO
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from cartable.private_files import ensure_private_folder
+from cartable.private_files import ensure_private_folder, open_private
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
+from enrollment.identity.tls import write_secret
 from mdm.resolver.certificate import CertificateCopy
 from mdm.resolver.configuration import EngineSettings
 from mdm.resolver.engine import EngineProgram, ResolverUnavailable, accept_configuration, create_programs
@@ -82,7 +82,8 @@ class ResolverSupervisor:
         deadline = time.monotonic() + _START_SECONDS
         while (problem := self._keep_running_and_probe()) is not None:
             if time.monotonic() > deadline:
-                raise ResolverUnavailable(why=problem)
+                lines = [f"{program.name}: {program.read_last_line()}" for program in self._programs if program.restarts]
+                raise ResolverUnavailable(why="; ".join([problem, *lines]))
             time.sleep(0.1)
         self._save_state()
 
@@ -172,7 +173,7 @@ def build_engine_settings(settings: Settings, folder: Path) -> EngineSettings:
     if not settings.resolver_forward_to and _ROOT_KEY.exists():
         trust_anchor = folder / "root.key"
         if not trust_anchor.exists():
-            shutil.copyfile(_ROOT_KEY, trust_anchor)
+            write_secret(trust_anchor, _ROOT_KEY.read_bytes())
     return EngineSettings(
         folder=folder,
         listen_host=settings.resolver_host,
@@ -194,7 +195,7 @@ def _find_free_port() -> int:
 
 def _lock_folder(folder: Path) -> IO[bytes]:
     """Return the lock of the folder. Raises `ResolverUnavailable` while another process holds it."""
-    lock = (folder / "lock").open("wb")
+    lock = open_private(folder / "lock", "wb")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

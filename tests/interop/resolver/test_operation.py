@@ -13,6 +13,7 @@ import dns.rcode
 import pytest
 import trustme
 
+from cartable.private_files import list_open_paths
 from mdm.resolver import engine as programs
 from mdm.resolver.engine import ResolverUnavailable, accept_configuration
 from mdm.resolver.service import ResolverStatus, load_resolver_state
@@ -148,6 +149,10 @@ def test_no_file_and_no_setting_keeps_a_question(town: ResolverTown, key: str) -
     ):
         assert setting in unbound
     assert "dnstap" not in unbound
+
+
+def test_nobody_else_reads_its_files(town: ResolverTown) -> None:
+    assert list_open_paths(town.supervisor.folder) == []
 
 
 def test_people_see_that_it_answers(town: ResolverTown) -> None:

@@ -43,6 +43,8 @@ def test_without_an_address_there_is_no_resolver(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         watch_resolvers(work)
         assert work.session.scalars(select(Alarm)).all() == []
+    save_process(runtime, answered=timedelta(seconds=5))
+    assert get_status(runtime) is ResolverStatus.ANSWERING, "one that `make run` has started is no setting of other processes"
 
 
 def test_a_resolver_answers_is_incomplete_or_away(runtime: Runtime, clock: ManualClock) -> None:
