@@ -24,6 +24,8 @@ from cartable.timeline.repository import TimelineRepository
 SHORTEST_PASSPHRASE = 12
 _DATABASE_FILES = ("cartable.db", "cartable.db-wal", "cartable.db-shm", "cartable.db-journal")
 _TEMPORARY = ".backup-"
+#: Folders that are written anew from the database: the stores of the resolver.
+_DERIVED = frozenset({"resolver"})
 
 
 def make_backup(settings: Settings, engine: Engine, target: Path, passphrase: bytes, now: datetime) -> ArchiveHead:
@@ -90,7 +92,9 @@ def _mark_restored(settings: Settings, engine: Engine) -> None:
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of the data folder that a backup holds: all but the database, and the file that tells a restored one."""
+    """Yield the files of the data folder that a backup holds: all but the database, what is made from it, and the file that tells a
+    restored one.
+    """
     if not folder.exists():
         return
     for path in sorted(folder.rglob("*")):
@@ -100,6 +104,7 @@ def _list_files(folder: Path) -> Iterator[Path]:
             or path.is_symlink()
             or relative.name in _DATABASE_FILES
             or relative.parts[0].startswith(_TEMPORARY)
+            or relative.parts[0] in _DERIVED
         ):
             continue
         if relative.as_posix() != f"secrets/{FILE_NAME}" and relative.suffix != ".new":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from cartable.scope import SYSTEM
@@ -60,6 +61,14 @@ DOCUMENTS: tuple[tuple[PlaceKind, str, PolicyContent], ...] = (
     ),
     (PlaceKind.GRADE, Grade.CE2.value, PolicyContent({"school": {"allowAssistant": False}})),
 )
+#: How the town filters the web where there is a resolver.
+WEB_FILTER: dict[str, dict[str, Any]] = {
+    "all": {
+        "web.delivery": {"kind": "resolver", "when_away": "lenient"},
+        "web.denied": ["jeux.example"],
+        "web.safe_search": True,
+    },
+}
 BUNDLE = "Lire, écrire, programmer"
 
 
@@ -120,6 +129,21 @@ def _create_policy(runtime: Runtime, town_id: UUID) -> None:
             presets = to_content(live).presets if live is not None else ()
             draft = life.Draft(replace(content, presets=presets), reason="demonstration")
             life.publish(work, SYSTEM, document, life.save_draft(work, SYSTEM, document, draft).number)
+
+
+def choose_resolver(runtime: Runtime, town_id: UUID) -> None:
+    """Let the town filter its web by the resolver, and close a site, unless it has chosen a means already."""
+    with runtime.open_unit_of_work() as work:
+        document = documents.open_document(work, SYSTEM, town_id, PlaceKind.TOWN, "")
+        live = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)
+        content = to_content(live) if live is not None else PolicyContent({}, {})
+        if "web.delivery" in content.values.get("all", {}):
+            return
+        values = {mode: dict(settings) for mode, settings in content.values.items()}
+        for mode, settings in WEB_FILTER.items():
+            values.setdefault(mode, {}).update(settings)
+        draft = life.Draft(replace(content, values=values), reason="demonstration")
+        life.publish(work, SYSTEM, document, life.save_draft(work, SYSTEM, document, draft).number)
 
 
 def _create_bundle(runtime: Runtime, town_id: UUID) -> None:

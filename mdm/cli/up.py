@@ -29,7 +29,7 @@ from enrollment.identity import tls
 from mdm.accounts.operators import ensure_first_account
 from mdm.care.restores.service import TimelineWatch
 from mdm.cli import banner, preflight
-from mdm.cli.demo import load_demo
+from mdm.cli.demo import choose_resolver, load_demo
 from mdm.cli.demo_fleet import DemoFleet
 from mdm.composition import compose
 from mdm.push import service as push
@@ -124,6 +124,8 @@ def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:
     if not empty:
         with _show_step("Ville de démonstration / demo town (12 écoles, ~4 000 élèves)") as show:
             town_id = load_demo(runtime, show)
+            if settings.resolver_url:
+                choose_resolver(runtime, town_id)
     with runtime.open_unit_of_work() as work:
         link = ensure_first_account(work, town_id)
     return PreparedServer(runtime, link.url if link else None, simulated, town_id)

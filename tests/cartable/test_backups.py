@@ -29,10 +29,12 @@ UNREACHABLE = Settings(_env_file=None, database_url="postgresql+psycopg://cartab
 
 @pytest.fixture
 def source(runtime: Runtime, engine: Engine, settings: Settings) -> Settings:
-    """The settings of a server with a timeline, a key and an upload."""
+    """The settings of a server with a timeline, a key and an upload, and stores that are made from the database."""
     TimelineWatch(runtime).check()
     (settings.secrets_dir / "master.key").write_bytes(bytes(32))
     (settings.data_dir / "public-url").write_text("https://mdm.test:8443\n")
+    (settings.data_dir / "resolver").mkdir()
+    (settings.data_dir / "resolver" / "index.cdb").write_bytes(b"x")
     return settings.model_copy(update={"database_url": engine.url.render_as_string(hide_password=False)})
 
 
@@ -85,7 +87,9 @@ def test_a_backup_overwrites_nothing_and_leaves_no_half_one(
         make_backup(source, engine, tmp_path / "short", b"short", NOW)
     with pytest.raises(BackupFailed, match="cannot be written"):
         make_backup(source, engine, tmp_path / "no such folder" / "file", PASSPHRASE, NOW)
-    assert sorted(path.name for path in source.data_dir.iterdir()) == ["public-url", "secrets"], "no copy of the database is left"
+    assert sorted(path.name for path in source.data_dir.iterdir()) == ["public-url", "resolver", "secrets"], (
+        "no copy of the database is left"
+    )
 
 
 def test_a_restore_fills_an_empty_place_only(archive: Path, source: Settings, engine: Engine) -> None:
