@@ -14,10 +14,9 @@ from typing import IO
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from cartable.private_files import ensure_private_folder, open_private
+from cartable.private_files import ensure_private_folder, open_private, write_secret
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.identity.tls import write_secret
 from mdm.resolver.certificate import CertificateCopy
 from mdm.resolver.configuration import EngineSettings
 from mdm.resolver.engine import EngineProgram, ResolverUnavailable, accept_configuration, create_programs
