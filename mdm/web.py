@@ -205,6 +205,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.policy import rules as policy_rules
     from mdm.console.privacy import audit as audit_pages
     from mdm.console.privacy import child_record as child_record_pages
+    from mdm.console.privacy import duties as privacy_duty_pages
     from mdm.console.privacy import rights as rights_pages
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
@@ -216,6 +217,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.system import towns as operator_pages
     from mdm.console.tablets import (
         acts,
+        carts,
+        coming,
         custody,
         desk,
         desk_documents,
@@ -237,6 +240,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         tablets,
         acts,
         life,
+        carts,
+        coming,
         tablet_report_pages,
         incident_pages,
         why,
@@ -283,6 +288,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         policy_rules,
         licence_pages,
         child_record_pages,
+        privacy_duty_pages,
         rights_pages,
         audit_pages,
         filter_list_pages,

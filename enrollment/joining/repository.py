@@ -56,6 +56,13 @@ class InvitationRepository:
         statement = actor.restrict(select(Invitation), Invitation, Permission.HANDLE)
         return fetch_scalar_page(self.session, statement, page, Invitation.id)
 
+    def list_open_invitations(self, actor: Actor, town_id: UUID, now: datetime) -> Sequence[Invitation]:
+        """Return the newest invitations of a town by which tablets may still enroll and which the actor may handle."""
+        statement = select(Invitation).where(Invitation.town_id == town_id, Invitation.revoked_at.is_(None))
+        statement = statement.where(Invitation.expires_at > now, Invitation.uses < Invitation.max_uses)
+        statement = actor.restrict(statement, Invitation, Permission.HANDLE)
+        return self.session.scalars(statement.order_by(Invitation.created_at.desc(), Invitation.id).limit(100)).all()
+
     def find_open_for_stock(self, town_id: UUID, created_by: UUID | None, now: datetime) -> Invitation | None:
         """Return the newest invitation for the stock that a person has made and by which tablets may still enroll."""
         statement = select(Invitation).where(Invitation.town_id == town_id, Invitation.kind == InvitationKind.STOCK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cartable.i18n import Message
 from enrollment.people.models import AccessKind
-from mdm.privacy.models import RequestKind, RequestOutcome
+from mdm.privacy.models import NoticeAudience, ReportKind, RequestKind, RequestOutcome
 
 REQUESTS: dict[RequestKind, Message] = {
     RequestKind.ACCESS: Message("to see the data", context="privacy request"),
@@ -26,4 +26,15 @@ ACCESSES: dict[AccessKind, Message] = {
     AccessKind.ROSTER: Message("with the whole school", context="access"),
     AccessKind.RECORD: Message("the page of the child", context="access"),
     AccessKind.EXPORT: Message("taken out as a file", context="access"),
+}
+AUDIENCES: dict[NoticeAudience, Message] = {
+    NoticeAudience.GUARDIANS: Message("to guardians"),
+    NoticeAudience.CHILDREN: Message("to children"),
+    NoticeAudience.STAFF: Message("to staff"),
+}
+REPORTS: dict[ReportKind, Message] = {
+    ReportKind.RETENTION: Message("purge", context="privacy report"),
+    ReportKind.ERASURE: Message("a child's data erased", context="privacy report"),
+    ReportKind.EXPORT: Message("a child's data taken out", context="privacy report"),
+    ReportKind.BREACH: Message("breach", context="privacy report"),
 }

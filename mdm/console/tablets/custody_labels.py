@@ -30,3 +30,4 @@ RESERVED: dict[InvitationKind, Message] = {
     InvitationKind.CART_SLOT: Message("for a cart's slot"),
     InvitationKind.STOCK: Message("for the stock"),
 }
+INVITED: dict[InvitationKind, Message] = {**RESERVED, InvitationKind.STAFF: Message("for an adult")}

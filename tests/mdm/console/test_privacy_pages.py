@@ -14,6 +14,7 @@ from tests.mdm.console.conftest import Person
 from tests.mdm.console.forms import read, send
 from tests.mdm.console.test_hours_pages import HoursTown
 from tests.support.server import LiveServer
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
@@ -73,3 +74,25 @@ def test_others_see_neither_requests_nor_the_trail(server: LiveServer, person: C
     stranger = person(HoursTown(server).town_id, Role.DPO)
     assert stranger.client.get("/audit", params={"town": str(place.town_id)}).status_code == 404
     assert stranger.client.get(f"/audit/{place.town_id}/export").status_code == 404
+
+
+def test_notices_retention_and_breaches_have_a_page(server: LiveServer, person: Callable[..., Person]) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        town_id = TownFactory(work).create_town().id
+    admin = person(town_id, Role.TOWN_ADMIN)
+    assert read(admin.client.get("/data/duties")).count("à publier") == 3
+    assert send(admin, f"/data/{town_id}/notices/children").status_code == 303
+    assert read(admin.client.get("/data/duties")).count("à publier") == 2
+    assert send(admin, f"/data/{town_id}/notices/children").status_code == 409
+    assert send(admin, f"/data/{town_id}/retention/loan", days=5, reason="trop court").status_code == 422
+    assert send(admin, f"/data/{town_id}/retention/loan", days=400, reason="litige").status_code == 303
+    assert send(admin, f"/data/{town_id}/retention/run").status_code == 303
+    late = send(admin, f"/data/{town_id}/breaches", known_at="2099-01-01T10:00", since="2026-01-01")
+    assert (late.status_code, 'value="2099-01-01T10:00"' in late.text) == (422, True)
+    assert send(admin, f"/data/{town_id}/breaches", known_at="2026-11-20T10:00").status_code == 303
+    page = read(admin.client.get("/data/duties"))
+    assert "l'autorité avant le 23/11/2026" in page
+    dpo = person(town_id, Role.DPO)
+    assert "400" in read(dpo.client.get("/data/duties"))
+    assert send(dpo, f"/data/{town_id}/retention/loan", days=300, reason="autre").status_code == 403
+    assert person(town_id, Role.HELPDESK).client.get("/data/duties").status_code == 404
