@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run worker simulate check test test-fast story interop soak bench migrate revision openapi messages catalog-check clean
+.PHONY: help setup run worker simulate check test test-fast story interop pictures soak bench migrate revision openapi messages catalog-check clean
 
 help: ## Show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ story: setup ## The stories, over real HTTPS with simulated tablets
 
 interop: ## Install the independent programs (SCEP and ACME clients, a browser; Debian packages, needs root) that tests use
 	@sh deploy/install-interop.sh
+
+pictures: setup ## Take the pictures of docs/pictures anew, in French and in English
+	@CARTABLE_PICTURES=$(CURDIR)/docs/pictures $(RUN) -m pytest -q -p no:randomly tests/browser/test_main_story.py tests/browser/test_years.py
 
 soak: setup ## Kill worker and broker at random under load, for N seconds: make soak N=600
 	@CARTABLE_SOAK_SECONDS=$(or $(N),600) $(RUN) -m pytest -q -s tests/stories/test_worker_faults.py --timeout 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -38,8 +37,3 @@ def test_a_bundle_is_given_to_a_grade_in_three_clicks(server: LiveServer, sign_i
     page.reload()
     check_page(page)
     expect(page.get_by_role("row", name="pas de licence libre")).to_have_count(1)
-    if folder := os.environ.get("CARTABLE_PICTURES"):
-        page.goto(f"{server.url}/apps")
-        page.screenshot(path=f"{folder}/console-apps.fr.png")
-        page.goto(f"{server.url}/apps/bundles/{place.bundle.id}")
-        page.screenshot(path=f"{folder}/console-bundle.fr.png")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -46,11 +44,6 @@ def list_done(page: Page) -> set[str]:
     return {str(each.get_attribute("data-step")) for each in page.locator(".todo .done").all()}
 
 
-def take_picture(page: Page) -> None:
-    if folder := os.environ.get("CARTABLE_PICTURES"):
-        page.screenshot(path=Path(folder) / "console-first-day.fr.png", clip={"x": 0, "y": 0, "width": 820, "height": 900})
-
-
 async def enroll(server: LiveServer, code: str) -> None:
     async with SimulatedTablet(server.url, code, ca=server.ca) as tablet:
         await tablet.enrol()
@@ -83,7 +76,6 @@ def test_from_an_empty_server_to_a_first_tablet(server: LiveServer, browser: Bro
     expect(page.get_by_role("heading", name="Premiers jours de Belleville-sur-Craie")).to_be_visible()
     assert list_done(page) == {"schools"}
     check_page(page)
-    take_picture(page)
     page.get_by_role("link", name="Cartable", exact=True).click()
     assert list_done(page) == {"schools"}  # it stays on the start page
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -28,8 +27,6 @@ def test_the_evening_is_changed_in_three_clicks(server: LiveServer, sign_in: Cal
     page.get_by_role("button", name="Voir l'aperçu").click()
     check_page(page)
     expect(page.get_by_text("Ils concernent 1 tablette.")).to_be_visible()
-    if folder := os.environ.get("CARTABLE_PICTURES"):
-        page.screenshot(path=f"{folder}/console-hours.fr.png")
     page.get_by_role("button", name="Enregistrer les horaires").click()
     expect(page.get_by_label("Repos de nuit de")).to_have_value("20:30")
     page.get_by_role("link", name="Jours particuliers et évaluations").click()

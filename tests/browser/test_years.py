@@ -17,6 +17,7 @@ from enrollment.places.models import Grade, School, Town
 from enrollment.places.rules import school_year_of
 from enrollment.rollover.models import Rollover
 from tests.browser.accessible import check_page
+from tests.browser.pictures import take_picture
 from tests.conftest import KEYRING
 from tests.support.accounts import PASSWORD
 from tests.support.returns import set_return_day
@@ -107,6 +108,7 @@ def _record_decisions_as_head(head: Page, server: LiveServer, school: School, ot
     check_page(head)
     head.get_by_role("link", name="CE1-CE2", exact=True).click()
     check_page(head)
+    take_picture(head, "console-year-class")
     group = head.get_by_role("group", name="Que devient Ana NOM0 ?")
     group.get_by_role("radio", name="passe").focus()
     head.keyboard.press("ArrowRight")
