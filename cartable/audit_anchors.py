@@ -137,6 +137,15 @@ class AnchorFile:
             chains = set(line.ends) if line.kind is AnchorKind.RESTORED else chains | set(line.ends)
         return chains
 
+    def read_daily_lines(self, limit: int) -> list[AnchorLine]:
+        """Return the newest daily lines, the newest first. Raises `AnchorsUnreadable`."""
+        lines: list[AnchorLine] = []
+        for path in reversed(self._list_files()):
+            if len(lines) >= limit:
+                break
+            lines += reversed(list(self._read_file(path, f'"kind":"{AnchorKind.DAILY.value}"')))
+        return lines[:limit]
+
     def read_last(self, kind: AnchorKind | None = None) -> AnchorLine | None:
         """Return the newest line (of a kind) of the newest file that has one; None without one. Raises `AnchorsUnreadable`."""
         for path in reversed(self._list_files()):

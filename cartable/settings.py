@@ -112,6 +112,15 @@ class Settings(BaseSettings):
     audit_syslog: str = Field(
         "", description="host:port (UDP) or path of a syslog socket that gets each anchor of the audit trail; empty: none."
     )
+    audit_webhook: str = Field(
+        "",
+        description="Address that gets the daily root of the audit trail by POST (Standard Webhooks), such as one of the towns; empty: none.",
+    )
+    audit_webhook_secret: str = Field(
+        "",
+        repr=False,
+        description="Secret (whsec_ and base64) that signs what CARTABLE_AUDIT_WEBHOOK gets; empty: it is not signed.",
+    )
     organisation: str = Field("Cartable", description="The name that families read.")
     apns_url: str = Field("https://api.push.apple.com:443", description="APNs, or a test server.")
     apns_ca: Path | None = Field(None, description="PEM of the CA of a test APNs; empty: public roots.")

@@ -48,7 +48,7 @@ from mdm.api.policy import groups, presets, settings
 from mdm.api.privacy import audit_trail, privacy, rights
 from mdm.api.rollover import return_campaigns, rollovers
 from mdm.api.schedule import calendars, class_sessions, day_exceptions, guardian_rules, timetables
-from mdm.api.system import health, restores, system
+from mdm.api.system import audit_roots, health, restores, system
 from mdm.api.tablets import approvals, carts, custody, desk, documents, identities, incidents, storage, tablets
 from mdm.care.restores.thread import TimelineThread
 from mdm.channel.batcher import Batcher
@@ -328,6 +328,7 @@ def _build_api_routes() -> tuple[BaseRoute, ...]:
     before = len(app.router.routes)
     app.include_router(api)
     app.include_router(health.router)
+    app.include_router(audit_roots.router)
     return tuple(app.router.routes[before:])
 
 

@@ -132,7 +132,7 @@ def _deliver(runtime: Runtime, delivery: Delivery) -> str | None:
         if isinstance(delivery.message, EmailMessage):
             send_mail(runtime.settings, delivery.message)
         elif delivery.message is not None:
-            _post_webhook(runtime, delivery.message)
+            post_webhook(runtime, delivery.message, allow_private=runtime.settings.allow_private_addresses)
     except DeliveryFailure as failure:
         return str(failure)
     return None
@@ -163,9 +163,10 @@ def _connect(settings: Settings, context: ssl.SSLContext) -> smtplib.SMTP:
     return smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=SMTP_TIMEOUT)
 
 
-def _post_webhook(runtime: Runtime, request: WebhookRequest) -> None:
+def post_webhook(runtime: Runtime, request: WebhookRequest, *, allow_private: bool) -> None:
+    """Post a webhook, signed where it has a secret. Raises `DeliveryFailure`."""
     headers = rules.sign_webhook(request.secret, request.message_id, request.body, runtime.clock.now())
-    with open_client(allow_private=runtime.settings.allow_private_addresses) as client:
+    with open_client(allow_private=allow_private) as client:
         try:
             response = send_request(client, "POST", request.url, content=request.body, headers=headers)
         except Unreachable as error:

@@ -19,6 +19,7 @@ from cartable.audit_verification import (
     verify_page,
     verify_registry,
 )
+from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
 from mdm.privacy.audit_repository import CheckpointRepository
 from mdm.privacy.models import AuditCheckpoint
@@ -48,6 +49,8 @@ def write_anchors(work: UnitOfWork) -> AnchorLine | None:
     anchor_file.append(line)
     for chain, end in line.ends.items():
         checkpoints[chain].anchored_sequence = end.sequence
+    if is_daily and work.settings.audit_webhook:
+        work.enqueue_job(Topic.AUDIT_ROOT, "newest")
     if work.settings.audit_syslog:
         _send_to_syslog(work.settings.audit_syslog, line)
     return line

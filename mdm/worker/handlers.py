@@ -16,6 +16,7 @@ from enrollment.joining.ade import service as ade
 from enrollment.joining.apple_school_manager import service as apple_school_manager
 from mdm.care.lost_mode import service as lost_mode
 from mdm.care.restores.service import advance_timeline, notice_restore_by_certificates
+from mdm.notices.audit_roots import send_due_roots
 from mdm.notices.link_mails import send_due_links
 from mdm.notices.sending import send_due_notices
 from mdm.notices.service import plan_notices
@@ -162,4 +163,5 @@ EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime, Claimant], int]] = {
     Topic.TIMELINE: _advance_timeline_once,
     Topic.NOTICE: send_due_notices,
     Topic.ACCOUNT_LINK: send_due_links,
+    Topic.AUDIT_ROOT: send_due_roots,
 }
