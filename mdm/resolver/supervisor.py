@@ -125,18 +125,27 @@ class ResolverSupervisor:
     def _tick(self) -> None:
         for program in self._programs:
             program.keep_running()
-        problem = self._certificate.refresh()
-        if self.publisher.publish():
-            self._note_publication()
+        problem = self._certificate.refresh() or self._publish()
         if time.monotonic() - self._probed_at >= _PROBE_SECONDS:
             self._state.problem = self._keep_running_and_probe() or problem
             self._save_state()
+
+    def _publish(self) -> str | None:
+        """Publish what has changed. Returns why the database did not answer, or None: the programs go on with what they have."""
+        try:
+            if self.publisher.publish():
+                self._note_publication()
+        except SQLAlchemyError as error:
+            return f"database: {type(error).__name__}"
+        return None
 
     def _build_lists(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):
             try:
                 while not self._stopping.is_set() and self.publisher.build_next_list():
                     pass
+            except SQLAlchemyError as error:
+                log.warning("resolver.list_not_read", error=type(error).__name__)
             except Exception:
                 log.exception("resolver.list_failed")
 
@@ -162,8 +171,11 @@ class ResolverSupervisor:
         self._state.seen_at = self._runtime.clock.now()
         self._state.restarts = sum(program.restarts for program in self._programs)
         self._state.problem = self._state.problem and self._state.problem[:500]
-        with self._runtime.open_unit_of_work() as work:
-            ResolverRepository(work.session).save(self._state)
+        try:
+            with self._runtime.open_unit_of_work() as work:
+                ResolverRepository(work.session).save(self._state)
+        except SQLAlchemyError as error:
+            log.warning("resolver.state_not_saved", error=type(error).__name__)
 
 
 def build_engine_settings(settings: Settings, folder: Path) -> EngineSettings:

@@ -23,9 +23,11 @@ from profiles.filters.rules import (
     find_covering_entry,
 )
 
-#: Names by which a tablet leaves the resolver: Apple's Private Relay and encrypted DNS, and the sign by which Firefox asks whether
-#: it may use its own. Apple documents that a network refuses the first two so.
-BYPASS_HOSTS = frozenset({"mask.icloud.com", "mask-h2.icloud.com", "doh.dns.apple.com", "use-application-dns.net"})
+#: Names by which a tablet leaves the resolver: Apple's Private Relay and encrypted DNS, the sign by which Firefox asks whether it may
+#: use its own, and the zone in which a resolver names another one (RFC 9462). Apple documents that a network refuses the first two so.
+BYPASS_HOSTS = frozenset(
+    {"mask.icloud.com", "mask-h2.icloud.com", "doh.dns.apple.com", "use-application-dns.net", "resolver.arpa"}
+)
 
 
 @dataclass(frozen=True, slots=True)

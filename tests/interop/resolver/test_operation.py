@@ -162,6 +162,29 @@ def test_people_see_that_it_answers(town: ResolverTown) -> None:
     assert [process.answered_at is not None for process in state.processes] == [True]
 
 
+def test_without_its_database_it_goes_on_with_what_it_has(internet: str, tmp_path: Path) -> None:
+    runtime = create_runtime(tmp_path, internet)
+    with runtime.open_unit_of_work() as work:
+        town_id = TownFactory(work).create_town().id
+    alone = ResolverTown(runtime, ResolverSupervisor(runtime), create_client(tmp_path), town_id)
+    tokens = alone.save_filters({"home": ResolverFilter(denied=frozenset({"refuse.example"}))})
+    database = Path(str(runtime.engine.url.database))
+    with run_resolver(alone):
+        runtime.engine.dispose()
+        database.rename(tmp_path / "away.db")
+        pid = alone.supervisor.get_pids()["dnsdist"]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        assert wait_until(lambda: alone.supervisor.get_pids()["dnsdist"] not in (None, pid), 10)
+        assert wait_until(lambda: alone.is_served(tokens["home"]), 10)
+        assert alone.resolve(tokens["home"], "refuse.example") is None
+        runtime.engine.dispose()
+        (tmp_path / "away.db").rename(database)
+        alone.save_filters({"home": ResolverFilter()})
+        assert wait_until(lambda: alone.resolve(tokens["home"], "refuse.example") == ANY_HOST, 10)
+    runtime.engine.dispose()
+
+
 def test_a_second_resolver_in_one_folder_is_refused(town: ResolverTown) -> None:
     with pytest.raises(ResolverUnavailable, match="another resolver runs"):
         ResolverSupervisor(town.runtime)
