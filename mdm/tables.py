@@ -26,6 +26,7 @@ import mdm.care.commands.models
 import mdm.care.erasing.models
 import mdm.care.lost_mode.models
 import mdm.care.today.models
+import mdm.care.views.models
 import mdm.channel.models
 import mdm.devices.models
 import mdm.notices.models

@@ -33,6 +33,7 @@ from mdm.api.care import (
     lost_mode,
     retries,
     safeguards,
+    views,
 )
 from mdm.api.compression import OwnSiteCompression
 from mdm.api.conflict_retry import ConflictRetry
@@ -101,6 +102,7 @@ ROUTERS = (
     commands,
     bulk_commands,
     retries,
+    views,
     erases,
     bulk_erases,
     alarms,
@@ -230,6 +232,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         why,
     )
     from mdm.console.tablets import reports as tablet_report_pages
+    from mdm.console.tablets import saved_views as saved_view_pages
     from mdm.console.today import today as today_page
 
     router = APIRouter()
@@ -244,6 +247,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         coming,
         tablet_report_pages,
         incident_pages,
+        saved_view_pages,
         why,
         ending_identities,
         system_page,

@@ -988,6 +988,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_roster_export_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "saved_view",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("query", sa.String(length=500), nullable=False),
+        sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_saved_view_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_view")),
+        sa.UniqueConstraint("account_id", "name", name=op.f("uq_saved_view_account_id_name")),
+    )
+    op.create_table(
         "school",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("uai", sa.String(length=8), nullable=False),
@@ -3322,6 +3335,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_school_town_id"))
 
     op.drop_table("school")
+    op.drop_table("saved_view")
     with op.batch_alter_table("roster_export", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_roster_export_town_id"))
         batch_op.drop_index("ix_roster_export_town")

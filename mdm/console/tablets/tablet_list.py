@@ -27,6 +27,7 @@ from mdm.care import inventory_export, overview
 from mdm.care.lost_mode.reports import count_waiting_reports
 from mdm.care.overview_repository import TabletRow
 from mdm.care.restores import overview as restores
+from mdm.care.views import service as saved_views
 from mdm.console.care.command_labels import KINDS
 from mdm.console.care.safeguards import describe_alarm
 from mdm.console.chapters import find_start_page
@@ -101,6 +102,8 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
         schools=[(str(each.id), each.name) for each in places.list_schools(work, actor, town_id)],
         grades=[each.value for each in Grade],
         silent_days=SILENT_DAYS,
+        views=[{"id": view.id, "name": view.name, "query": view.query} for view in saved_views.list_views(work, actor)],
+        query_text=urlencode(query),
         systems=[str(number) for number in overview.list_systems(work, actor)],
         little_battery=LITTLE_BATTERY,
         little_storage=LITTLE_STORAGE,

@@ -175,6 +175,8 @@ PAGES: dict[str, str] = {
     "install_ade_token": "/apple-school-manager/servers/{server_id}/token",
     "sync_ade_server": "/apple-school-manager/servers/{server_id}/sync",
     # tablets: commands, losses, erasing
+    "save_view": "/views",
+    "delete_view": "/views/{saved_view_id}/remove",
     "send_command": "/tablets/{tablet_id}/commands/{kind}",
     "request_tablet_report": "/tablets/{tablet_id}/reports/{kind}",
     "cancel_command": "/tablets/{tablet_id}/cancel/{command_id}",

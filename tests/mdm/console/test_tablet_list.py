@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -105,3 +106,44 @@ def test_a_stranger_exports_nothing(server: LiveServer, person: Callable[..., Pe
     officer = person(fleet.town_id, Role.DPO)
     rows = read_rows(officer.client.get("/tablets.xlsx"))
     assert len(rows) == 1, "a data protection officer sees no tablets"
+
+
+def test_a_person_keeps_a_view_under_a_name_and_removes_it(server: LiveServer, person: Callable[..., Person]) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        factory = TownFactory(work)
+        town_id = factory.create_town().id
+        work.session.flush()
+    technician, colleague = person(town_id), person(town_id)
+    assert "Garder cette vue" in technician.client.get("/", params={"lacks": "mode"}).text
+    form = {"csrf": technician.csrf, "name": "À regarder", "query": "lacks=mode&q=Martin&next=https%3A%2F%2Fexample.org"}
+    answer = technician.client.post("/views", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?lacks=mode"), (
+        "neither a child's name nor a foreign address is kept"
+    )
+    assert technician.client.post("/views", data={**form, "query": "silent=7"}).headers["location"] == "/?silent=7"
+    seen = technician.client.get("/?silent=7").text
+    assert seen.count("À regarder") == 2, "the link, and the button that removes it"
+    assert "À regarder" not in colleague.client.get("/").text
+    [address] = re.findall(r'action="(/views/[^"]+/remove)"', seen)
+    assert colleague.client.post(address, data={"csrf": colleague.csrf}).status_code == 404
+    assert technician.client.post(address, data={"csrf": technician.csrf}).status_code == 303
+    assert "À regarder" not in technician.client.get("/").text
+    for wrong in ({"name": " "}, {"query": "q=Martin"}, {"name": "x" * 61}):
+        assert technician.client.post("/views", data={**form, **wrong}).status_code == 422
+
+
+def test_the_list_filters_by_what_tablets_report(server: LiveServer, person: Callable[..., Person]) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        factory = TownFactory(work)
+        town = factory.create_town()
+        tablets = [factory.create_tablet(town) for _ in range(4)]
+        tablets[0].battery_level, tablets[1].available_gigabytes, tablets[2].os_version = 0.1, 2.5, "17.7.2"
+        factory.enroll_tablet(tablets[3]).erased_at = work.now
+        town_id, tags = town.id, [tablet.tag for tablet in tablets]
+    technician = person(town_id)
+    for number, query in enumerate(("lacks=battery", "lacks=storage", "system=17", "erased=yes")):
+        seen = technician.client.get(f"/?{query}").text
+        assert [tag for tag in tags if tag in seen] == [tags[number]], query
+    assert "effacée, pas encore remise en service" in technician.client.get("/").text
+    for odd in ("system=x", "system=999", "lacks=nothing", "school=x", "system=%F0%9F%98%80"):
+        assert technician.client.get(f"/?{odd}").status_code == 200
