@@ -6,25 +6,21 @@ See docs/domain/protocol.md#connect.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
+from datetime import datetime
 
 import structlog
 
-from cartable.outbox import Topic
-from cartable.timeline.restores import is_restored
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.refusals import record_refusal
-from enrollment.safeguards.stop_switch import is_stopped, list_stopped_towns
+from enrollment.safeguards.stop_switch import is_stopped
 from mdm.channel import handlers, identity, readoption
 from mdm.channel.bodies import RenderedCommandCache
+from mdm.channel.command_results import CommandResults
+from mdm.channel.connect_requests import ConnectRequest
 from mdm.channel.declarative import answer_declarative_requests
+from mdm.channel.delivery import CommandDelivery
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
-from mdm.channel.limits import MAX_RESULT_BYTES
 from mdm.channel.messages import (
     EMPTY_RESPONSE,
     SERVER_ERROR,
@@ -38,41 +34,13 @@ from mdm.channel.unreadable import is_readable, resolve_request
 from mdm.devices.manifest_cache import ManifestCache
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.checkin import CheckinMessage
-from mdm.protocol.commands.registry import COMMANDS
-from mdm.protocol.connect import CommandStatus, ConnectMessage
-from mdm.queue.batch_statements import BatchStatements, DeliveryCandidate, ReportedState, ResultRow
-from mdm.queue.models import CommandState, Lane
-from mdm.queue.repository import QueueRepository
+from mdm.protocol.connect import ConnectMessage
+from mdm.queue.batch_statements import BatchStatements
 from mdm.queue.rules import (
-    MAX_DELIVERIES,
-    STATE_BY_STATUS,
     UNREADABLE_ANSWER,
-    UNREADABLE_STATUS,
-    get_delivery_refusal,
-    parse_command_uuid,
 )
 
 log = structlog.get_logger()
-#: Rounds of selecting a deliverable command. Each round ends at least one command that must not be delivered.
-MAX_ROUNDS = 8
-#: Characters of a text in an error chain, and bytes of an unreadable answer, that are kept.
-MAX_ERROR_TEXT = 1000
-MAX_UNREADABLE_BYTES = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectRequest:
-    """One accepted request of the connect loop. `candidate`: the first open command when the batch was loaded."""
-
-    index: int
-    request: ChannelRequest
-    message: ConnectMessage
-    enrollment: EnrollmentSnapshot
-    candidate: DeliveryCandidate | None
-
-    @property
-    def is_idle(self) -> bool:
-        return self.message.status is CommandStatus.IDLE
 
 
 class ConnectBatch:
@@ -84,7 +52,9 @@ class ConnectBatch:
         self.command_cache = command_cache
         self.manifests = manifests
         self.channel = ChannelRepository(work.session)
-        self.queue = BatchStatements(work.session)
+        queue = BatchStatements(work.session)
+        self.results = CommandResults(work, queue)
+        self.delivery = CommandDelivery(work, queue)
 
     def process(self, requests: Sequence[ChannelRequest], known: LoadedConnects | None = None) -> list[ChannelResponse]:
         """Return one response per request, in their order. `known` is what was loaded for connect requests before."""
@@ -153,139 +123,14 @@ class ConnectBatch:
     def _process_connects(self, connects: list[ConnectRequest], responses: list[ChannelResponse]) -> None:
         with_result = [connect for connect in connects if not connect.is_idle]
         if with_result:
-            self._apply_results(with_result)
-        chosen = self._send_commands(connects, {connect.enrollment.enrollment_id for connect in with_result})
+            self.results.apply_results(with_result)
+        chosen = self.delivery.send_commands(connects, {connect.enrollment.enrollment_id for connect in with_result})
         if chosen:
             self.command_cache.render_missing(self.work.session, [candidate.body_id for candidate in chosen.values()])
         for connect in connects:
             command = chosen.get((connect.is_idle, connect.enrollment.enrollment_id))
             body = self.command_cache.get_plist(command.body_id, command.nonce, command.command_id) if command else b""
             responses[connect.index] = ChannelResponse(200, body)
-
-    def _send_commands(
-        self, connects: list[ConnectRequest], ids_with_result: set[int]
-    ) -> dict[tuple[bool, int], DeliveryCandidate]:
-        """Choose the commands to deliver and set them to sent. Returns them by (starts a conversation, enrollment id).
-
-        Where another session has cancelled a command since it was chosen, the next one is chosen instead.
-        """
-        sent: dict[tuple[bool, int], DeliveryCandidate] = {}
-        for _ in range(MAX_ROUNDS):
-            chosen = self._choose_commands(connects, ids_with_result)
-            if not chosen:
-                break
-            sent_ids = self.queue.mark_sent(sorted({candidate.command_id for candidate in chosen.values()}), self.now)
-            sent |= {key: candidate for key, candidate in chosen.items() if candidate.command_id in sent_ids}
-            lost_ids = {enrollment_id for (_, enrollment_id), c in chosen.items() if c.command_id not in sent_ids}
-            connects = [connect for connect in connects if connect.enrollment.enrollment_id in lost_ids]
-            ids_with_result = lost_ids  # what was loaded for them is out of date
-            if not lost_ids:
-                break
-        return sent
-
-    def _choose_commands(
-        self, connects: list[ConnectRequest], ids_with_result: set[int]
-    ) -> dict[tuple[bool, int], DeliveryCandidate]:
-        """Return the command to deliver, by (whether the request starts a conversation, enrollment id)."""
-        waiting: dict[bool, dict[int, EnrollmentSnapshot]] = {True: {}, False: {}}
-        loaded: dict[int, DeliveryCandidate] = {}
-        for connect in connects:
-            enrollment_id = connect.enrollment.enrollment_id
-            if connect.enrollment.state is not EnrollmentState.ENROLLED:
-                continue
-            if enrollment_id in ids_with_result:  # the result may have changed which command is next
-                waiting[connect.is_idle][enrollment_id] = connect.enrollment
-            elif connect.candidate is not None:
-                waiting[True][enrollment_id], loaded[enrollment_id] = connect.enrollment, connect.candidate
-        return {
-            (starts, enrollment_id): candidate
-            for starts, enrollments in waiting.items()
-            if enrollments
-            for enrollment_id, candidate in self._choose_deliverable(
-                enrollments, loaded if starts else {}, starts_conversation=starts
-            ).items()
-        }
-
-    def _apply_results(self, connects: list[ConnectRequest]) -> None:
-        """Store the reported results and update their commands.
-
-        A late result, of a command that had ended without one, is stored too, and leaves the state of the command.
-        """
-        reported: dict[int, tuple[ReportedState, ConnectRequest]] = {}
-        for connect in connects:
-            message = connect.message
-            parsed_uuid = parse_command_uuid(message.command_uuid) if message.command_uuid else None
-            state = STATE_BY_STATUS.get(message.status)
-            if parsed_uuid is not None and state is not None:
-                nonce, command_id = parsed_uuid
-                reason = message.innermost_error
-                if not message.is_readable:
-                    state = state if state is CommandState.NOT_NOW else CommandState.FAILED
-                    reason = UNREADABLE_ANSWER
-                new_state = ReportedState(command_id, nonce, connect.enrollment.enrollment_id, state, reason)
-                reported[command_id] = new_state, connect
-        if not reported:
-            return
-        results = {command_id: _build_result_row(command_id, connect, self.now) for command_id, (_, connect) in reported.items()}
-        applied = self.queue.apply_results([new_state for new_state, _ in reported.values()], list(results.values()), self.now)
-        to_handle = [command_id for command_id, each in applied.items() if each.is_final and each.is_handled]
-        if unmatched := reported.keys() - applied.keys():
-            late = self._list_late_results([reported[command_id][0] for command_id in sorted(unmatched)])
-            self.queue.save_results([results[command_id] for command_id in late])
-            to_handle += late
-        if to_handle:
-            self.work.enqueue_job(Topic.COMMAND_RESULT, *to_handle)
-
-    def _list_late_results(self, unmatched: list[ReportedState]) -> list[int]:
-        """Return the commands of results that come late; duplicates and results for unknown commands are only logged."""
-        late_ids = self.queue.list_unanswered([state for state in unmatched if state.state is not CommandState.NOT_NOW])
-        for state in unmatched:
-            outcome = "late" if state.command_id in late_ids else "ignored"
-            log.info("channel.result_unexpected", enrollment=state.enrollment_id, outcome=outcome)
-        return late_ids
-
-    def _choose_deliverable(
-        self, waiting: dict[int, EnrollmentSnapshot], loaded: dict[int, DeliveryCandidate], *, starts_conversation: bool
-    ) -> dict[int, DeliveryCandidate]:
-        """Return the command to deliver to each enrollment.
-
-        Commands that must not be delivered are ended, those that the stop switch holds are postponed, and the next one is tried.
-        """
-        chosen: dict[int, DeliveryCandidate] = {}
-        candidates = list(loaded.values())
-        undecided = waiting.keys() - loaded.keys()
-        for _ in range(MAX_ROUNDS):
-            candidates += self.queue.select_next_commands(sorted(undecided), self.now, starts_conversation=starts_conversation)
-            ended: list[tuple[int, CommandState, str]] = []
-            held_ids: list[int] = []
-            undecided = set()
-            stopped_towns = self._load_stopped_towns(candidates, waiting)
-            for candidate in candidates:
-                enrollment = waiting[candidate.enrollment_id]
-                refusal = _check_delivery(candidate, enrollment)
-                if refusal is None and enrollment.town_id in stopped_towns and COMMANDS[candidate.request_type].destructive:
-                    held_ids.append(candidate.command_id)
-                    undecided.add(candidate.enrollment_id)
-                elif refusal is None:
-                    chosen[candidate.enrollment_id] = candidate
-                elif refusal != _DELIVER_NOTHING:
-                    ended.append((candidate.command_id, *refusal))
-                    undecided.add(candidate.enrollment_id)
-            if not undecided:
-                break
-            if held_ids:
-                QueueRepository(self.work.session).postpone_commands(held_ids, self.now + HOLD_TIME)
-            self.queue.end_commands(ended, self.now)
-            if failed_ids := [command_id for command_id, state, _ in ended if state is CommandState.FAILED]:
-                self.work.enqueue_job(Topic.COMMAND_RESULT, *failed_ids)
-            candidates = []
-        return chosen
-
-    def _load_stopped_towns(self, candidates: list[DeliveryCandidate], waiting: dict[int, EnrollmentSnapshot]) -> set[UUID]:
-        town_ids = {waiting[c.enrollment_id].town_id for c in candidates if COMMANDS[c.request_type].destructive}
-        if not town_ids or is_restored(self.work):  # a restored database does not know what people have stopped since
-            return town_ids
-        return list_stopped_towns(self.work, town_ids)
 
     def _process_checkin(self, request: ChannelRequest) -> ChannelResponse:
         """Return the response to one check-in message. It runs in a savepoint, so that its failure leaves the rest of the batch."""
@@ -316,56 +161,3 @@ class ConnectBatch:
         if refusal is not None:
             record_refusal(self.work, refusal.invitation_id, refusal.reason, refusal.device)
         return build_rejection(rejection.status)
-
-
-#: A command that the stop switch holds is looked at again after this time: so long after a release it goes on at the latest.
-HOLD_TIME = timedelta(minutes=10)
-_DELIVER_NOTHING = (CommandState.SENT, "")
-
-
-def _check_delivery(candidate: DeliveryCandidate, enrollment: EnrollmentSnapshot) -> tuple[CommandState, str] | None:
-    """Return None to deliver the command, `_DELIVER_NOTHING` to wait, else the state in which it ends and the reason."""
-    command_type = COMMANDS[candidate.request_type]
-    if candidate.state is CommandState.SENT:
-        if candidate.lane == Lane.FINAL:
-            return _DELIVER_NOTHING  # the next Authenticate, or the deadline, ends a sent erase
-        if not command_type.retried_after_silence:
-            return CommandState.FAILED, "unknown outcome: no result arrived"
-        if candidate.delivery_count >= MAX_DELIVERIES:
-            return CommandState.FAILED, f"no answer after {MAX_DELIVERIES} deliveries"
-    reason = get_delivery_refusal(
-        command_type,
-        evidence_hold=enrollment.evidence_hold,
-        supervised=enrollment.supervised,
-        os_version=enrollment.os_version,
-    )
-    if reason is None:
-        return None
-    return (CommandState.CANCELLED if command_type.destructive else CommandState.REJECTED), reason
-
-
-def _build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> ResultRow:
-    message = connect.message
-    keeps_body = not message.is_readable or any(key not in _COMMON_KEYS for key in message.body)
-    keeps_body = keeps_body and (len(connect.request.raw) <= MAX_RESULT_BYTES or not message.is_readable)
-    return {
-        "command_id": command_id,
-        "status": message.status.value if message.is_readable else UNREADABLE_STATUS,
-        "received_at": now,
-        "error_chain": [_shorten_link(link) for link in message.error_chain] or None,
-        "body": zlib.compress(_cut_raw(connect), 1) if keeps_body else None,
-    }
-
-
-def _shorten_link(link: dict[str, Any]) -> dict[str, Any]:
-    values = {key: value[:MAX_ERROR_TEXT] if isinstance(value, str) else value for key, value in link.items()}
-    return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool)}
-
-
-def _cut_raw(connect: ConnectRequest) -> bytes:
-    """Return the bytes as received; of an unreadable message not more than people look at."""
-    raw = connect.request.raw
-    return raw if connect.message.is_readable else raw[:MAX_UNREADABLE_BYTES]
-
-
-_COMMON_KEYS = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID", "NotOnConsole"}

@@ -91,6 +91,7 @@ class PushTarget(Base):
     pushed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     invalid_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     invalid_reason: Mapped[str | None] = mapped_column(String(64))
+    __table_args__ = ({"postgresql_with": HOT_ROWS},)
 
 
 @dataclass(frozen=True, slots=True)

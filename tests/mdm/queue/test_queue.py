@@ -14,7 +14,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.safeguards.models import StopSwitch
 from enrollment.tablets.models import Tablet
 from mdm.channel.authenticate import retire_enrollments
-from mdm.channel.connect_batch import HOLD_TIME
+from mdm.channel.delivery import HOLD_TIME
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.queries import DeviceInformation, ProfileList, SecurityInfo
 from mdm.protocol.commands.security import DeviceLock, EnableLostMode, EraseDevice
