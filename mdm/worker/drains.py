@@ -21,7 +21,7 @@ from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS
 
 log = structlog.get_logger()
 #: Jobs of one unit of work. Tablets are reconciled in sets, so that each situation is compiled once.
-BATCH_SIZES = {Topic.RECONCILE: 200, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 20, Topic.RENEW_CERTIFICATE: 20, Topic.ALARM: 20}
+BATCH_SIZES = {Topic.RECONCILE: 500, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 20, Topic.RENEW_CERTIFICATE: 20, Topic.ALARM: 20}
 
 
 def drain(
