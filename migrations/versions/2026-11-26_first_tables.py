@@ -2689,6 +2689,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_push_target")),
+        postgresql_with={"fillfactor": 80},
     )
     op.create_table(
         "reservation",
