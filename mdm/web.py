@@ -171,7 +171,7 @@ def _mount_console(app: FastAPI) -> None:
 
 
 @cache
-def _build_console_routes() -> tuple[BaseRoute, ...]:
+def _build_console_routes() -> tuple[BaseRoute, ...]:  # noqa: PLR0915 - one import for each chapter
     from mdm.console import accessibility, api_docs
     from mdm.console.accounts import accounts as account_pages
     from mdm.console.accounts import identity_providers as identity_provider_pages

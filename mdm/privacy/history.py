@@ -16,6 +16,7 @@ from mdm.privacy.repository import PrivacyRepository
 from mdm.privacy.rules import find_rule
 from mdm.queue.history_repository import CommandHistoryRepository
 from mdm.reconcile.compiled_repository import UnusedCompiledRepository
+from profiles.filters.address_repository import FilterAddressRepository
 
 #: Rows of one kind that one run deletes, in one transaction. With a run each minute: 1.4 million a day.
 ROWS_PER_RUN = 1000
@@ -23,6 +24,8 @@ ROWS_PER_RUN = 1000
 BULK_PER_RUN = 10
 #: What was compiled and no tablet refers to is deleted when nobody has asked for it for so long.
 UNUSED_AFTER = timedelta(days=30)
+#: An address of the resolver is kept longer: a tablet that lay in a drawer for a year still asks it, and reaches its server by no other.
+ADDRESS_UNUSED_AFTER = timedelta(days=730)
 
 
 def purge_history(work: UnitOfWork) -> dict[str, int]:
@@ -37,6 +40,7 @@ def purge_history(work: UnitOfWork) -> dict[str, int]:
         "bulk_command": CommandRepository(work.session).delete_old(work.now - get_term("command"), BULK_PER_RUN),
         "channel_note": delete_notes(work),
         "declaration_set": sets,
+        "filter_address": FilterAddressRepository(work.session).delete_unused(work.now - ADDRESS_UNUSED_AFTER, ROWS_PER_RUN),
         "rendered_profile": compiled.delete_unused_profiles(unused_before, ROWS_PER_RUN),
     }
 

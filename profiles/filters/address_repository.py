@@ -107,12 +107,16 @@ class FilterAddressRepository:
         )
         self.session.execute(statement, rows)
 
-    def delete_unused(self, before: datetime) -> int:
-        """Delete the addresses that no computation has needed since. Returns how many."""
-        deleted = self.session.scalars(
-            delete(FilterAddress).where(FilterAddress.last_used_at < before).returning(FilterAddress.id)
+    def delete_unused(self, before: datetime, limit: int) -> int:
+        """Delete the addresses that no computation has needed since, up to a number. Returns how many."""
+        due = (
+            select(FilterAddress.id)
+            .where(FilterAddress.last_used_at < before)
+            .order_by(FilterAddress.last_used_at, FilterAddress.id)
         )
-        return len(deleted.all())
+        ids = list(self.session.scalars(due.limit(limit)))
+        self.session.execute(delete(FilterAddress).where(FilterAddress.id.in_(ids), FilterAddress.last_used_at < before))
+        return len(ids)
 
     def list_served(self) -> list[ServedFilter]:
         """Return every address of every town with the hash of its filter, by token."""

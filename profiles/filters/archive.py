@@ -122,9 +122,8 @@ class ListArchive:
 
 
 def _decode_host(line: bytes) -> str:
-    """Return a line as text, a host with other letters than ASCII in the form that is looked up; empty for what is no text."""
+    """Return a line as text; empty for what is no text."""
     try:
-        text = line.decode("utf-8").strip().lstrip("\ufeff")
-        return text if text.isascii() else text.encode("idna").decode("ascii")
+        return line.decode("utf-8").strip().lstrip("\ufeff")
     except UnicodeError:
         return ""

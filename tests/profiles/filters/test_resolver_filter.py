@@ -106,7 +106,7 @@ def test_an_address_that_is_needed_no_more_is_deleted(work: UnitOfWork, town: To
     addresses = FilterAddressRepository(work.session)
     _save(work, town, {"old": ResolverFilter(), "used": ResolverFilter()}, work.now)
     _save(work, town, {"new": ResolverFilter(), "used": ResolverFilter()}, work.now + timedelta(days=60))
-    assert addresses.delete_unused(work.now + timedelta(days=30)) == 1
+    assert addresses.delete_unused(work.now + timedelta(days=30), 10) == 1
     assert {each.token for each in addresses.list_served()} == {"token of new", "token of used"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,3 +134,17 @@ def test_what_opens_and_closes_from_one_filter_to_another() -> None:
 def test_hosts_are_cleaned_or_refused() -> None:
     assert clean_host(" HTTPS://Www.Example.org/path ") == "www.example.org"
     assert [clean_host(text) for text in ("", "no host", "a..b", "-a.example", "x" * 300 + ".fr")] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("typed", "host"),
+    [
+        ("https://www.École.example/page", "www.xn--cole-9oa.example"),
+        ("straße.example", "xn--strae-oqa.example"),
+        ("xn--cole-9oa.example", "xn--cole-9oa.example"),
+        ("a\u200d.example", None),
+        ("..", None),
+    ],
+)
+def test_a_host_is_looked_up_as_lists_and_resolvers_write_it(typed: str, host: str | None) -> None:
+    assert clean_host(typed) == host
