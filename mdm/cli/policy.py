@@ -9,9 +9,13 @@ from pathlib import Path
 from cartable.i18n import ENGLISH, Language, available_languages
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places import service as places
+from enrollment.places.models import Town
+from mdm.cli.hours_yaml import build_hours, read_hours
 from mdm.cli.policy_yaml import read_policy, write_policy
 from mdm.cli.towns import find_town
 from profiles.catalog.secrets import hide_secrets_of
+from profiles.effective.hours_files import HoursChange, apply_hours, export_hours, plan_hours
 from profiles.effective.policy_files import EntryPlan, EntryState, PolicyEntry, apply_policy, export_policy, plan_policy
 from profiles.effective.publishing import Publication
 from profiles.policy.reachability_texts import RISK_TEXTS
@@ -38,26 +42,43 @@ def run(work: UnitOfWork, parsed: argparse.Namespace) -> None:
     """Run one of the commands. Raises `BadPolicyFile`, `NotFound`, and what publishing raises."""
     if parsed.action == "export":
         language = next(each for each in available_languages() if each.code == parsed.language)
-        print(write_policy(parsed.town, export_policy(work, find_town(work, parsed.town).id), language), end="")
+        print(_export(work, find_town(work, parsed.town), language), end="")
         return
-    slug, entries = read_policy(parsed.file.read_bytes())
+    data = parsed.file.read_bytes()
+    slug, entries = read_policy(data)
+    hours = read_hours(data)
     town = find_town(work, slug)
     if parsed.action == "plan":
         actor = Actor(account_id=None, name="plan", everywhere=True)
         with work.session.begin_nested() as trial:  # what planning saves is taken back
             plans = plan_policy(work, actor, town.id, entries)
+            changes = plan_hours(work, actor, town.id, hours)
             trial.rollback()
-        print("\n".join(_format_plans(plans, ENGLISH)))
+        print("\n".join([*_format_changes(changes), *_format_plans(plans, ENGLISH)]))
         return
     actor = Actor(account_id=None, name=f"operator: {parsed.author}"[:200], everywhere=True)
     publication = Publication(
         reason=parsed.reason, at_once_reason=parsed.at_once, confirmation=parsed.confirm, accept_shortage=parsed.accept_shortage
     )
+    changes = apply_hours(work, actor, town.id, hours)
     published = apply_policy(work, actor, town.id, entries, publication)
+    print("".join(f"{line}\n" for line in _format_changes(changes)), end="")
     for entry, version in published:
         print(f"{_format_name(entry)}: version {version.number} {version.state.value}")
-    if not published:
+    if not published and not changes:
         print("Nothing differs.")
+
+
+def _export(work: UnitOfWork, town: Town, language: Language) -> str:
+    """Return the file of a town: its presets and documents, and its hours."""
+    actor = Actor(account_id=None, name="export", everywhere=True)
+    schools = {school.uai: school.name for school in places.list_schools(work, actor, town.id)}
+    hours = build_hours(export_hours(work, actor, town.id), schools)
+    return write_policy(town.slug, export_policy(work, town.id), language, hours=hours)
+
+
+def _format_changes(changes: list[HoursChange]) -> Iterator[str]:
+    return (f"{change.verb} {change.what}: {change.tablets} tablets" for change in changes)
 
 
 def _format_name(entry: PolicyEntry) -> str:

@@ -36,14 +36,17 @@ FORMAT = "cartable-policy-1"
 MAX_BYTES, MAX_DEPTH = 2_000_000, 30
 _OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
 _CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
+_TOP_KEYS = frozenset({"format", "town", "presets", "documents", "hours", "exceptions", "exams"})
 _PRESET_KEYS = frozenset({"kind", "name", "values"})
 _DOCUMENT_KEYS = frozenset({"place", "target", "values", "locks", "presets"})
 _USE_KEYS = frozenset({"preset", "mode", "use"})
 Member = TypeVar("Member", bound=StrEnum)
 
 
-def write_policy(town: str, entries: Iterable[PolicyEntry], language: Language) -> str:
-    """Return the file of a town's entries. Comments name the places and settings in a language."""
+def write_policy(town: str, entries: Iterable[PolicyEntry], language: Language, *, hours: Mapping[str, Any] | None = None) -> str:
+    """Return the file of a town's entries, and of its hours as `hours_yaml` builds them. Comments name the places and settings in a
+    language.
+    """
     document = CommentedMap({"format": FORMAT, "town": town, "presets": CommentedSeq(), "documents": CommentedSeq()})
     document.yaml_set_start_comment("`cartable policy plan FILE` shows what this file would change; secrets are hidden and stay.")
     for entry in entries:
@@ -54,6 +57,7 @@ def write_policy(town: str, entries: Iterable[PolicyEntry], language: Language) 
         if entry.presets:
             row["presets"] = [_build_use(use) for use in entry.presets]
         document["presets" if entry.is_preset else "documents"].append(row)
+    document.update(hours or {})
     stream = StringIO()
     _build_yaml().dump(document, stream)
     return stream.getvalue()
@@ -100,6 +104,14 @@ def _build_use(use: PresetReference) -> CommentedMap:
 
 def read_policy(data: bytes) -> tuple[str, list[PolicyEntry]]:
     """Return the short name of the town that a file names, and its entries. Raises `BadPolicyFile` with the line."""
+    top = load_document(data)
+    rows = [(_read_preset, row) for row in read_rows(top, "presets")]
+    rows += [(_read_document, row) for row in read_rows(top, "documents")]
+    return read_text(top, "town"), [read(row) for read, row in rows]
+
+
+def load_document(data: bytes) -> CommentedMap:
+    """Return the top of a file of this format. Raises `BadPolicyFile` with the line."""
     text = _decode(data)
     try:
         _check_tokens(text)
@@ -109,12 +121,10 @@ def read_policy(data: bytes) -> tuple[str, list[PolicyEntry]]:
         raise BadPolicyFile(line=mark.line + 1 if mark is not None else 1, why=str(error.problem or "not YAML")) from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise BadPolicyFile(line=1, why="not YAML") from error
-    top = _read_map(document, 1, {"format", "town", "presets", "documents"})
+    top = read_map(document, 1, _TOP_KEYS)
     if top.get("format") != FORMAT:
         raise BadPolicyFile(line=1, why=f"format is not {FORMAT}")
-    rows = [(_read_preset, row) for row in _read_rows(top, "presets")]
-    rows += [(_read_document, row) for row in _read_rows(top, "documents")]
-    return _read_text(top, "town"), [read(row) for read, row in rows]
+    return top
 
 
 def _decode(data: bytes) -> str:
@@ -137,11 +147,13 @@ def _check_tokens(text: str) -> None:
             raise BadPolicyFile(line=line, why="too many levels")
 
 
-def _get_line(node: Any, default: int = 1) -> int:
+def get_line(node: Any, default: int = 1) -> int:
+    """Return the line of a node in its file."""
     return node.lc.line + 1 if isinstance(node, CommentedMap | CommentedSeq) and node.lc.line is not None else default
 
 
-def _read_map(node: Any, line: int, known: Iterable[str] | None = None) -> CommentedMap:
+def read_map(node: Any, line: int, known: Iterable[str] | None = None) -> CommentedMap:
+    """Return a node that is a mapping, with keys among the known ones. Raises `BadPolicyFile`."""
     if not isinstance(node, CommentedMap):
         raise BadPolicyFile(line=line, why="not a mapping")
     for key in node:
@@ -150,67 +162,71 @@ def _read_map(node: Any, line: int, known: Iterable[str] | None = None) -> Comme
     return node
 
 
-def _read_part(node: CommentedMap, key: str) -> CommentedMap:
-    return _read_map(node[key], node.lc.key(key)[0] + 1) if key in node else CommentedMap()
+def read_part(node: CommentedMap, key: str) -> CommentedMap:
+    """Return the mapping under a key; an empty one where there is none. Raises `BadPolicyFile`."""
+    return read_map(node[key], node.lc.key(key)[0] + 1) if key in node else CommentedMap()
 
 
-def _read_rows(node: CommentedMap, key: str) -> list[Any]:
+def read_rows(node: CommentedMap, key: str) -> list[Any]:
+    """Return the mappings in the list under a key; none where there is no list. Raises `BadPolicyFile`."""
     rows = node.get(key)
     if rows is None:
         return []
     if not isinstance(rows, CommentedSeq):
         raise BadPolicyFile(line=node.lc.key(key)[0] + 1, why=f"{key} is not a list")
-    return [_read_map(row, rows.lc.item(index)[0] + 1) for index, row in enumerate(rows)]
+    return [read_map(row, rows.lc.item(index)[0] + 1) for index, row in enumerate(rows)]
 
 
-def _read_text(node: CommentedMap, key: str, default: str | None = None) -> str:
+def read_text(node: CommentedMap, key: str, default: str | None = None) -> str:
+    """Return the text under a key. Raises `BadPolicyFile`."""
     value = node.get(key, default)
     if not isinstance(value, str):
-        raise BadPolicyFile(line=_get_line(node), why=f"{key} is not a text")
+        raise BadPolicyFile(line=get_line(node), why=f"{key} is not a text")
     return str(value)
 
 
-def _read_member(node: CommentedMap, key: str, members: type[Member]) -> Member:
+def read_member(node: CommentedMap, key: str, members: type[Member]) -> Member:
+    """Return the member of an enumeration under a key. Raises `BadPolicyFile`."""
     try:
-        return members(_read_text(node, key))
+        return members(read_text(node, key))
     except ValueError as error:
-        raise BadPolicyFile(line=_get_line(node), why=f"{key} is none of {', '.join(members)}") from error
+        raise BadPolicyFile(line=get_line(node), why=f"{key} is none of {', '.join(members)}") from error
 
 
 def _read_preset(row: CommentedMap) -> PolicyEntry:
-    _read_map(row, _get_line(row), _PRESET_KEYS)
-    name = (_read_member(row, "kind", PresetKind), _read_text(row, "name"))
-    return PolicyEntry(name, _read_values(row), line=_get_line(row))
+    read_map(row, get_line(row), _PRESET_KEYS)
+    name = (read_member(row, "kind", PresetKind), read_text(row, "name"))
+    return PolicyEntry(name, _read_values(row), line=get_line(row))
 
 
 def _read_document(row: CommentedMap) -> PolicyEntry:
-    _read_map(row, _get_line(row), _DOCUMENT_KEYS)
-    name = (_read_member(row, "place", PlaceKind), _read_text(row, "target", ""))
-    locks = _read_part(row, "locks")
-    uses = tuple(_read_use(use) for use in _read_rows(row, "presets"))
-    return PolicyEntry(name, _read_values(row), to_plain(locks), uses, line=_get_line(row))
+    read_map(row, get_line(row), _DOCUMENT_KEYS)
+    name = (read_member(row, "place", PlaceKind), read_text(row, "target", ""))
+    locks = read_part(row, "locks")
+    uses = tuple(_read_use(use) for use in read_rows(row, "presets"))
+    return PolicyEntry(name, _read_values(row), to_plain(locks), uses, line=get_line(row))
 
 
 def _read_values(row: CommentedMap) -> dict[str, Any]:
-    values = _read_part(row, "values")
+    values = read_part(row, "values")
     for mode in values:
-        _read_map(values[mode], values.lc.key(mode)[0] + 1)
+        read_map(values[mode], values.lc.key(mode)[0] + 1)
     return dict(to_plain(values))
 
 
 def _read_use(row: CommentedMap) -> PresetReference:
-    _read_map(row, _get_line(row), _USE_KEYS)
-    kind, _, name = _read_text(row, "preset").partition("/")
+    read_map(row, get_line(row), _USE_KEYS)
+    kind, _, name = read_text(row, "preset").partition("/")
     if kind not in set(PresetKind) or not name:
-        raise BadPolicyFile(line=_get_line(row), why="preset is not kind/name")
-    use = _read_member(row, "use", AppUse) if row.get("use") is not None else None
-    return PresetReference((PresetKind(kind), name), _read_text(row, "mode", ALL_MODES), use)
+        raise BadPolicyFile(line=get_line(row), why="preset is not kind/name")
+    use = read_member(row, "use", AppUse) if row.get("use") is not None else None
+    return PresetReference((PresetKind(kind), name), read_text(row, "mode", ALL_MODES), use)
 
 
 def to_plain(node: Any, line: int = 1) -> Any:
     """Return a node of a file as plain data. Raises `BadPolicyFile` for a value that policy does not know, such as a date."""
     if isinstance(node, CommentedMap):
-        _read_map(node, _get_line(node, line))
+        read_map(node, get_line(node, line))
         return {str(key): to_plain(value, node.lc.key(key)[0] + 1) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         return [to_plain(value, node.lc.item(index)[0] + 1) for index, value in enumerate(node)]
