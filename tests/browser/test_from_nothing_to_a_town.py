@@ -187,7 +187,7 @@ def _let_colleague_in_by_organisation(founder: Colleague, browser: Browser, issu
     ada.page.fill("input[name=sub]", "ada")
     ada.page.get_by_role("button", name="Authorize").click()
     ada.set_up_app()
-    expect(ada.page.get_by_role("heading", level=1)).to_have_text("Tablettes")
+    expect(ada.page.get_by_role("heading", level=1)).to_contain_text("Aujourd'hui")
     expect(ada.page.get_by_role("link", name="Ada Byron")).to_be_visible()
 
 

@@ -17,7 +17,8 @@ def test_an_administrator_signs_in_and_sees_the_tablets(server: LiveServer, sign
         town = world.create_town()
         town_id, tag = town.id, world.create_tablet(town).tag
     page = sign_in(town_id, Role.TOWN_ADMIN, "admin")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Tablettes")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Aujourd'hui")
+    page.get_by_role("link", name="Tablettes", exact=True).click()
     expect(page.get_by_role("link", name=tag)).to_be_visible()
     page.get_by_role("link", name=tag).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(tag)

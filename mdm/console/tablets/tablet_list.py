@@ -84,6 +84,7 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
         person=actor.name,
         alarms=_list_open_alarms(work, actor, language),
         chosen=address,
+        list_town=town_id,
         checklists=list_open_checklists(work, actor, language) if not (address.list_chosen() or after) else [],
         ending=ending,
         losses=count_waiting_reports(work, actor),
