@@ -78,7 +78,9 @@ COMMANDS: dict[str, CliCommand] = {
     "beat": CliCommand("a worker for the schedule alone; the others do it too", "worker:run_schedule"),
     "resolver": CliCommand("keep the town's DNS resolver running, which filters the web", "resolver:run"),
     "migrate": CliCommand("bring the database to the newest migration", "migrate:run", "migrate:add_arguments"),
-    "ready": CliCommand("ask the server of this machine whether it can serve; for health checks", "ready:run"),
+    "ready": CliCommand(
+        "ask the server of this machine whether it can serve; for health checks", "ready:run", "ready:add_arguments"
+    ),
     "doctor": CliCommand(
         "check everything that the server needs, and say what to do", "doctor.run:run", "doctor.run:add_arguments"
     ),

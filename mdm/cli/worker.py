@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,12 +31,14 @@ from mdm.worker.threads import WorkerThreads
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--kinds", default="", help="only these kinds of work, separated by commas, such as pushes,urgent_pushes")
+    parser.add_argument(
+        "--kinds", default="", help="only these kinds of work, separated by commas or colons, such as pushes,urgent_pushes"
+    )
 
 
 def run(parsed: argparse.Namespace) -> NoReturn:
     """Run a worker for the kinds of work that the arguments name, or for all."""
-    run_worker([WorkKind(kind) for kind in parsed.kinds.split(",")] if parsed.kinds else tuple(WorkKind))
+    run_worker([WorkKind(kind) for kind in re.split("[,:]", parsed.kinds)] if parsed.kinds else tuple(WorkKind))
 
 
 def run_schedule(_parsed: argparse.Namespace) -> NoReturn:

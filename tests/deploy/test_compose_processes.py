@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import ssl
 import time
 from collections.abc import Iterator
@@ -89,7 +90,8 @@ def test_commands_reach_tablets_while_processes_are_killed(installation: Install
     asyncio.run(_enrol_and_obey(installation, runtime, fleet))
     assert fleet.tally.failures.total() == 0, fleet.tally.format_summary()
     codes_of = installation.terminate(*installation.web_ports, *WORKERS)
-    assert set(codes_of.values()) == {0}, codes_of
+    # The web server ends by the signal itself once its requests are answered; so does a process that was still starting.
+    assert set(codes_of.values()) <= {0, -signal.SIGTERM}, codes_of
     logs = "".join(installation.read_log(name) for name in (*installation.web_ports, *WORKERS))
     assert "Traceback" not in logs
     runtime.engine.dispose()
@@ -109,10 +111,10 @@ async def _enrol_and_obey(installation: Installation, runtime: Runtime, fleet: F
         body_id = await asyncio.to_thread(_order_command, runtime)
         act(name)
         end = time.monotonic() + 90
-        while (acknowledged := await asyncio.to_thread(_count_acknowledged, runtime, body_id)) < number * TABLETS:
+        while (acknowledged := await asyncio.to_thread(_count_acknowledged, runtime, body_id)) < TABLETS:
             assert time.monotonic() < end, f"round {number}: {_list_states(runtime)}\n{fleet.tally.format_summary()}"
             await fleet.poll_all()
-        assert acknowledged == number * TABLETS
+        assert acknowledged == TABLETS
     await fleet.close()
 
 
@@ -126,7 +128,7 @@ def _is_ready(installation: Installation, ca: Path) -> bool:
 
 
 def _order_command(runtime: Runtime) -> int:
-    """Order one command for every tablet. Return the identifier of its body, which equal commands share."""
+    """Order one command for every tablet. Return the identifier of its body."""
     with runtime.open_unit_of_work() as work:
         ids = list(work.session.scalars(select(DeviceEnrollment.id)))
         result = queue.enqueue_command(work, SYSTEM, DeviceLock(message="test"), ids)
@@ -143,4 +145,4 @@ def _count_acknowledged(runtime: Runtime, body_id: int) -> int:
 def _list_states(runtime: Runtime) -> list[tuple[int, CommandState, datetime | None]]:
     with runtime.open_unit_of_work() as work:
         columns = (QueuedCommand.enrollment_id, QueuedCommand.state, QueuedCommand.sent_at)
-        return [row._tuple() for row in work.session.execute(select(*columns))]
+        return [(enrollment, state, sent) for enrollment, state, sent in work.session.execute(select(*columns))]
