@@ -37,12 +37,12 @@ test: setup ## The whole suite, on SQLite and PostgreSQL, with a real broker
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal
 
 test-fast: setup ## Only the tests that need no server process
-	@$(RUN) -m pytest -n $(JOBS) --dist worksteal --ignore tests/stories --ignore tests/interop --ignore tests/browser
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal --ignore tests/stories --ignore tests/interop --ignore tests/browser --ignore tests/deploy
 
 story: setup ## The stories, over real HTTPS with simulated tablets
 	@$(RUN) -m pytest tests/stories -v
 
-interop: ## Install the independent programs (SCEP and ACME clients, a browser; Debian packages, needs root) that tests use
+interop: ## Install the independent programs (SCEP and ACME clients, a browser, a resolver, a proxy; Debian packages, needs root) that tests use
 	@sh deploy/install-interop.sh
 
 pictures: setup ## Take the pictures of docs/pictures anew, in French and in English

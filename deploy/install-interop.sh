@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the independent programs that the tests use: SCEP and ACME clients, a browser, fonts for names in any script, a
-# DNS resolver. Debian, root; run again at will.
+# DNS resolver, a web proxy, a pooler of connections. Debian, root; run again at will.
 set -eu
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
     echo "The independent programs are Debian packages and need root: nothing was installed." >&2
@@ -16,7 +16,7 @@ apt-get -qq update
 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
     scep strongswan-pki libstrongswan-extra-plugins certmonger python3-acme chromium caddy pgbouncer fonts-dejavu-core fonts-noto-core \
     fonts-droid-fallback fonts-noto-color-emoji poppler-utils dnsdist unbound dns-root-data >/dev/null
-for service in dnsdist unbound; do
+for service in dnsdist unbound caddy pgbouncer; do
     if command -v systemctl >/dev/null 2>&1; then systemctl disable --quiet --now "$service" 2>/dev/null || true; fi
 done
-echo "installed: scepclient, pki, scep-submit (certmonger), certbot's ACME library, chromium, pdftotext, dnsdist, unbound"
+echo "installed: scepclient, pki, scep-submit (certmonger), certbot's ACME library, chromium, pdftotext, dnsdist, unbound, caddy, pgbouncer"
