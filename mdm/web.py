@@ -171,7 +171,7 @@ def _mount_console(app: FastAPI) -> None:
 
 
 @cache
-def _build_console_routes() -> tuple[BaseRoute, ...]:  # noqa: PLR0915 - one import for each chapter
+def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import accessibility, api_docs
     from mdm.console.accounts import accounts as account_pages
     from mdm.console.accounts import identity_providers as identity_provider_pages
@@ -227,12 +227,12 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:  # noqa: PLR0915 - one imp
         ending_identities,
         incident_pages,
         life,
+        reports,
+        saved_views,
         tablet_list,
         tablets,
         why,
     )
-    from mdm.console.tablets import reports as tablet_report_pages
-    from mdm.console.tablets import saved_views as saved_view_pages
     from mdm.console.today import today as today_page
 
     router = APIRouter()
@@ -245,9 +245,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:  # noqa: PLR0915 - one imp
         life,
         carts,
         coming,
-        tablet_report_pages,
+        reports,
         incident_pages,
-        saved_view_pages,
+        saved_views,
         why,
         ending_identities,
         system_page,

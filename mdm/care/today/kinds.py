@@ -17,6 +17,7 @@ class WaitingKind(StrEnum):
     LOST = "lost"
     RELEASES = "releases"
     BULK_ERASES = "bulk_erases"
+    BULK_COMMANDS = "bulk_commands"
     EXTENSIONS = "extensions"
     POSITIONS = "positions"
     APPROVALS = "approvals"
@@ -33,6 +34,7 @@ PERMISSIONS: dict[WaitingKind, Permission] = {
     WaitingKind.LOST: Permission.CARE,
     WaitingKind.RELEASES: Permission.GOVERN,
     WaitingKind.BULK_ERASES: Permission.DESTROY,
+    WaitingKind.BULK_COMMANDS: Permission.CARE,
     WaitingKind.EXTENSIONS: Permission.DESTROY,
     WaitingKind.POSITIONS: Permission.GOVERN,
     WaitingKind.APPROVALS: Permission.GOVERN,

@@ -13,6 +13,7 @@ from cartable.alarms import Alarm
 from enrollment.rosters.models import ImportState, RosterImport
 from enrollment.safeguards.models import BudgetExtension, StopSwitch
 from enrollment.tablets.models import ApprovalRequest, Tablet, TabletState
+from mdm.care.commands.models import BulkCommand
 from mdm.care.erasing.models import BulkErase
 from mdm.care.lost_mode.models import LossReport, LossReportState, LostCase, PositionRequest
 from mdm.care.today.kinds import WaitingKind
@@ -45,6 +46,10 @@ def build_waiting_conditions(account_id: UUID | None, now: datetime) -> dict[Wai
         WaitingKind.BULK_ERASES: (
             BulkErase,
             [BulkErase.approved_at.is_(None), BulkErase.cancelled_at.is_(None), is_of_others(BulkErase.requested_by)],
+        ),
+        WaitingKind.BULK_COMMANDS: (
+            BulkCommand,
+            [BulkCommand.sent_at.is_(None), BulkCommand.cancelled_at.is_(None), is_of_others(BulkCommand.requested_by)],
         ),
         WaitingKind.EXTENSIONS: (
             BudgetExtension,

@@ -36,6 +36,13 @@ CARDS: dict[WaitingKind, CardText] = {
         Message("Somebody asks to go on. Only a second person can agree."),
         "/safeguards",
     ),
+    WaitingKind.BULK_COMMANDS: CardText(
+        Message(
+            "{count} command to many tablets waits for approval", plural="{count} commands to many tablets wait for approval"
+        ),
+        Message("It interrupts many people at once: a second person must agree."),
+        "/commands",
+    ),
     WaitingKind.BULK_ERASES: CardText(
         Message("{count} erase of many tablets waits for approval", plural="{count} erases of many tablets wait for approval"),
         Message("Only a second person can agree. Look at the list first."),

@@ -9,10 +9,12 @@ from sqlalchemy import select
 
 from cartable.audit import AuditEvent
 from cartable.scope import Role
+from mdm.accounts.models import Account
 from mdm.care.commands.models import ActivationBypassCode
 from mdm.queue.models import CommandBody, CommandState, QueuedCommand
 from tests.mdm.console.conftest import Person
 from tests.mdm.console.forms import read, send
+from tests.support.accounts import make_trusted
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
@@ -148,3 +150,24 @@ def test_the_bypass_code_is_shown_once_and_the_reading_is_recorded(server: LiveS
     helpdesk = person(fleet.town_id, Role.HELPDESK)
     helpdesk.csrf = re.findall(r'name="csrf" value="([^"]+)"', helpdesk.client.get(page).text)[0]
     assert send(helpdesk, f"{page}/bypass-code", reason="demande un compte Apple").status_code == 403
+
+
+def test_what_interrupts_many_waits_on_the_day_of_a_second_person(server: LiveServer, person: Enter) -> None:
+    fleet = Fleet(server, size=61)
+    technician, helpdesk = person(fleet.town_id), person(fleet.town_id, Role.HELPDESK)
+    helpdesk.csrf = re.findall(r'name="csrf" value="([^"]+)"', helpdesk.client.get("/commands").text)[0]
+    with server.runtime.open_unit_of_work() as work:
+        for account in work.session.scalars(select(Account)):
+            make_trusted(work, account)
+    answer = send(technician, "/commands", town=str(fleet.town_id), kind="restart")
+    page, _, done = answer.headers["location"].partition("?")
+    assert done == "done=asked"
+    waits = "1 ordre à plusieurs tablettes attend une approbation"
+    assert waits in read(helpdesk.client.get("/today"))
+    assert waits not in read(technician.client.get("/today")), "the own request waits for others"
+    assert f"{page}/approve" not in technician.client.get(page).text
+    assert send(technician, f"{page}/approve").status_code == 403
+    assert f"{page}/approve" in helpdesk.client.get(page).text
+    assert send(helpdesk, f"{page}/approve").headers["location"] == f"{page}?done=approved"
+    assert fleet.list_commands() == [("RestartDevice", CommandState.QUEUED)] * 61
+    assert waits not in read(helpdesk.client.get("/today"))
