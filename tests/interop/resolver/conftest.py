@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -45,6 +45,11 @@ class ResolverTown:
     @property
     def url(self) -> str:
         return f"https://localhost:{self.supervisor.engine.listen_port}/f/"
+
+    def create_neighbour(self) -> ResolverTown:
+        """Return another town with the same resolver."""
+        with self.runtime.open_unit_of_work() as work:
+            return replace(self, town_id=TownFactory(work).create_town().id)
 
     def import_lists(self, lists: Mapping[str, str]) -> None:
         """Import an archive with these hosts by category."""
