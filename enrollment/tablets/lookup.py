@@ -7,6 +7,7 @@ from uuid import UUID
 from cartable.errors import DomainError
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places.models import Town
 from enrollment.tablets import service
 from enrollment.tablets.errors import (
     TabletOfAnotherTown,
@@ -23,6 +24,12 @@ def get_tablet_for_update(work: UnitOfWork, actor: Actor, tablet_id: UUID, permi
     Of two requests the second sees the effect of the first. Raises `TabletNotFound`, `Forbidden`.
     """
     return service.lock_tablet(work, get_tablet(work, actor, tablet_id, permission))
+
+
+def find_town_of_label(work: UnitOfWork, tag: str) -> Town | None:
+    """Return the one town whose labels begin so, whether it has this tablet or not: a stranger learns no tag by asking."""
+    towns = TabletRepository(work.session).list_towns_of_prefix(tag.partition("-")[0].upper())
+    return towns[0] if len(towns) == 1 else None
 
 
 def get_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, permission: Permission) -> Tablet:

@@ -198,6 +198,10 @@ class TabletRepository:
         statement = select(Town.name).join(Tablet, Tablet.town_id == Town.id).where(_matches_scan(text))
         return self.session.scalar(actor.restrict(statement, Tablet).order_by(Town.name, Tablet.id).limit(1))
 
+    def list_towns_of_prefix(self, prefix: str) -> Sequence[Town]:
+        """Return up to two towns whose tags begin with a prefix."""
+        return self.session.scalars(select(Town).where(Town.tag_prefix == prefix).order_by(Town.id).limit(2)).all()
+
     def list_existing_serials(self, serials: Sequence[str]) -> set[str]:
         return set(self.session.scalars(select(Tablet.serial).where(Tablet.serial.in_(serials))))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Form, Request
@@ -66,12 +65,6 @@ def show_account(request: Request, work: WorkDep) -> Response:
     """Return the account and a CSRF token, for a page whose session ended while scans were waiting."""
     _, account = require_sign_in(request, work)
     return JSONResponse({"account": str(account.id), "csrf": make_csrf_token(request)}, headers={"Cache-Control": "no-store"})
-
-
-@router.get("/t/{tag}")
-def open_label(tag: str) -> Response:
-    """Redirect the QR code of a label, scanned with a camera, to the console's search."""
-    return RedirectResponse(f"/?q={quote(tag[:24], safe='')}", status_code=303)
 
 
 @router.get("/desk/{town_id}")

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from cartable.scope import SYSTEM, Role
+from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import AgreementState, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
@@ -126,3 +127,19 @@ def test_a_teacher_records_nothing(person: Callable[..., Person], place: LifeTow
     dpo = person(place.town_id, Role.DPO)
     assert dpo.client.get(f"/tablets/{place.lent_id}/life").status_code == 404
     assert send(dpo, f"/tablets/{place.lent_id}/life/retire", reason="xxx").status_code in (403, 404)
+
+
+def test_the_label_tells_a_finder_whom_to_call_and_no_more(
+    server: LiveServer, person: Callable[..., Person], place: LifeTown
+) -> None:
+    technician = person(place.town_id, Role.TECHNICIAN)
+    with server.runtime.open_unit_of_work() as work:
+        tag = work.session.get_one(Tablet, place.lent_id).tag
+        name = work.session.get_one(Town, place.town_id).name
+    assert technician.client.get(f"/t/{tag}").headers["location"] == f"/?q={tag}"
+    technician.client.cookies.clear()
+    page = read(technician.client.get(f"/t/{tag}"))
+    assert (name in page, "+33 1 00 00 00 00" in page, "Zoé" in page) == (True, True, False)
+    unknown = tag[:-5] + "99999"
+    assert read(technician.client.get(f"/t/{unknown}")) == page.replace(tag, unknown), "a stranger learns no tag by asking"
+    assert "Zoé" not in read(technician.client.get("/t/<b>x"))
