@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -37,6 +37,17 @@ def list_accounts(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageReque
     actor.require_permission(Permission.GOVERN, town_id)
     rows = AccountRepository(work.session).list_by_town(town_id, work.now, page)
     return Page(_summarise(work, rows.items, town_id), rows.next_cursor)
+
+
+def list_accounts_of_people(work: UnitOfWork, actor: Actor, town_id: UUID, addresses: Collection[str]) -> dict[str, Account]:
+    """Return the accounts of a town that people with these mail addresses sign in with, by address; none to who does not govern it.
+
+    It is for people who have left: their accounts go on until somebody switches them off.
+    """
+    if not addresses or not actor.has_permission(Permission.GOVERN, town_id):
+        return {}
+    accounts = AccountRepository(work.session).list_by_logins(town_id, addresses, work.now)
+    return {account.login: account for account in accounts}
 
 
 def get_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> AccountSummary:

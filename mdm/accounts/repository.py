@@ -150,6 +150,13 @@ class AccountRepository:
             statement = statement.where(AccountRole.town_id == town_id)
         return self.session.execute(statement.order_by(AccountRole.id)).all()
 
+    def list_by_logins(self, town_id: UUID, logins: Collection[str], now: datetime) -> Sequence[Account]:
+        """List the active accounts with one of these logins that have a role in a town at this instant."""
+        is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now)
+        has_role = exists().where(AccountRole.account_id == Account.id, AccountRole.town_id == town_id, is_valid)
+        statement = select(Account).where(Account.login.in_(logins), Account.active, has_role)
+        return self.session.scalars(statement.order_by(Account.id)).all()
+
     def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
         """List the accounts with a role in a town at this instant, and those switched off that had one."""
         is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now, ~Account.active)

@@ -157,6 +157,12 @@ COMMANDS: dict[str, CliCommand] = {
         "identity_providers:add_arguments",
         _call_in_unit_of_work,
     ),
+    "mission": CliCommand(
+        "call a technician of several towns to one of them for some days",
+        "missions:run",
+        "missions:add_arguments",
+        _call_in_unit_of_work,
+    ),
     "school": CliCommand(
         "add schools to a town one by one or by a list, rename, close",
         "schools:run",

@@ -27,6 +27,7 @@ from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.errors import UnknownScan
 from enrollment.tablets.labels import CONDITIONS
 from enrollment.tablets.models import AccessoryKind, Condition, Tablet
+from mdm.accounts import administration
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
@@ -203,6 +204,8 @@ def _render_staff(
     schools = places.list_schools(work, actor, town.id)
     names = {school.id: school.name for school in schools}
     shown = [row for row in rows if not row.has_left or row.member.id in tablets]
+    leavers = {row.member.email: row.member for row in rows if row.has_left and row.member.email}
+    open_accounts = administration.list_accounts_of_people(work, actor, town.id, leavers.keys())
     described = [_describe(row, tablets.get(row.member.id), names, language) for row in shown]
     return render_page(
         request,
@@ -213,6 +216,10 @@ def _render_staff(
         town=town,
         towns=list_permitted_towns(work, actor, Permission.ROSTER),
         left_behind=[row for row in described if row["has_left"]],
+        open_accounts=[
+            {"name": f"{leavers[login].first_name} {leavers[login].last_name}", "login": login, "id": account.id}
+            for login, account in open_accounts.items()
+        ],
         rows=[row for row in described if not row["has_left"]],
         schools=_list_own_schools(actor, town, schools),
         kinds=[(kind.value, KINDS[kind].translate(language)) for kind in _BY_HAND],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from enrollment.places.towns import create_town
 from mdm.accounts.oidc.models import IdentityProvider
+from mdm.accounts.repository import AccountRepository
 from mdm.cli.main import main
 from mdm.composition import compose
 from mdm.setup.checklist import SetupStep, load_checklist
@@ -118,3 +120,32 @@ def test_an_identity_provider_and_its_groups(
     with compose(Settings()).open_unit_of_work() as work:
         provider = work.session.query(IdentityProvider).one()
         assert (provider.client_secret, provider.client_id) == ("a secret of the client", "other"), "the secret stays"
+
+
+def test_the_way_in_by_commands_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A town with a school, two administrators, one group of an organisation, and a technician on a mission; nobody opens a browser."""
+    monkeypatch.setenv("CARTABLE_ALLOW_PRIVATE_ADDRESSES", "true")
+    today = datetime.now(UTC).date()
+    provider = ("provider", "create", "ville-neuve", "http://localhost:1234", "--name", "Ville", "--client-id", "cartable")
+    for arguments in (
+        ("town", "create", "Ville-Neuve", "--phone", "01 23 45 67 89"),
+        ("school", "add", "ville-neuve", "0922999K", "École A"),
+        ("admin", "create", "--operator", "ops@ville.example", "Exploitation"),
+        ("admin", "create", "--town", "ville-neuve", "claire@ville.example", "Claire Morel"),
+        ("admin", "create", "--town", "ville-neuve", "bea@ville.example", "Béa Roy"),
+        ("technician", "thea", "Théa Tech"),
+        ("mission", "create", "ville-neuve", "thea", str(today), str(today + timedelta(days=3)), "mise en service"),
+    ):
+        assert run(capsys, *arguments)[0] == 0, arguments
+    provider_id = run(capsys, *provider)[1].split()[0]
+    assert "admins: town_admin" in run(capsys, "provider", "map", provider_id, "admins", "town_admin")[1]
+    code, listed = run(capsys, "mission", "list", "ville-neuve")
+    assert (code, "thea" in listed, "mise en service" in listed) == (0, True, True)
+    with compose(Settings()).open_unit_of_work() as work:
+        rows = AccountRepository(work.session).list_administrators(work.now)
+        assert {account.login for _, account in rows} == {"claire@ville.example", "bea@ville.example"}
+    too_long = ("mission", "create", "ville-neuve", "thea", str(today), str(today + timedelta(days=90)), "reason")
+    assert run(capsys, *too_long)[0] == 1
+    assert run(capsys, "mission", "create", "ville-neuve", "claire", str(today), str(today), "reason")[0] == 1
+    assert run(capsys, "mission", "end", listed.split()[0]) == (0, "ended")
+    assert run(capsys, "mission", "list", "ville-neuve") == (0, "")
