@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import channel, fleet
+from bench import channel, fleet, runs
 from bench.serving import run_server
 from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.migrate import upgrade
@@ -25,6 +25,10 @@ from mdm.composition import compose
 def main() -> None:
     """Run the measurements that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument(
+        "act", nargs="?", choices=("measure", "report"), default="measure", help="report: the page of stored runs"
+    )
+    parser.add_argument("--save", action="store_true", help="store the run in bench/runs, for the report")
     parser.add_argument("--tablets", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--connections", default="32,64,128")
@@ -32,14 +36,27 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="server processes")
     parser.add_argument("--history", type=int, default=300, help="answered commands that each tablet has in the last round")
     arguments = parser.parse_args()
+    if arguments.act == "report":
+        print(runs.write_report())
+        return
     print_machine()
     for database in arguments.databases.split(","):
         with start_database(database) as (folder, url, pid):
             print(f"\n### {database}, {arguments.tablets} tablets, {arguments.workers} server process(es)\n")
-            _measure_channel(folder, url, pid, arguments)
+            measured = _measure_channel(folder, url, pid, arguments)
+            if arguments.save:
+                name = f"channel-{database}-{arguments.tablets}-tablets-{arguments.workers}-processes"
+                print(runs.save_run(name, [each.to_figures() for each in measured]))
 
 
-def _measure_channel(folder: Path, url: str, pid: int | None, arguments: argparse.Namespace) -> None:
+def _measure_channel(folder: Path, url: str, pid: int | None, arguments: argparse.Namespace) -> list[channel.Measurement]:
+    """Print the table of one database, and return its rows."""
+    measured: list[channel.Measurement] = []
+
+    def show(measurement: channel.Measurement) -> None:
+        measured.append(measurement)
+        print(measurement.format_row(), flush=True)
+
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     upgrade(runtime.engine)
     with runtime.open_unit_of_work() as work:
@@ -53,19 +70,20 @@ def _measure_channel(folder: Path, url: str, pid: int | None, arguments: argpars
         print_progress("warming up")
         channel.measure_idle(server, tablets, 32, 2)
         for connections in numbers:
-            print(channel.measure_idle(server, tablets, connections, arguments.seconds).format_row(), flush=True)
+            show(channel.measure_idle(server, tablets, connections, arguments.seconds))
         for connections in numbers:
-            print(channel.measure_delivery(server, runtime, tablets, connections).format_row(), flush=True)
+            show(channel.measure_delivery(server, runtime, tablets, connections))
         memory = server.read_usage().memory
         if arguments.history:
             print_progress(f"writing {arguments.history} answered commands for each tablet")
             fleet.seed_command_history(runtime, [tablet.enrollment_id for tablet in tablets], arguments.history)
             settle_database(runtime)
             print(f"\nwith {arguments.history} answered commands in each tablet's history:\n\n{channel.HEADER}")
-            print(channel.measure_idle(server, tablets, 64, arguments.seconds).format_row(), flush=True)
-            print(channel.measure_delivery(server, runtime, tablets, 64).format_row(), flush=True)
+            show(channel.measure_idle(server, tablets, 64, arguments.seconds))
+            show(channel.measure_delivery(server, runtime, tablets, 64))
     print(f"\nmemory of the server process: {memory / 2**20:.0f} MB")
     runtime.engine.dispose()
+    return measured
 
 
 def settle_database(runtime: Runtime) -> None:

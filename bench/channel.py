@@ -32,6 +32,16 @@ class Measurement:
     #: The number of requests or of delivered commands, shown per second.
     units: int
 
+    def to_figures(self) -> dict[str, str | float]:
+        """Return the measurement as a row of a stored run."""
+        o, c = self.outcome, self.cost
+        n = max(o.requests, 1)
+        return {
+            "what": f"{self.name}, {self.connections} connections", "per second": round(self.units / o.seconds),
+            "p50 ms": o.percentile(0.5), "p99 ms": o.percentile(0.99), "server µs/request": round(1e6 * c.server_cpu / n),
+            "database µs/request": round(1e6 * c.database_cpu / n), "wrong": o.failures,
+        }  # fmt: skip
+
     def format_row(self) -> str:
         """Return the measurement as a row of the table in bench/README.md."""
         o, c = self.outcome, self.cost

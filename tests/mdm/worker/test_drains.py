@@ -136,8 +136,8 @@ def test_a_failing_job_blocks_no_other_and_halves_its_batch(runtime: Runtime, en
 
 
 def test_a_drain_ends_when_its_budget_is_used(runtime: Runtime) -> None:
-    _enqueue(runtime, *(uuid4() for _ in range(201)))
-    assert drain(runtime, Topic.RECONCILE, budget=timedelta(0)) == 200
+    _enqueue(runtime, *(uuid4() for _ in range(BATCH_SIZES[Topic.RECONCILE] + 1)))
+    assert drain(runtime, Topic.RECONCILE, budget=timedelta(0)) == BATCH_SIZES[Topic.RECONCILE]
     assert drain(runtime, Topic.RECONCILE, budget=timedelta(0)) == 1
 
 
