@@ -12,16 +12,18 @@ from sqlalchemy import select
 
 from cartable.audit import AuditEvent
 from cartable.i18n import FRENCH
-from cartable.scope import Role
+from cartable.scope import SYSTEM, Role
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade
 from enrollment.tablets.models import BreakageCause, Incident, Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.console.tablets.time_line import ACTION_LABELS, COMMAND_LABELS
+from mdm.protocol.commands.security import DeviceLock, RestartDevice
+from mdm.queue import service as queue
 from tests.browser.desk_world import DeskWorld, desk_world
 from tests.mdm.console.conftest import Person
 from tests.support.server import LiveServer
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 Enter = Callable[..., Person]
 ROOT = Path(__file__).parents[3]
@@ -178,3 +180,18 @@ def test_every_action_on_a_tablet_has_a_label() -> None:
     assert recorded - ACTION_LABELS.keys() == set()
     assert {label.translate(FRENCH) for label in ACTION_LABELS.values()}.isdisjoint(ACTION_LABELS)
     assert all(command[0].isupper() for command in COMMAND_LABELS)
+
+
+def test_the_history_begins_with_people_and_shows_the_server_on_demand(server: LiveServer, person: Enter) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        factory = TownFactory(work)
+        town = factory.create_town()
+        tablet = factory.create_tablet(town)
+        enrollment = factory.enroll_tablet(tablet)
+        queue.enqueue_command(work, SYSTEM, RestartDevice(), [enrollment.id])
+        queue.enqueue_command(work, create_actor(Role.HELPDESK, town, name="Une personne"), DeviceLock(), [enrollment.id])
+        town_id, page = town.id, f"/tablets/{tablet.id}"
+    technician = person(town_id)
+    seen, everything = technician.client.get(page).text, technician.client.get(f"{page}?history=all").text
+    assert ("(DeviceLock)" in seen, "(RestartDevice)" in seen) == (True, False)
+    assert ("(DeviceLock)" in everything, "(RestartDevice)" in everything) == (True, True)
