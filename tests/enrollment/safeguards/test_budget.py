@@ -21,7 +21,7 @@ from enrollment.rollover import service as rollovers
 from enrollment.rollover.models import RolloverDecision
 from enrollment.safeguards import budget, extensions, stop_switch
 from enrollment.safeguards.errors import BudgetExtensionEnded, BudgetUsedUp, DestructiveCommandsStopped
-from enrollment.safeguards.models import BudgetEntry
+from enrollment.safeguards.models import BudgetEntry, BudgetExtension
 from enrollment.safeguards.models import IrreversibleAct as Act
 from enrollment.safeguards.rules import (
     COSTS,
@@ -205,6 +205,33 @@ def test_two_people_extend_the_budget_after_a_delay_and_anybody_cancels(runtime:
         extensions.cancel_extension(work, helpdesk, extension.id)
     with runtime.open_unit_of_work() as work, pytest.raises(BudgetUsedUp):
         budget.spend(work, technician, town.id, Act.LEAVER)
+
+
+def test_two_people_approve_an_extension_at_once_and_one_of_them_has_approved_it(runtime: Runtime, town: Town) -> None:
+    first, second = (create_actor(Role.TOWN_ADMIN, town) for _ in range(2))
+    with runtime.open_unit_of_work() as work:
+        extension_id = extensions.request_extension(work, create_actor(Role.TECHNICIAN, town), town.id, 30, "thirty tablets").id
+    acts = [partial(extensions.approve_extension, actor=each, extension_id=extension_id) for each in (first, second)]
+    assert run_at_once(runtime, *acts) == []
+    with runtime.open_unit_of_work() as work:
+        extension = work.session.get_one(BudgetExtension, extension_id)
+        assert extension.approved_by in (first.account_id, second.account_id)
+        assert _list_alarms(work).count(AlarmKind.BUDGET_EXTENSION_APPROVED) == 1
+
+
+def test_an_extension_approved_and_cancelled_at_once_gives_no_budget(runtime: Runtime, clock: ManualClock, town: Town) -> None:
+    technician, admin, helpdesk = (create_actor(role, town) for role in (Role.TECHNICIAN, Role.TOWN_ADMIN, Role.HELPDESK))
+    with runtime.open_unit_of_work() as work:
+        extension_id = extensions.request_extension(work, technician, town.id, 30, "thirty tablets").id
+    refusals = run_at_once(
+        runtime,
+        partial(extensions.approve_extension, actor=admin, extension_id=extension_id),
+        partial(extensions.cancel_extension, actor=helpdesk, extension_id=extension_id),
+    )
+    assert {type(each) for each in refusals} <= {BudgetExtensionEnded}
+    clock.advance(EXTENSION_DELAY)
+    with runtime.open_unit_of_work() as work:
+        assert _count_spendable(work, technician, town, Act.RETIRE) == 5
 
 
 def test_an_extension_needs_known_people_of_the_town_and_the_password(runtime: Runtime, town: Town) -> None:
