@@ -44,6 +44,8 @@ PAGES: dict[str, str] = {
     "remove_notice_recipient": "/notices/recipients/{recipient_id}/remove",
     # towns and schools
     "create_town": "/towns",
+    "create_mission": "/missions/{town_id}",
+    "end_mission": "/missions/{mission_id}/end",
     "create_first_administrator": "/towns/{town_id}/administrators",
     "update_town": "/town/{town}",
     "set_town_zones": "/calendar/{town}/zones",
@@ -218,10 +220,8 @@ EXCEPTIONS: dict[str, str] = {
     "preview_preset": "writes nothing: the page of a draft shows it",
     "preview_bulk_command": "writes nothing: the page of commands shows it",
     "print_labels": "writes nothing: the desk prints labels by class and by order",
-    "set_ade_profile": "what the Setup Assistant skips is set once, by the command line",
-    "install_apple_school_manager_key": "a key of the server's own, installed once, by the command line",
+    "set_ade_profile": "what the Setup Assistant skips is set once for each server of Apple's, by who installs it",
+    "install_apple_school_manager_key": "a key that Apple gives to who installs the server, once",
     "sync_apple_school_manager": "the schedule does it each hour",
     "set_calendar": "for programs that keep a calendar elsewhere: people import the ministry's file",
-    "create_mission": "for the operator's planning: technicians get their roles under accounts",
-    "end_mission": "for the operator's planning: technicians get their roles under accounts",
 }
