@@ -34,7 +34,14 @@ def show_results(request: Request, work: WorkDep, q: str = "") -> Response:
     """Show what a text names in the town of the bar. The search of children is an audited act."""
     actor, _ = require_sign_in(request, work)
     groups = _search(request, work, actor, q, PAGE_LIMIT, audits=True)
-    return render_page(request, "search/results.html", q=q[: service.MAX_TEXT], groups=groups)
+    place: Place = request.state.place
+    text = q[: service.MAX_TEXT]
+    others = [
+        (town.name, f"/search?{urlencode({'q': text, 'town': town.id})}")
+        for town in place.towns
+        if place.sees and town != place.town
+    ]
+    return render_page(request, "search/results.html", q=text, groups=groups, other_towns=others)
 
 
 @router.get("/suggestions")

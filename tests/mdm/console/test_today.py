@@ -189,6 +189,8 @@ def test_several_towns_are_never_mixed_in_one_list(town: BusyTown, server: LiveS
     assert f'href="/desk?town={second_id}"' in other.text, "the place stays in the address when the chapter changes"
     assert "Ville-Neuve" in first.text, "the bar offers the other town"
     assert f'name="town" value="{second_id}"' in other.text, "a search and a filter stay in the town"
+    results = technician.client.get("/search", params={"q": "martin"}).text
+    assert f"/search?q=martin&amp;town={second_id}" in results, "the page of results offers the other town"
     foreign = UUID(int=5)
     assert tag not in technician.client.get("/", params={"town": str(foreign)}).text, "what one may not see is not chosen"
 
