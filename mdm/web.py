@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -162,11 +163,11 @@ def _start_worker(runtime: Runtime) -> Any:
 
 
 def _mount_console(app: FastAPI) -> None:
-    from mdm.console.frame import install_not_found_page
+    from mdm.console.error_pages import install_error_pages
     from mdm.console.static_files import assets
 
     app.router.routes.extend(_build_console_routes())
-    install_not_found_page(app)
+    install_error_pages(app)
     app.mount("/console/assets", assets)
 
 
@@ -236,8 +237,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     )
     from mdm.console.today import today as today_page
 
-    router = APIRouter()
-    for chapter in (
+    return _collect_routes(
         today_page,
         search_pages,
         tablet_list,
@@ -311,7 +311,12 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         substitute_pages,
         mission_pages,
         notice_pages,
-    ):
+    )
+
+
+def _collect_routes(*chapters: ModuleType) -> tuple[BaseRoute, ...]:
+    router = APIRouter()
+    for chapter in chapters:
         router.include_router(chapter.router)
     return tuple(router.routes)
 

@@ -53,6 +53,10 @@ COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+class BodyTooLarge(Exception):
+    """The body exceeds the limit. Raised while it is read."""
+
+
 def install_handlers(app: FastAPI) -> None:
     """Register the error handlers."""
     app.add_exception_handler(DomainError, _answer_domain_error)
@@ -61,6 +65,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(DataError, _answer_unstorable_value)
     app.add_exception_handler(OverflowError, _answer_unstorable_value)
+    app.add_exception_handler(BodyTooLarge, _answer_too_large)
     app.add_exception_handler(Exception, _answer_unexpected_error)
 
 
@@ -109,6 +114,12 @@ async def _answer_unstorable_value(request: Request, error: Exception) -> JSONRe
     """Answer a value that no column can hold, such as a NUL character or a number of twenty digits. It is not named: it may be a name."""
     log.warning("api.unstorable", path=request.url.path, error=type(error).__name__)
     return build_problem(422, Invalid.code, Invalid.message.translate(preferred_language(request.headers.get("accept-language"))))
+
+
+async def _answer_too_large(_request: Request, _error: Exception) -> JSONResponse:
+    problem = build_problem(413, "too_large", "The request is too large.")
+    problem.headers["Connection"] = "close"  # the rest of the body is not read
+    return problem
 
 
 async def _answer_unexpected_error(request: Request, error: Exception) -> JSONResponse:

@@ -14,8 +14,9 @@ from uuid import uuid4
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
 
-from mdm.api.errors import build_problem
+from mdm.api.errors import BodyTooLarge
 
 AsgiScope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
@@ -34,10 +35,6 @@ _REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{8,64}")
 #: What follows is the code of an invitation of tablets, or the token of a link of people.
 _SECRET_PATHS = ("/join/", "/welcome/")
 log = structlog.get_logger()
-
-
-class BodyTooLarge(Exception):
-    """The body exceeds the limit. Raised while it is read."""
 
 
 class RequestGuard:
@@ -115,6 +112,6 @@ class _GuardedRequest:
 
     async def _reject_too_large(self) -> None:
         self.status = 413
-        problem = build_problem(413, "too_large", "The request is too large.")
-        problem.headers["Connection"] = "close"  # the rest of the body is not read
-        await problem(self.scope, self.receive, self.send)
+        answer = self.scope["app"].exception_handlers[BodyTooLarge]
+        response = await answer(Request(self.scope), BodyTooLarge())
+        await response(self.scope, self.receive, self.send)

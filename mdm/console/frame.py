@@ -9,17 +9,15 @@ import hmac
 import re
 from collections.abc import Collection
 from datetime import datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
-from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Forbidden, NotFound
 from cartable.i18n import Language, Message, available_languages, find_language, preferred_language
@@ -30,7 +28,6 @@ from enrollment.places.models import Town
 from enrollment.safeguards.stop_switch import list_stopped_town_names
 from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token
-from mdm.api.errors import build_problem
 from mdm.console.chapters import HOME_PAGE, list_chapters
 from mdm.console.labels import ACCESSIBILITY_LEVELS
 from mdm.console.places_bar import PLACE_RANKS, Place, build_place_links, count_waiting_at, load_place
@@ -90,19 +87,6 @@ def get_place(request: Request) -> str:
 def is_own_address(address: str) -> bool:
     """Return whether an address leads to a page of this server, and to no other site."""
     return _OWN_ADDRESS.fullmatch(address) is not None
-
-
-def install_not_found_page(app: FastAPI) -> None:
-    """Answer unknown addresses with a page for browsers and with a problem document for programs."""
-    app.add_exception_handler(HTTPException, _show_not_found)
-
-
-async def _show_not_found(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    asks_for_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
-    if asks_for_page and error.status_code == HTTPStatus.NOT_FOUND:
-        return render_page(request, "not_found.html", status=error.status_code)
-    return build_problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
 def render_error(request: Request, refusal: DomainError) -> Response:
@@ -175,7 +159,7 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
         "bar_links": build_place_links(place, request.url.path),
         "bar_query": place.build_query(narrow=True),
         "place_ranks": {code: name.translate(language) for code, name in PLACE_RANKS.items()},
-        "waiting": getattr(request.state, "waiting", None),
+        "waiting_count": getattr(request.state, "waiting", None),
         "stopped_towns": getattr(request.state, "stopped_towns", ()),
         **values,
     }
