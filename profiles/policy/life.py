@@ -18,7 +18,7 @@ from profiles.policy.checks import check_content, check_licences
 from profiles.policy.content import PolicyContent, compare_contents
 from profiles.policy.documents import require_author_of, select_concerned
 from profiles.policy.errors import BadSetting, BadStage, CannotPublish, NewerVersion, ReasonRequired, VersionNotFound
-from profiles.policy.kinds import PlaceKind, StageKind, VersionState
+from profiles.policy.kinds import IN_FORCE, PlaceKind, StageKind, VersionState
 from profiles.policy.models import PolicyDocument, PolicyVersion
 from profiles.policy.places import check_stage
 from profiles.policy.repository import PolicyRepository, Versioned, to_content
@@ -59,6 +59,7 @@ def save_draft(work: UnitOfWork, actor: Actor, owner: Versioned, draft: Draft) -
     content = check_content(work, owner, draft.content)
     if draft.until is not None and draft.until <= work.now:
         raise BadSetting(field="until", why="it is over")
+    PolicyRepository(work.session).lock(owner)  # two authors at once must not get the same number
     return _add_version(work, actor, owner, replace(draft, content=content))
 
 
@@ -231,16 +232,20 @@ def roll_back(work: UnitOfWork, actor: Actor, owner: Versioned, number: int) -> 
 def end_temporary_versions(work: UnitOfWork) -> int:
     """End the versions whose time is over: what they were written against is in force again. Return how many ended."""
     repository = PolicyRepository(work.session)
-    ended = repository.list_ended(work.now)
-    for owner, version in ended:
+    ended = 0
+    for owner, version in repository.list_ended(work.now):
         repository.lock(owner)
+        work.session.refresh(version)
+        if version.state not in IN_FORCE:
+            continue  # a person was faster
+        ended += 1
         if version.state is VersionState.ROLLING:
             stop_version(work, SYSTEM, owner, version, "its time is over")
             continue
         former = repository.get_version(owner, version.base) if version.base is not None else None
         content = to_content(former) if former is not None else PolicyContent()
         _replace_content(work, SYSTEM, owner, content, f"version {version.number} has ended")
-    return len(ended)
+    return ended
 
 
 def _replace_content(work: UnitOfWork, actor: Actor, owner: Versioned, content: PolicyContent, reason: str) -> PolicyVersion:

@@ -6,7 +6,7 @@ See docs/domain/custody.md#destructive-commands.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -132,9 +132,14 @@ def send_due_bulk_erases(work: UnitOfWork) -> int:
     for bulk in BulkEraseRepository(work.session).list_due(work.now):
         locks.lock_town(work, bulk.town_id)
         work.session.refresh(bulk)
-        if bulk.cancelled_at is None and bulk.sent_at is None and not is_stopped(work, bulk.town_id):
+        if _is_due(bulk, work.now) and not is_stopped(work, bulk.town_id):
             sent += _send_stage(work, bulk)
     return sent
+
+
+def _is_due(bulk: BulkErase, now: datetime) -> bool:
+    """Return whether the next stage is still to be sent: another worker may have sent it before this one got the lock."""
+    return bulk.cancelled_at is None and bulk.sent_at is None and bulk.due_at is not None and bulk.due_at <= now
 
 
 def _send_stage(work: UnitOfWork, bulk: BulkErase) -> int:

@@ -64,6 +64,7 @@ def approve_position(work: UnitOfWork, actor: Actor, request_id: UUID) -> Positi
     actor.require_second_person(work.now, request.requested_by)
     locks.lock_town(work, case.town_id)
     work.session.refresh(request)
+    work.session.refresh(case)  # its end may have been requested meanwhile
     tablet = work.session.get_one(Tablet, case.tablet_id)
     if case.lifted_at is not None or case.lift_requested_at is not None or request.expires_at <= work.now:
         raise TabletNotLost
