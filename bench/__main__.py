@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         "act", nargs="?", choices=("measure", "report"), default="measure", help="report: the page of stored runs"
     )
-    parser.add_argument("--save", action="store_true", help="store the run in bench/runs, for the report")
+    parser.add_argument("--save", action="store_true", help="store the run in the folder runs of bench, for the report")
     parser.add_argument("--tablets", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--connections", default="32,64,128")
