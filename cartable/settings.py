@@ -245,6 +245,13 @@ class Settings(BaseSettings):
         description="IP address that blocked names lead to, where a page explains it. Empty: blocked names do not exist (NXDOMAIN), which "
         "browsers show at once.",
     )
+    resolver_check_host: str = Field(
+        "",
+        pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$",
+        description="Host name that only the resolver knows, e.g. check.dns.example.org: it leads tablets to this server, and the page /check "
+        "sees by it whether the resolver answers them. The server's certificate must name it, and public DNS must not. Empty: /check "
+        "explains and tries nothing.",
+    )
     resolver_forward_to: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Resolvers (IP addresses, @port where it is not 53) that are asked for open names. Empty: the name servers of the "

@@ -164,8 +164,10 @@ def _start_worker(runtime: Runtime) -> Any:
 
 def _mount_console(app: FastAPI) -> None:
     from mdm.console.error_pages import install_error_pages
+    from mdm.console.filters.foreign_hosts import ForeignHosts
     from mdm.console.static_files import assets
 
+    app.add_middleware(ForeignHosts)
     app.router.routes.extend(_build_console_routes())
     install_error_pages(app)
     app.mount("/console/assets", assets)
@@ -192,6 +194,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import loss_reports as loss_pages
     from mdm.console.care import restores as restore_pages
     from mdm.console.care import safeguards as safeguard_pages
+    from mdm.console.filters import check as filter_check_page
     from mdm.console.filters import lists as filter_list_pages
     from mdm.console.filters import web_filter as web_filter_pages
     from mdm.console.notices import notices as notice_pages
@@ -297,6 +300,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         privacy_duty_pages,
         rights_pages,
         audit_pages,
+        filter_check_page,
         filter_list_pages,
         web_filter_pages,
         sign_in,

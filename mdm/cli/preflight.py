@@ -193,6 +193,7 @@ def list_host_names(settings: Settings) -> list[str]:
     names = [
         urlsplit(settings.public_url).hostname or "localhost",
         urlsplit(settings.resolver_url).hostname,
+        settings.resolver_check_host,
         "localhost",
         "127.0.0.1",
         socket.gethostname(),

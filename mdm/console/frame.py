@@ -37,7 +37,7 @@ from mdm.console.times import show_times_in
 _HERE = Path(__file__).parent
 SESSION_COOKIE, LANGUAGE_COOKIE = "cartable", "cartable-lang"
 _CSP = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; img-src 'self'{picture}; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 SIGN_IN_PAGE, SECOND_FACTOR_PAGE, OWN_ACCOUNT_PAGE = "/sign-in", "/second-factor", "/me"
@@ -137,8 +137,8 @@ def get_language(request: Request) -> Language:
     return find_language(chosen) or preferred_language(request.headers.get("accept-language"))
 
 
-def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """Return a page in its frame, in the reader's language."""
+def render_page(request: Request, template: str, *, status: int = 200, foreign_picture: str = "", **values: Any) -> Response:
+    """Return a page in its frame, in the reader's language. `foreign_picture` is the one address elsewhere that it may load."""
     language = get_language(request)
     actor: Actor | None = getattr(request.state, "actor", None)
     place: Place = getattr(request.state, "place", Place())
@@ -160,11 +160,12 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
         "bar_query": place.build_query(narrow=True),
         "place_ranks": {code: name.translate(language) for code, name in PLACE_RANKS.items()},
         "waiting_count": getattr(request.state, "waiting", None),
+        "foreign_picture": foreign_picture,
         "stopped_towns": getattr(request.state, "stopped_towns", ()),
         **values,
     }
     response = templates.TemplateResponse(request, template, context, status_code=status)
-    response.headers["Content-Security-Policy"] = _CSP
+    response.headers["Content-Security-Policy"] = _CSP.format(picture=f" {foreign_picture}" if foreign_picture else "")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "same-origin"  # with no-referrer, browsers would hide the origin of our own forms
     if find_language(request.query_params.get("lang", "")) is not None:

@@ -29,6 +29,7 @@ _DECIDE = Path(__file__).with_name("decide.lua")
 class EngineSettings:
     """What the configuration of both programs depends on. `folder` has the stores, the index and the certificate.
 
+    `check_host`: a name that only this resolver knows; it leads to `check_target`, the host name or IP address of the web server.
     `forward_to`: addresses, with `@port` where it is not 53. `include`: a file of further settings of Unbound.
     """
 
@@ -38,6 +39,8 @@ class EngineSettings:
     unbound_port: int
     listeners: int = 1
     blocked_address: str = ""
+    check_host: str = ""
+    check_target: str = ""
     forward_to: tuple[str, ...] = ()
     include: Path | None = None
     trust_anchor: Path | None = None
@@ -144,6 +147,8 @@ def _list_unbound_lines(engine: EngineSettings) -> Iterator[str]:
         settings["auto-trust-anchor-file"] = f'"{engine.trust_anchor}"'
     yield from (f"  {name}: {value}" for name, value in settings.items())
     yield from (f"  access-control-view: {source}/32 {pool}" for pool, source in SAFE_POOLS.items())
+    if engine.check_host:
+        yield from _list_check_lines(engine.check_host, engine.check_target)
     if engine.include is not None:
         yield f'  include: "{engine.include}"'
     yield from _list_view_lines("safe_search", SEARCH)
@@ -155,6 +160,16 @@ def _list_unbound_lines(engine: EngineSettings) -> Iterator[str]:
         yield from (f"  forward-addr: {address}" for address in engine.forward_to)
     yield "remote-control:"
     yield "  control-enable: no"
+
+
+def _list_check_lines(host: str, target: str) -> Iterator[str]:
+    """Yield the answer to the name by which a page sees that the resolver answers: the address of the web server."""
+    try:
+        record = f"{'AAAA' if ip_address(target).version == 6 else 'A'} {target}"
+    except ValueError:
+        record = f"CNAME {target}."
+    yield f'  local-zone: "{host}." redirect'
+    yield f'  local-data: "{host}. {_TTL} {record}"'
 
 
 def _list_view_lines(name: str, targets: Mapping[str, str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -192,6 +193,8 @@ def build_engine_settings(settings: Settings, folder: Path) -> EngineSettings:
         unbound_port=_find_free_port(),
         listeners=min(_MOST_LISTENERS, os.cpu_count() or 1),
         blocked_address=settings.resolver_blocked_address,
+        check_host=settings.resolver_check_host,
+        check_target=urlsplit(settings.public_url).hostname or "",
         forward_to=settings.resolver_forward_to,
         include=settings.resolver_include,
         trust_anchor=trust_anchor,

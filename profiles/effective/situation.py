@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
@@ -15,7 +14,7 @@ from profiles.apps.rules import EffectiveApps, compose_apps
 from profiles.catalog.kinds import parse_version
 from profiles.catalog.merge import Constraint, PolicySource, Resolved, resolve
 from profiles.catalog.settings import Setting, load_catalog
-from profiles.filters.resolver_access import APPLE_HOSTS, ResolverAccess
+from profiles.filters.resolver_access import APPLE_HOSTS, ResolverAccess, list_own_hosts
 from profiles.filters.rules import EffectiveFilter, compose_filter
 from profiles.policy.baseline import ALLOWED_APPS, BASE_APPS, EXAM_APPS, SINGLE_APP, list_baseline_constraints
 from profiles.policy.kinds import AppUse, PlaceKind, TabletRole
@@ -125,11 +124,10 @@ def _build_resolver_access(work: UnitOfWork) -> ResolverAccess | None:
     settings = work.settings
     if not settings.resolver_url:
         return None
-    own = {urlsplit(url).hostname or "" for url in (settings.public_url, settings.resolver_url)}
     return ResolverAccess(
         settings.resolver_url,
         settings.resolver_addresses,
-        APPLE_HOSTS | own | frozenset(settings.always_open_hosts),
+        APPLE_HOSTS | list_own_hosts(settings),
         lambda key: work.keyring.keyed_hash(key, "filter address"),
     )
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from cartable.settings import Settings
+
 #: Random-looking bytes in a path: nobody finds the address of another filter by trying.
 TOKEN_BYTES = 20
 #: Apple's hosts without which a tablet loses its management, its updates, its apps or its network. An entry covers the hosts below it.
@@ -54,6 +56,12 @@ class ResolverAccess:
     def build_url(self, key: str) -> str:
         """Return the address at which a filter is served."""
         return f"{self.url}/f/{self.get_token(key)}"
+
+
+def list_own_hosts(settings: Settings) -> frozenset[str]:
+    """Return the hosts of the installation that no filter closes, without those of Apple. An entry covers the hosts below it."""
+    own = {urlsplit(url).hostname or "" for url in (settings.public_url, settings.resolver_url)}
+    return frozenset({*own, settings.resolver_check_host, *settings.always_open_hosts} - {""})
 
 
 def find_token(url: str) -> str | None:

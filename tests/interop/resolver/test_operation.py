@@ -18,6 +18,7 @@ from mdm.resolver import engine as programs
 from mdm.resolver.engine import ResolverUnavailable, accept_configuration
 from mdm.resolver.service import ResolverStatus, load_resolver_state
 from mdm.resolver.supervisor import ResolverSupervisor
+from profiles.filters.resolver_access import list_own_hosts
 from profiles.filters.resolver_filter import ResolverFilter
 from tests.interop.resolver.conftest import ResolverTown, create_client, create_runtime, run_resolver
 from tests.interop.resolver.internet import ANY_HOST
@@ -204,6 +205,22 @@ def test_blocked_names_lead_to_the_page_where_there_is_one(internet: str, tmp_pa
         assert paged.resolve(tokens["home"], "libre.example") == ANY_HOST
     with runtime.open_unit_of_work() as work:
         assert load_resolver_state(work).status is ResolverStatus.AWAY
+
+
+def test_the_check_host_leads_to_the_web_server_for_tablets_alone(internet: str, tmp_path: Path) -> None:
+    """Even where nothing but permitted sites is open."""
+    names = {"public_url": "https://mdm.ville.example:8443", "resolver_check_host": "check.dns.ville.example"}
+    runtime = create_runtime(tmp_path, internet, **names)
+    with runtime.open_unit_of_work() as work:
+        town_id = TownFactory(work).create_town().id
+    checked = ResolverTown(runtime, ResolverSupervisor(runtime), create_client(tmp_path), town_id)
+    open_hosts = list_own_hosts(runtime.settings)
+    tokens = checked.save_filters({"night": ResolverFilter(only_permitted=True, always_open=open_hosts)})
+    with run_resolver(checked):
+        answer = checked.ask(tokens["night"], "check.dns.ville.example").answer
+        assert [str(record) for records in answer for record in records] == ["mdm.ville.example.", ANY_HOST]
+        assert checked.resolve(tokens["night"], "autre.example") is None
+    runtime.engine.dispose()
 
 
 def test_filters_outlive_a_restart_of_the_resolver(internet: str, tmp_path: Path) -> None:
