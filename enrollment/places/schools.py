@@ -5,6 +5,7 @@ See docs/domain/schools.md#towns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -64,8 +65,15 @@ def import_schools(work: UnitOfWork, actor: Actor, town_id: UUID, content: bytes
 
     Raises `Forbidden`, `UnreadableSchoolList`, `TooManySchools`.
     """
+    return import_school_lines(work, actor, town_id, parse_schools(content))
+
+
+def import_school_lines(work: UnitOfWork, actor: Actor, town_id: UUID, lines: Sequence[SchoolLine]) -> list[SchoolLineReport]:
+    """Create the schools of these lines that do not exist yet, and return what became of each line.
+
+    Raises `Forbidden`, `TooManySchools`.
+    """
     actor.require_permission(Permission.AUTHOR, town_id)
-    lines = parse_schools(content)
     if len(lines) > MAX_SCHOOLS:
         raise TooManySchools(maximum=MAX_SCHOOLS)
     locks.lock_town(work, town_id)

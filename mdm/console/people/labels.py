@@ -37,31 +37,6 @@ STANDINGS: dict[ColumnStatus, Message] = {
     ColumnStatus.LEFT_OUT: Message("known, not needed", context="column"),
     ColumnStatus.UNKNOWN: Message("unknown", context="column"),
 }
-FIELDS: dict[str, Message] = {
-    "last_name": Message("family name"),
-    "usage_name": Message("usage name"),
-    "first_name": Message("first name"),
-    "birth_date": Message("birth date (to match, never kept)"),
-    "ine": Message("INE (to match, never kept)"),
-    "grade": Message("grade"),
-    "class_label": Message("class"),
-    "onde_class_id": Message("class number of ONDE"),
-    "school_uai": Message("UAI of the school"),
-    "take_home": Message("takes the tablet home"),
-    "inventory_tag": Message("inventory tag"),
-    "rollover_decision": Message("decision for next year (the word, never the text)"),
-    "email": Message("e-mail"),
-    "mobile": Message("mobile"),
-    "child_last_name": Message("child's family name"),
-    "child_usage_name": Message("child's usage name"),
-    "child_first_name": Message("child's first name"),
-    "child_class": Message("child's class"),
-    "kind": Message("capacity"),
-    "profile": Message("profile"),
-    "groups": Message("groups"),
-    "units": Message("units (ULIS, UPE2A)"),
-    "class": Message("class"),
-}
 #: Why a line has its kind of change, by the stable code of the API.
 LINE_REASONS: dict[str, Message] = {
     "name": Message("name"),
@@ -91,27 +66,6 @@ LINE_REASONS: dict[str, Message] = {
     "other_school_than_named": Message("another school than the one chosen"),
 }
 #: Why a file cannot be read, by the stable code of the error.
-UNREADABLE: dict[str, Message] = {
-    "bad_csv": Message("this CSV is damaged"),
-    "bad_xlsx": Message("this workbook is damaged"),
-    "bad_zip": Message("this archive is damaged"),
-    "binary": Message("it is neither a CSV, an XLSX nor a OneRoster archive"),
-    "duplicate_column": Message("two columns hold the same field"),
-    "empty": Message("it is empty"),
-    "encoding_suspect": Message(
-        "its accents are damaged or in an unknown encoding; extract it anew without a spreadsheet, or save it as UTF-8"
-    ),
-    "locked_or_old_workbook": Message("this workbook has a password or an old format; save it as .xlsx or .csv"),
-    "oneroster_delta": Message("this OneRoster set is partial; a whole one is needed"),
-    "oneroster_version": Message("this version of OneRoster is not read"),
-    "too_large": Message("it is too large"),
-    "too_many_lines": Message("it has too many lines"),
-    "zip_duplicate": Message("a file is twice in the archive"),
-    "zip_encrypted": Message("the archive has a password"),
-    "zip_too_large": Message("the archive is too large"),
-    "zip_unsafe_name": Message("a name in the archive is suspicious"),
-}
-_MISSING = Message("missing: {field}")
 #: Why Apple School Manager gets no files now, by the stable code of the check.
 EXPORT_REASONS: dict[str, Message] = {
     "summer_freeze": Message("summer freeze: heads do not have their lists yet"),
@@ -150,11 +104,3 @@ def explain_warning(warning: dict[str, Any], language: Language) -> str:
     encoding = _ENCODINGS.get(warning.get("encoding", ""), warning.get("encoding", ""))
     count, role = warning.get("count"), warning.get("role", "")
     return _WARNINGS[warning["code"]].translate(language, count=count, role=role, encoding=encoding)
-
-
-def explain_unreadable(code: str, language: Language) -> str:
-    """Return why a file cannot be read; a code without a label is shown as it is."""
-    if code.startswith("missing_"):
-        field = code.removeprefix("missing_")
-        return _MISSING.translate(language, field=FIELDS.get(field, field))
-    return UNREADABLE[code].translate(language) if code in UNREADABLE else code

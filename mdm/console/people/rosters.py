@@ -21,7 +21,6 @@ from enrollment.places.rules import school_year_of
 from enrollment.rollover.incoming_year import SummerFreeze, get_summer_freeze
 from enrollment.rollover.rules import next_school_year
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases, header_key
-from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import mapping, service
 from enrollment.rosters.imports.changes import ChangeKind
@@ -32,13 +31,12 @@ from mdm.console.frame import FieldsDep, check_csrf, get_language, list_permitte
 from mdm.console.page_route import PageRoute
 from mdm.console.people.labels import (
     EXPORT_REASONS,
-    FIELDS,
     FILES,
     FORMATS,
     STANDINGS,
     STATES,
-    explain_unreadable,
 )
+from mdm.console.roster_labels import FIELDS, describe_roster_refusal
 from mdm.console.times import format_day, format_instant
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -184,11 +182,7 @@ def render_rosters(
     language = get_language(request)
     turn, schools = get_summer_freeze(work, town.id), _list_schools(work, actor, town)
     names = {each.id: each.name for each in schools}
-    problem_text = problem.translate(language) if problem else ""
-    if isinstance(problem, UnreadableRoster):
-        problem_text = language.gettext(
-            "This file cannot be read: {why}.", why=explain_unreadable(str(problem.details.get("why", "")), language)
-        )
+    problem_text = describe_roster_refusal(problem, language) if problem else ""
     if problem is not None and str(problem.details.get("why", "")).startswith("missing_"):
         problem_text = f"{problem_text} {language.gettext('A needed column was not recognised: “Name the columns” lets you say what they are.')}"
     return render_page(

@@ -8,20 +8,28 @@ from uuid import UUID
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
 
+from cartable.errors import DomainError, ReauthenticationRequired
 from cartable.i18n import Language
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import UnitOfWork
-from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport, import_schools
+from cartable.unit_of_work import Runtime, UnitOfWork
+from cartable.uploads import reading_upload
+from enrollment.places import towns
+from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport
 from enrollment.places.zones import HolidayZone
+from enrollment.rosters.files.tables import MAX_BYTES
+from enrollment.rosters.imports import service as imports
+from enrollment.rosters.imports.service import RosterFile
 from mdm.accounts import operators
-from mdm.api.deps import WorkDep
+from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.places.schools import MAX_LIST
-from mdm.console.forms import CsrfField, attempt
+from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
+from mdm.console.roster_labels import describe_roster_refusal
 from mdm.console.schedule.labels import ZONES
 from mdm.console.setup.labels import ACTS, OUTCOMES, STEPS
 from mdm.setup.checklist import Checklist, SetupStep, load_checklist
+from mdm.setup.first_town import create_first_town
 
 router = APIRouter(prefix="/start", include_in_schema=False, route_class=PageRoute)
 _LONGEST_LIST = 200_000
@@ -37,7 +45,7 @@ def show_start(request: Request, work: WorkDep, town: UUID | None = None) -> Res
 @router.post("/town")
 def create_town(
     request: Request,
-    work: WorkDep,
+    runtime: RuntimeDep,
     csrf: CsrfField,
     name: Annotated[str, Form(max_length=400)],
     zone: Annotated[HolidayZone, Form()] = HolidayZone.C,
@@ -46,40 +54,56 @@ def create_town(
     lost_message: Annotated[str, Form(max_length=2000)] = "",
     schools: Annotated[str, Form(max_length=_LONGEST_LIST)] = "",
     file: Annotated[UploadFile | None, File()] = None,
+    roster: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
-    """Create a town of one's own with its first schools: all of it, or nothing."""
-    actor, _ = require_sign_in(request, work)
-    check_csrf(request, csrf)
-    content = file.file.read(MAX_LIST) if file is not None and file.filename else schools.encode()
-    reports: list[SchoolLineReport] = []
-
-    def create() -> None:
-        town = operators.create_own_town(
-            work, actor, name=name, zone=zone, time_zone=time_zone.strip() or None, support_phone=support_phone,
-            lost_message=lost_message,
-        )  # fmt: skip
-        administrator = operators.as_administrator(actor, town.id)
-        if content.strip():
-            reports.extend(import_schools(work, administrator, town.id, content))
-
-    refusal = attempt(work, create)
-    if refusal is not None:
+    """Create a town of one's own with its first schools, from a list or a first roster: all of it, or nothing."""
+    facts = {"name": name, "zone": zone, "time_zone": time_zone.strip() or None, "support_phone": support_phone,
+             "lost_message": lost_message}  # fmt: skip
+    with runtime.open_unit_of_work() as work:
+        require_sign_in(request, work)
+        check_csrf(request, csrf)
+    try:
+        school_list = file.file.read(MAX_LIST) if file is not None and file.filename else schools.encode()
+        roster_file = _read_first_roster(request, runtime, facts, roster) if roster is not None and roster.filename else None
+        with runtime.open_unit_of_work() as work:
+            actor, _ = require_sign_in(request, work)
+            made = create_first_town(work, actor, facts, school_list, roster_file)
+    except ReauthenticationRequired:
+        raise
+    except DomainError as refusal:
         typed = {"name": name, "zone": zone.value, "time_zone": time_zone, "support_phone": support_phone,
                  "lost_message": lost_message, "schools": schools}  # fmt: skip
-        return _render_start(
-            request, work, actor, None, values=typed, status=refusal.status, problem=refusal.translate(get_language(request)),
-            field=str(refusal.details.get("field", "")),
-        )  # fmt: skip
-    wrong = [report for report in reports if report.outcome not in (SchoolLineOutcome.CREATED, SchoolLineOutcome.UNCHANGED)]
+        with runtime.open_unit_of_work() as work:
+            actor, _ = require_sign_in(request, work)
+            return _render_start(
+                request, work, actor, None, values=typed, status=refusal.status,
+                problem=describe_roster_refusal(refusal, get_language(request)), field=str(refusal.details.get("field", "")),
+            )  # fmt: skip
+    after = f"/rosters/{made.import_id}" if made.import_id else "/start"
+    wrong = [line for line in made.lines if line.outcome not in (SchoolLineOutcome.CREATED, SchoolLineOutcome.UNCHANGED)]
     if not wrong:
-        return RedirectResponse("/start", status_code=303)
-    return render_page(
-        request,
-        "setup/schools_report.html",
-        created=sum(report.outcome is SchoolLineOutcome.CREATED for report in reports),
-        rows=describe_lines(wrong, get_language(request)),
-        back="/start",
-    )
+        return RedirectResponse(after, status_code=303)
+    with runtime.open_unit_of_work() as work:
+        require_sign_in(request, work)
+        return render_page(
+            request,
+            "setup/schools_report.html",
+            created=sum(line.outcome is SchoolLineOutcome.CREATED for line in made.lines),
+            rows=describe_lines(wrong, get_language(request)),
+            back=after,
+        )
+
+
+def _read_first_roster(request: Request, runtime: Runtime, facts: dict[str, Any], roster: UploadFile) -> RosterFile:
+    """Return the rows of a roster, read for the year and the day of the town that is to be made. Raises what its creation raises."""
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        with work.session.begin_nested() as trial:
+            town = towns.create_town(work, actor, **facts)
+            options = imports.prepare_reading(work, operators.as_administrator(actor, town.id), town.id, None)
+            trial.rollback()
+    with reading_upload():
+        return imports.read_file(roster.file.read(MAX_BYTES + 1), options)
 
 
 def describe_lines(reports: list[SchoolLineReport], language: Language) -> list[dict[str, Any]]:
