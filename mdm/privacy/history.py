@@ -17,6 +17,8 @@ from mdm.privacy.rules import find_rule
 from mdm.queue.history_repository import CommandHistoryRepository
 from mdm.reconcile.compiled_repository import UnusedCompiledRepository
 from profiles.filters.address_repository import FilterAddressRepository
+from profiles.filters.former_lists import KEPT_FOR
+from profiles.filters.former_repository import FormerListRepository
 
 #: Rows of one kind that one run deletes, in one transaction. With a run each minute: 1.4 million a day.
 ROWS_PER_RUN = 1000
@@ -41,6 +43,7 @@ def purge_history(work: UnitOfWork) -> dict[str, int]:
         "channel_note": delete_notes(work),
         "declaration_set": sets,
         "filter_address": FilterAddressRepository(work.session).delete_unused(work.now - ADDRESS_UNUSED_AFTER, ROWS_PER_RUN),
+        "former_filter_category": FormerListRepository(work.session).delete_old(work.now - KEPT_FOR),
         "rendered_profile": compiled.delete_unused_profiles(unused_before, ROWS_PER_RUN),
     }
 

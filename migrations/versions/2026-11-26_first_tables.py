@@ -609,6 +609,23 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_fleet_day_day"), ["day"], unique=False)
 
     op.create_table(
+        "former_filter_category",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("white", sa.Boolean(), nullable=False),
+        sa.Column("hosts", sa.Integer(), nullable=False),
+        sa.Column("urls", sa.Integer(), nullable=False),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_former_filter_category_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_filter_category")),
+    )
+    with op.batch_alter_table("former_filter_category", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_former_filter_category_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "idempotency_record",
         sa.Column("request_id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -1266,6 +1283,24 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("filter_block", schema=None) as batch_op:
         batch_op.create_index("ix_filter_block_first", ["category_id", "first"], unique=False)
+
+    op.create_table(
+        "former_filter_block",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("category_id", sa.Uuid(), nullable=False),
+        sa.Column("first", sa.LargeBinary(), nullable=False),
+        sa.Column("last", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["former_filter_category.id"],
+            name=op.f("fk_former_filter_block_category_id_former_filter_category"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_filter_block")),
+    )
+    with op.batch_alter_table("former_filter_block", schema=None) as batch_op:
+        batch_op.create_index("ix_former_filter_block_first", ["category_id", "first"], unique=False)
 
     op.create_table(
         "guardian",
@@ -3272,6 +3307,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_guardian_school_id"))
 
     op.drop_table("guardian")
+    with op.batch_alter_table("former_filter_block", schema=None) as batch_op:
+        batch_op.drop_index("ix_former_filter_block_first")
+
+    op.drop_table("former_filter_block")
     with op.batch_alter_table("filter_block", schema=None) as batch_op:
         batch_op.drop_index("ix_filter_block_first")
 
@@ -3422,6 +3461,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_idempotency_record_account")
 
     op.drop_table("idempotency_record")
+    with op.batch_alter_table("former_filter_category", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_former_filter_category_town_id"))
+
+    op.drop_table("former_filter_category")
     with op.batch_alter_table("fleet_day", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_fleet_day_day"))
 

@@ -57,6 +57,34 @@ class FilterBlock(Base):
     __table_args__ = (Index("ix_filter_block_first", "category_id", "first"),)
 
 
+class FormerCategory(TownOwned, Base):
+    """The content that a category had before its last change, kept for some days so that a person can put it back."""
+
+    __tablename__ = "former_filter_category"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(64))
+    white: Mapped[bool]
+    hosts: Mapped[int]
+    urls: Mapped[int]
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    replaced_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FormerBlock(Base):
+    """A block of a former content, as `FilterBlock`."""
+
+    __tablename__ = "former_filter_block"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    category_id: Mapped[UUID] = mapped_column(ForeignKey("former_filter_category.id", ondelete="CASCADE"))
+    first: Mapped[bytes] = mapped_column(LargeBinary)
+    last: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    __table_args__ = (Index("ix_former_filter_block_first", "category_id", "first"),)
+
+
 class FilterAddress(TownOwned, Base):
     """An address of the town's resolver: one for each distinct filter, shared by the tablets that are in the same situation.
 

@@ -14,8 +14,9 @@ from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from profiles.filters import archive
-from profiles.filters.blocks import HostBlock, build_blocks
+from profiles.filters.blocks import HostBlock, build_blocks, hash_blocks
 from profiles.filters.errors import BadList, DamagedMember, ListImportUnconfirmed
+from profiles.filters.former_repository import FormerListRepository
 from profiles.filters.models import FilterCategory
 from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import LEGAL_CATEGORIES
@@ -124,6 +125,7 @@ def import_lists(
             raise ListImportUnconfirmed(
                 categories=", ".join(lost), emptied=emptied, removed=removed, baseline=sorted(LEGAL_CATEGORIES.intersection(lost))
             )
+        FormerListRepository(work.session).keep_changed(town_id, dict.fromkeys(removed, ""), work.now)
         repository.delete_categories(town_id, removed)
     audit.record_event(
         work, actor, "filter.import", "town", town_id, town_id=town_id, categories=len(hosts), removed=removed, emptied=emptied
@@ -137,6 +139,8 @@ def import_lists(
 def _replace_categories(work: UnitOfWork, town_id: UUID, lists: ReadLists) -> dict[str, int]:
     """Replace the hosts of each category of an archive and return their numbers."""
     repository = FilterRepository(work.session)
+    contents = {name: hash_blocks(blocks) for name, (_, blocks) in lists.categories.items()}
+    FormerListRepository(work.session).keep_changed(town_id, contents, work.now)
     repository.delete_categories(town_id, list(lists.categories))
     return {
         name: repository.add_category(town_id, name, white, blocks, work.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from itertools import count
@@ -35,6 +36,8 @@ _VALUES: dict[tuple[str, str], Any] = {
     ("worker_process", "kinds"): [],
     ("worker_process", "stuck"): [],
     ("service_token", "permissions"): [],
+    ("former_filter_category", "name"): "games",
+    ("former_filter_block", "body"): zlib.compress(b"jeu.example"),
 }
 #: Tables whose rows change what the whole server does.
 _OF_THE_SERVER = {"clock_pause", "database_restore"}

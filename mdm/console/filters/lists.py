@@ -21,7 +21,7 @@ from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day, format_instant
-from profiles.filters import list_updates, service
+from profiles.filters import former_lists, list_updates, service
 from profiles.filters.models import ListUpdates
 from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_CATEGORIES
 from profiles.filters.service import ImportPreview
@@ -29,6 +29,7 @@ from profiles.filters.service import ImportPreview
 router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {
     "imported": Message("The lists are imported."),
+    "undone": Message("The former list is in force again."),
     "updates": Message("Saved. Lists that come by themselves are fetched once a day."),
 }
 UploadField = Annotated[UploadFile, File()]
@@ -110,6 +111,44 @@ def import_lists(
     return _render_preview(request, chosen, preview, given, remove_others=remove_others, is_other=bool(digest))
 
 
+@router.get("/{town}/undo")
+def preview_undo(request: Request, work: WorkDep, town: UUID, category: str) -> Response:
+    """Show what putting back the former content of a category would change."""
+    actor, _ = require_sign_in(request, work)
+    chosen = _select_town(work, actor, town)
+    preview = former_lists.preview_undo(work, actor, chosen.id, category)
+    return render_page(
+        request,
+        "filters/undo.html",
+        town=chosen,
+        name=preview.former.name,
+        role=_describe_role(preview.former.name, get_language(request)),
+        content=preview.former.content_sha256,
+        day=format_day(preview.former.imported_at),
+        hosts_now=preview.hosts_now,
+        hosts_then=preview.former.hosts,
+        leaving=preview.leaving,
+        coming=preview.coming,
+        is_floor=preview.former.name in LEGAL_CATEGORIES,
+    )
+
+
+@router.post("/{town}/undo")
+def undo_import(
+    request: Request,
+    work: WorkDep,
+    town: UUID,
+    csrf: CsrfField,
+    category: Annotated[str, Form(max_length=64)],
+    content: Annotated[str, Form(max_length=64)],
+) -> Response:
+    """Put back the former content of a category that was seen in the preview."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    former_lists.undo_import(work, actor, _select_town(work, actor, town).id, category, content)
+    return RedirectResponse(f"/filter-lists?town={town}&done=undone", status_code=303)
+
+
 def _compute_digest(file: UploadFile) -> str:
     digest = sha256()
     file.file.seek(0)
@@ -146,6 +185,16 @@ def _render_lists(
             }
             for each in categories
         ],
+        former=[
+            {
+                "name": each.name,
+                "hosts": each.hosts,
+                "day": format_day(each.imported_at),
+                "replaced": format_instant(each.replaced_at),
+            }
+            for each in former_lists.list_former(work, actor, town.id)
+        ],
+        kept_days=former_lists.KEPT_FOR.days,
         missing=sorted(name for name in LEGAL_CATEGORIES if not hosts.get(name)),
         mirror=work.settings.filter_lists_url,
         updates=_describe_updates(list_updates.get_updates(work, actor, town.id), language),

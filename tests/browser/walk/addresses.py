@@ -22,6 +22,7 @@ QUERIES = {
     "/desk/papers/order/{town_id}/{paper}": "reference=1",
     "/hours/tablet": "q=T",
     "/accounts/{account_id}": "town_id={town}",
+    "/filter-lists/{town}/undo": "category=games",
     "/rosters/export/own.{form}": "town={town}",
 }
 #: Values of parameters that are no ids.

@@ -102,3 +102,21 @@ def test_others_do_not_open_the_page(person: Callable[..., Person], town_id: UUI
     admin = person(town_id, Role.TOWN_ADMIN)
     admin.csrf = "of another site"
     assert send(admin, town_id, "import", archive(LISTS)).status_code == 403
+
+
+def test_a_former_list_is_seen_and_put_back(server: LiveServer, person: Callable[..., Person], town_id: UUID) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    with server.runtime.open_unit_of_work() as work:
+        service.import_lists(
+            work, SYSTEM, town_id, service.read_lists(archive({"adult/domains": b"b.example\nc.example\nd.example\n"}))
+        )
+    assert f"/filter-lists/{town_id}/undo?category=adult" in admin.client.get("/filter-lists").text
+    preview = html.unescape(admin.client.get(f"/filter-lists/{town_id}/undo?category=adult").text)
+    assert re.findall(r"<li><code>(.*?)</code></li>", preview) == ["c.example", "d.example", "a.example"]
+    assert "Cette catégorie est fermée à tous les enfants, et aurait moins de sites." in preview
+    content = re.findall(r'name="content" value="([0-9a-f]{64})"', preview)[0]
+    done = admin.client.post(
+        f"/filter-lists/{town_id}/undo", data={"csrf": admin.csrf, "category": "adult", "content": content}, follow_redirects=True
+    )
+    assert "L'ancienne liste est de nouveau en vigueur." in html.unescape(done.text)
+    assert count_hosts(server, town_id)["adult"] == 2
