@@ -207,6 +207,21 @@ class Settings(BaseSettings):
         description="Payload types that go by InstallProfile even to tablets that apply declarations, e.g. com.apple.webcontent-filter,com.apple.wifi.managed",
     )
     declarative_apps: bool = Field(False, description="Deliver apps by declaration (app.managed) instead of commands.")
+    signer_socket: Path | None = Field(
+        None,
+        description="Unix socket of `cartable signer`, which has the key of the device CA instead of the web process. Empty: the key is "
+        "sealed in the database.",
+    )
+    signer_key_file: Path | None = Field(
+        None,
+        description="Of `cartable signer` alone: the file that its copy of the key is sealed with. Sealed key and log stand beside it.",
+    )
+    signer_allowed_uid: int | None = Field(
+        None, ge=0, description="Number of the user who may ask `cartable signer`, that of the web process; empty: its own user."
+    )
+    signer_per_minute: int = Field(
+        600, ge=1, description="Certificates that `cartable signer` signs in a minute at most; more is refused and logged."
+    )
     resolver_url: str = Field(
         "",
         pattern=r"^(https://[^/?#]+)?$",

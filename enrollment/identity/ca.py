@@ -1,4 +1,4 @@
-"""The device CA: created once, or imported; its key is sealed in the database. What it signs is decided in `service`.
+"""The device CA: created once, or imported; its key is sealed in the database, or moved to `cartable signer`. `signing` uses the key.
 
 See docs/domain/identity.md#certificate-authority.
 """
@@ -32,11 +32,10 @@ BACKDATE = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A device CA with its private key."""
+    """A device CA. Its private key is used by a `DeviceSigner` alone."""
 
     id: UUID
     certificate: x509.Certificate
-    key: rsa.RSAPrivateKey
 
     @property
     def der(self) -> bytes:
@@ -109,6 +108,8 @@ def import_authority(work: UnitOfWork, actor: Actor, certificate_pem: bytes, key
         raise InvalidAuthority(why="not a CA certificate")
     if certificate.not_valid_after_utc < work.now + timedelta(days=365):
         raise InvalidAuthority(why="it expires within a year")
+    if any(row.private_key is None for row in IdentityRepository(work.session).list_authorities()):
+        raise InvalidAuthority(why="the key of the present one is with `cartable signer`")
     IdentityRepository(work.session).stop_issuing()
     return _store_authority(work, actor, certificate, key, "ca.import")
 
@@ -127,25 +128,20 @@ def _store_authority(
     work.session.add(row)
     work.session.flush()
     audit.record_event(work, actor, action, "certificate_authority", row.id, town_id=None)
-    return _load_authority(row.id, row.certificate, row.private_key)
+    return _load_authority(row.id, row.certificate)
 
 
 def get_issuing_authority(work: UnitOfWork) -> Authority | None:
     """Return the CA that signs new certificates, or None."""
     row = IdentityRepository(work.session).get_issuing_authority()
-    return None if row is None else _load_authority(row.id, row.certificate, row.private_key)
+    return None if row is None else _load_authority(row.id, row.certificate)
 
 
 def list_authorities(work: UnitOfWork) -> list[Authority]:
     """Return every trusted CA, the issuing one first."""
-    return [
-        _load_authority(row.id, row.certificate, row.private_key) for row in IdentityRepository(work.session).list_authorities()
-    ]
+    return [_load_authority(row.id, row.certificate) for row in IdentityRepository(work.session).list_authorities()]
 
 
 @lru_cache(maxsize=16)
-def _load_authority(authority_id: UUID, certificate: bytes, key: bytes) -> Authority:
-    loaded = serialization.load_der_private_key(key, password=None)
-    if not isinstance(loaded, rsa.RSAPrivateKey):
-        raise TypeError("the device CA has an RSA key")
-    return Authority(authority_id, read_certificate(certificate), loaded)
+def _load_authority(authority_id: UUID, certificate: bytes) -> Authority:
+    return Authority(authority_id, read_certificate(certificate))

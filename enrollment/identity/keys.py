@@ -23,6 +23,11 @@ def load_public_key(spki: bytes) -> DeviceKey:
     raise ValueError("no key for a tablet")
 
 
+def encode_public_key(key: DeviceKey) -> bytes:
+    """Return the SubjectPublicKeyInfo (DER) of a key."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def compute_fingerprint(key: DeviceKey) -> str:
     """Return the SHA-256 of the public key, in hex."""
-    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return sha256(encode_public_key(key)).hexdigest()

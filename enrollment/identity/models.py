@@ -15,13 +15,13 @@ from enrollment.identity.errors import ChallengeProblem
 
 
 class CertificateAuthority(Base):
-    """A device CA. Exactly one is `issuing`; the others stay trusted."""
+    """A device CA. Exactly one is `issuing`; the others stay trusted. Without `private_key` it is with the process `cartable signer`."""
 
     __tablename__ = "certificate_authority"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     certificate: Mapped[bytes] = mapped_column(LargeBinary)
-    private_key: Mapped[bytes] = mapped_column(SealedBytes("certificate_authority.private_key"))
+    private_key: Mapped[bytes | None] = mapped_column(SealedBytes("certificate_authority.private_key"))
     issuing: Mapped[bool] = mapped_column(default=True)
     not_after: Mapped[datetime] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

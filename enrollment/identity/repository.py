@@ -31,6 +31,9 @@ class IdentityRepository:
             select(CertificateAuthority).order_by(CertificateAuthority.issuing.desc(), CertificateAuthority.id)
         ).all()
 
+    def get_authority(self, authority_id: UUID) -> CertificateAuthority:
+        return self.session.get_one(CertificateAuthority, authority_id)
+
     def stop_issuing(self) -> None:
         self.session.execute(update(CertificateAuthority).values(issuing=False))
 

@@ -10,17 +10,13 @@ from hashlib import sha256
 from uuid import UUID
 
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable import audit
+from cartable.certificates import read_certificate
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import keys
-from enrollment.identity.ca import BACKDATE, Authority, ensure_authority, import_authority, list_authorities
+from enrollment.identity.ca import Authority, ensure_authority, import_authority, list_authorities
 from enrollment.identity.errors import CertificateNotFound, ChallengeProblem, ChallengeRefused
 from enrollment.identity.keys import DeviceKey
 from enrollment.identity.models import (
@@ -31,9 +27,12 @@ from enrollment.identity.models import (
     IdentityProtocol,
 )
 from enrollment.identity.repository import IdentityRepository
+from enrollment.identity.signing.choosing import get_device_signer
+from enrollment.identity.signing.port import CertificateHolder
 
 __all__ = [
     "Authority",
+    "CertificateHolder",
     "create_challenge",
     "ensure_authority",
     "import_authority",
@@ -46,19 +45,6 @@ __all__ = [
 log = structlog.get_logger()
 #: A certificate is renewed after this share of its lifetime.
 RENEW_AFTER_SHARE = 2 / 3
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateHolder:
-    """For whom a certificate is issued: a known tablet, or any tablet with an invitation."""
-
-    invitation_id: UUID | None = None
-    tablet_id: UUID | None = None
-
-    @property
-    def common_name(self) -> str:
-        """The common name of the certificate; never a child's name (PRIV-06)."""
-        return f"tablet {self.tablet_id}" if self.tablet_id else f"invitation {self.invitation_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +153,10 @@ def issue_certificate(
     protocol: IdentityProtocol = IdentityProtocol.SCEP,
     evidence: AttestationEvidence | None = None,
 ) -> DeviceCertificate:
-    """Issue a certificate for a tablet's key, store and return it. The subject that the tablet requested is ignored."""
+    """Issue a certificate for a tablet's key, store and return it. Raises `SignerUnavailable`."""
     authority = ensure_authority(work)
-    certificate = _sign_certificate(work, authority, holder, key)
-    der = certificate.public_bytes(Encoding.DER)
+    der = get_device_signer(work, authority).sign_certificate(key, holder)
+    certificate = read_certificate(der)
     row = DeviceCertificate(
         protocol=protocol,
         attested=evidence is not None,
@@ -205,44 +191,6 @@ def issue_certificate(
         town_id=None, holder=holder.common_name, protocol=protocol.value, attested=row.attested,
     )  # fmt: skip
     return row
-
-
-def _sign_certificate(work: UnitOfWork, authority: Authority, holder: CertificateHolder, key: DeviceKey) -> x509.Certificate:
-    end = min(work.now + timedelta(days=work.settings.certificate_days), authority.certificate.not_valid_after_utc)
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, work.settings.organisation[:64]),
-            x509.NameAttribute(NameOID.COMMON_NAME, holder.common_name),
-        ]
-    )
-    usage = dict.fromkeys(
-        (
-            "content_commitment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    encrypts = isinstance(key, rsa.RSAPublicKey)  # an elliptic key signs and agrees, it encrypts nothing
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(authority.certificate.subject)
-        .public_key(key)
-        .serial_number(secrets.randbits(127) | 1)
-        .not_valid_before(work.now - BACKDATE)
-        .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=True, key_encipherment=encrypts, **usage), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
-        .sign(authority.key, SHA256())
-    )
 
 
 def bind_certificate(work: UnitOfWork, fingerprint: str, tablet_id: UUID) -> None:

@@ -1,4 +1,4 @@
-"""`cartable keys`: shows the state of the master key, rotates it, forgets the previous one."""
+"""`cartable keys`: shows the state of the master key, rotates it, forgets the previous one, moves the key of the device CA."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cartable.master_keys import KeyFolder
 from cartable.resealing import ResealProgress, count_sealed, list_sealed_columns, reseal
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
+from mdm.cli.moving_authority import move_authority_keys
 from mdm.tables import metadata
 
 #: Every process seals with the new key after this time.
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("status", help="show how many values each key has sealed")
     actions.add_parser("rotate", help="make a new master key and seal everything anew; goes on where it was stopped")
+    actions.add_parser("move-ca", help="move the key of the device CA from the database to the files of `cartable signer`")
     actions.add_parser("forget", help="delete the previous key, when nothing is sealed with it any more")
 
 
@@ -32,6 +34,8 @@ def run(runtime: Runtime, parsed: argparse.Namespace) -> int:
             return show_status(runtime)
         case "rotate":
             return rotate_keys(runtime)
+        case "move-ca":
+            return move_authority_keys(runtime)
         case _:
             return forget_previous_key(runtime)
 

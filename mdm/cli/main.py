@@ -77,6 +77,7 @@ COMMANDS: dict[str, CliCommand] = {
     "worker": CliCommand("a worker, with a broker; any number of them", "worker:run", "worker:add_arguments"),
     "beat": CliCommand("a worker for the schedule alone; the others do it too", "worker:run_schedule"),
     "resolver": CliCommand("keep the town's DNS resolver running, which filters the web", "resolver:run"),
+    "signer": CliCommand("keep the key of the device CA in a process of its own, and sign with it", "signer:run"),
     "migrate": CliCommand("bring the database to the newest migration", "migrate:run", "migrate:add_arguments"),
     "ready": CliCommand(
         "ask the server of this machine whether it can serve; for health checks", "ready:run", "ready:add_arguments"
@@ -117,7 +118,12 @@ COMMANDS: dict[str, CliCommand] = {
         "audit_trail:add_arguments",
         _call_with_runtime,
     ),
-    "keys": CliCommand("show or rotate the master key", "keys:run", "keys:add_arguments", _call_with_runtime),
+    "keys": CliCommand(
+        "show or rotate the master key, or move the device CA's key to the signer",
+        "keys:run",
+        "keys:add_arguments",
+        _call_with_runtime,
+    ),
     "push-csr": CliCommand(
         "make a request for the push certificate", "push:create_csr", "push:add_csr_arguments", _call_in_unit_of_work
     ),

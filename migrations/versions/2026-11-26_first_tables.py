@@ -92,7 +92,7 @@ def upgrade() -> None:
         "certificate_authority",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("certificate", sa.LargeBinary(), nullable=False),
-        sa.Column("private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("private_key", sa.LargeBinary(), nullable=True),
         sa.Column("issuing", sa.Boolean(), nullable=False),
         sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

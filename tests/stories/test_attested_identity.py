@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 
 from cartable.scope import SYSTEM, Role
 from cartable.settings import Acme
-from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityProtocol
+from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, IdentityProtocol
 from enrollment.places.models import Town
 from enrollment.tablets import inventory
 from mdm.devices.models import DeviceEnrollment
@@ -140,6 +140,28 @@ async def _enrol_and_renew(server: LiveServer, factory: Factory, attester: Attes
         assert work.session.scalars(select(DeviceEnrollment.fingerprint)).one() == new.fingerprint
         assert work.session.get_one(DeviceAttestation, new.id).serial == tablet.serial
     await tablet.close()
+
+
+def test_without_the_signer_an_order_fails_and_its_client_identifier_stays_valid(
+    server: LiveServer, factory: Factory, attester: Attester
+) -> None:
+    asyncio.run(_enrol_without_signer(server, factory, attester))
+
+
+async def _enrol_without_signer(server: LiveServer, factory: Factory, attester: Attester) -> None:
+    async with SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(7), attester=attester, pace=0.01) as tablet:
+        _add_to_inventory(server, tablet)
+        profile = await asyncio.to_thread(_fetch_profile, server, factory, tablet)
+        with server.runtime.open_unit_of_work() as work:
+            authority = work.session.scalars(select(CertificateAuthority)).one()
+            key, authority.private_key = authority.private_key, None
+        with pytest.raises(AcmeFailed, match="serverInternal"):
+            await tablet.enrol(profile)
+        assert _list_certificates(server) == []
+        with server.runtime.open_unit_of_work() as work:
+            work.session.scalars(select(CertificateAuthority)).one().private_key = key
+        await tablet.enrol(profile)
+        assert [row.fingerprint for row in _list_certificates(server)] == [tablet.identity.fingerprint]
 
 
 def test_older_chips_use_scep_and_a_key_without_attestation_gets_no_certificate(server: LiveServer, factory: Factory) -> None:

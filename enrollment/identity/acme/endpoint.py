@@ -16,6 +16,7 @@ from enrollment.identity.acme import attestation, nonces, requests
 from enrollment.identity.acme.documents import AcmeResponse, AcmeUrls
 from enrollment.identity.acme.errors import AcmeProblem, AcmeProblemType
 from enrollment.identity.acme.jws import MAX_BODY
+from enrollment.identity.signing.port import RETRY_SECONDS, SignerUnavailable
 
 JOSE, JSON, PROBLEM = "application/jose+json", "application/json", "application/problem+json"
 METHODS = [
@@ -54,6 +55,10 @@ class AcmeEndpoint:
                 raise AcmeProblem(AcmeProblemType.WRONG_MEDIA_TYPE, f"requests are {JOSE}")
             body = await _read_body(request)
             return self._build_response(await run_in_threadpool(self._handle_post, path, body))
+        except SignerUnavailable:  # outside the unit of work: nothing of the request is stored
+            response = self._build_response(_build_refusal(AcmeProblem(AcmeProblemType.UNAVAILABLE, "try again later")))
+            response.headers["Retry-After"] = str(RETRY_SECONDS)
+            return response
         except AcmeProblem as problem:
             return self._build_response(_build_refusal(problem))
         except ClientDisconnect:

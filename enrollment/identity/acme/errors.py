@@ -29,6 +29,7 @@ class AcmeProblemType(Enum):
     REJECTED_IDENTIFIER = ("rejectedIdentifier", 403)
     UNAUTHORIZED = ("unauthorized", 403)
     DEACTIVATED = ("unauthorized", 401)  # RFC 8555 section 7.3.6 asks for 401
+    UNAVAILABLE = ("serverInternal", 503)
     UNSUPPORTED_IDENTIFIER = ("unsupportedIdentifier", 400)
 
     @property

@@ -16,6 +16,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity.ca import ensure_authority
 from enrollment.identity.scep import service
 from enrollment.identity.scep.wire import NotScep
+from enrollment.identity.signing.port import RETRY_SECONDS, SignerUnavailable
 
 MAX_BODY = 64 * 1024
 log = structlog.get_logger()
@@ -55,6 +56,8 @@ class ScepEndpoint:
         except NotScep as error:
             log.warning("scep.unreadable", why=str(error))
             return PlainTextResponse("not a SCEP message", status_code=400)
+        except SignerUnavailable:
+            return PlainTextResponse("try again later", status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
         except ClientDisconnect:
             return Response(status_code=400)
         return Response(reply, headers={"Content-Type": "application/x-pki-message"})

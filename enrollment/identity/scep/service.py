@@ -14,13 +14,15 @@ from cartable.certificates import is_issued_by, read_certificate
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import keys
 from enrollment.identity import service as identity
-from enrollment.identity.ca import Authority, ensure_authority, list_authorities
+from enrollment.identity.ca import ensure_authority, list_authorities
+from enrollment.identity.envelopes import ContentCipher
 from enrollment.identity.errors import ChallengeRefused
 from enrollment.identity.models import DeviceCertificate, IdentityProtocol
 from enrollment.identity.repository import IdentityRepository
 from enrollment.identity.scep import wire
-from enrollment.identity.scep.ciphers import ContentCipher
 from enrollment.identity.scep.wire import FailInfo, PkiMessage, ScepFailure, ScepMessageType, ScepRequest
+from enrollment.identity.signing.choosing import get_device_signer
+from enrollment.identity.signing.port import DeviceSigner
 
 log = structlog.get_logger()
 
@@ -38,21 +40,22 @@ class ScepIssuance:
 
 
 def handle_pki_operation(work: UnitOfWork, der: bytes) -> bytes:
-    """Return the CertRep for a PKIOperation, of success or of failure. Raises `wire.NotScep`."""
+    """Return the CertRep for a PKIOperation, of success or of failure. Raises `wire.NotScep`, `SignerUnavailable`."""
     authority = ensure_authority(work)
+    signer = get_device_signer(work, authority)
     message = wire.parse_message(der)
     try:
-        issuance = _issue_or_renew(work, message, authority)
+        issuance = _issue_or_renew(work, message, signer)
     except ScepFailure as failure:
         log.warning("scep.refused", why=failure.why, info=failure.info.name, transaction=message.transaction_id[:64])
-        return wire.build_failure(message, authority, failure.info)
-    return wire.build_success(message, authority, issuance.certificate.der, issuance.cipher)
+        return wire.build_failure(message, authority, signer, failure.info)
+    return wire.build_success(message, authority, signer, issuance.certificate.der, issuance.cipher)
 
 
-def _issue_or_renew(work: UnitOfWork, message: PkiMessage, authority: Authority) -> ScepIssuance:
+def _issue_or_renew(work: UnitOfWork, message: PkiMessage, signer: DeviceSigner) -> ScepIssuance:
     if message.message_type not in {ScepMessageType.PKCS_REQ, ScepMessageType.RENEWAL_REQ}:
         raise ScepFailure(FailInfo.BAD_REQUEST, f"message type {message.message_type[:8]}")
-    request = wire.decrypt_request(message, authority)
+    request = wire.decrypt_request(message, signer)
     minimum = 1024 if work.settings.scep_allow_rsa1024 else 2048
     if request.key.key_size < minimum or request.key.key_size > 8192:
         raise ScepFailure(FailInfo.BAD_ALG, "key size")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from asn1crypto import algos, cms, core, x509
+from asn1crypto import algos, cms, x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -15,35 +14,21 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from enrollment.identity import csr
 from enrollment.identity.ca import Authority
-from enrollment.identity.scep.ciphers import ContentCipher, decrypt_envelope, encrypt_envelope
-
-_PREFIX = "2.16.840.1.113733.1.9."
-_ATTRIBUTES = {
-    "scep_message_type": (_PREFIX + "2", core.PrintableString),
-    "scep_pki_status": (_PREFIX + "3", core.PrintableString),
-    "scep_fail_info": (_PREFIX + "4", core.PrintableString),
-    "scep_sender_nonce": (_PREFIX + "5", core.OctetString),
-    "scep_recipient_nonce": (_PREFIX + "6", core.OctetString),
-    "scep_transaction_id": (_PREFIX + "7", core.PrintableString),
-}
-
-
-#: Kept here and not registered with asn1crypto, whose tables are global to the process.
-_OID = {name: oid for name, (oid, _) in _ATTRIBUTES.items()}
-_ASN1_TYPE = {name: kind for name, (_, kind) in _ATTRIBUTES.items()}
+from enrollment.identity.envelopes import ContentCipher, encrypt_envelope
+from enrollment.identity.signing.in_process import DIGESTS, SCEP_ATTRIBUTES
+from enrollment.identity.signing.port import CertRepFields, DeviceSigner
 
 
 def _get_attribute(attributes: dict[str, Any], name: str) -> Any:
     """Return the single value of a signed attribute. Raises `KeyError`, and other exceptions for a damaged one."""
-    values = attributes[_OID[name]]
+    values = attributes[SCEP_ATTRIBUTES[name][0]]
     raw = values[0].dump()
-    return _ASN1_TYPE[name].load(raw).native
+    return SCEP_ATTRIBUTES[name][1].load(raw).native
 
 
 class ScepMessageType(StrEnum):
-    """RFC 8894 section 3.2.1.2."""
+    """RFC 8894 section 3.2.1.2: the requests."""
 
-    CERT_REP = "3"
     RENEWAL_REQ = "17"
     PKCS_REQ = "19"
 
@@ -82,14 +67,6 @@ class PkiMessage:
     signer: x509.Certificate
     signer_key: rsa.RSAPublicKey
     content: bytes
-
-
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha1": hashes.SHA1(),  # noqa: S303 - old clients support nothing better (RFC 8894 section 2.9)
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
 
 
 def parse_message(der: bytes) -> PkiMessage:
@@ -143,7 +120,7 @@ def load_rsa_key(spki: bytes) -> rsa.RSAPublicKey:
 
 
 def _verify_signature(message: PkiMessage, signer_info: Any, attributes: dict[str, Any]) -> None:
-    algorithm = _HASHES.get(message.digest)
+    algorithm = DIGESTS.get(message.digest)
     if algorithm is None:
         raise ScepFailure(FailInfo.BAD_ALG, "digest")
     digest = hashes.Hash(algorithm)
@@ -167,11 +144,11 @@ class ScepRequest:
     cipher: ContentCipher
 
 
-def decrypt_request(message: PkiMessage, authority: Authority) -> ScepRequest:
-    """Return the decrypted request of a message. Raises `ScepFailure`, the same for every failure to decrypt."""
+def decrypt_request(message: PkiMessage, signer: DeviceSigner) -> ScepRequest:
+    """Return the decrypted request of a message. Raises `SignerUnavailable`, and the same `ScepFailure` for every failure to decrypt."""
     try:
-        plain, cipher = decrypt_envelope(message.content, authority.der, authority.key)
-    except Exception as error:  # the same answer for every error: PKCS#1 v1.5 would be a padding oracle
+        plain, cipher = signer.decrypt_envelope(message.content)
+    except ValueError as error:
         raise ScepFailure(FailInfo.BAD_MESSAGE_CHECK, "envelope") from error
     try:
         request = csr.parse_request(plain)
@@ -182,22 +159,17 @@ def decrypt_request(message: PkiMessage, authority: Authority) -> ScepRequest:
     return ScepRequest(request.key, request.challenge, cipher)
 
 
-def build_success(message: PkiMessage, authority: Authority, certificate_der: bytes, cipher: ContentCipher) -> bytes:
+def build_success(
+    message: PkiMessage, authority: Authority, signer: DeviceSigner, certificate_der: bytes, cipher: ContentCipher
+) -> bytes:
     """Return a CertRep with the certificate, encrypted for the key that signed the request."""
     content = encrypt_envelope(build_degenerate_cms(x509.Certificate.load(certificate_der)), message.signer, cipher)
-    return _build_cert_rep(message, authority, content, {"scep_pki_status": "0"})
+    return _build_cert_rep(message, authority, signer, content, None)
 
 
-def build_failure(message: PkiMessage, authority: Authority, info: FailInfo) -> bytes:
+def build_failure(message: PkiMessage, authority: Authority, signer: DeviceSigner, info: FailInfo) -> bytes:
     """Return a CertRep of failure."""
-    return _build_cert_rep(message, authority, None, {"scep_pki_status": "2", "scep_fail_info": str(info.value)})
-
-
-def _build_attribute(name: str, value: Any) -> cms.CMSAttribute:
-    """Return a signed attribute; those of SCEP by their object identifiers."""
-    if name in _ASN1_TYPE:
-        return cms.CMSAttribute({"type": _OID[name], "values": [_ASN1_TYPE[name](value)]})
-    return cms.CMSAttribute({"type": name, "values": [value]})
+    return _build_cert_rep(message, authority, signer, None, info)
 
 
 def build_degenerate_cms(certificate: x509.Certificate) -> bytes:
@@ -217,21 +189,21 @@ def build_degenerate_cms(certificate: x509.Certificate) -> bytes:
     return bytes(cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
 
 
-def _build_cert_rep(message: PkiMessage, authority: Authority, content: bytes | None, status: dict[str, str]) -> bytes:
-    algorithm = _HASHES[message.digest]
-    digest = hashes.Hash(algorithm)
+def _build_cert_rep(
+    message: PkiMessage, authority: Authority, signer: DeviceSigner, content: bytes | None, failure: FailInfo | None
+) -> bytes:
+    digest = hashes.Hash(DIGESTS[message.digest])
     digest.update(content or b"")
-    values: dict[str, Any] = {
-        "content_type": cms.ContentType("data"),
-        "message_digest": digest.finalize(),
-        "scep_message_type": ScepMessageType.CERT_REP.value,
-        "scep_transaction_id": message.transaction_id,
-        "scep_sender_nonce": secrets.token_bytes(16),
-        "scep_recipient_nonce": message.sender_nonce,
-        **status,
-    }
-    attributes = cms.CMSAttributes([_build_attribute(name, value) for name, value in values.items()])
-    signature = authority.key.sign(attributes.dump(), padding.PKCS1v15(), algorithm)
+    signed_attributes = signer.sign_cert_rep(
+        CertRepFields(
+            message.transaction_id,
+            message.sender_nonce,
+            message.digest,
+            digest.finalize(),
+            None if failure is None else failure.value,
+        )
+    )
+    attributes, signature = cms.CMSAttributes.load(signed_attributes.attributes), signed_attributes.signature
     certificate = x509.Certificate.load(authority.der)
     digest_algorithm = algos.DigestAlgorithm({"algorithm": message.digest})
     encapsulated: dict[str, Any] = {"content_type": "data"}

@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from cartable.certificates import read_certificates_pem
 from enrollment.identity.ca import BACKDATE
-from enrollment.identity.scep.ciphers import decrypt_envelope
+from enrollment.identity.envelopes import decrypt_envelope
 from enrollment.joining.ade.errors import InvalidServerToken
 from enrollment.joining.ade.oauth import TokenSecrets
 

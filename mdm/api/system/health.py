@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from cartable.leases import acquire_lease
 from cartable.migrate import list_missing_migrations
 from cartable.unit_of_work import Runtime
+from enrollment.identity.signing.port import SignerUnavailable
+from enrollment.identity.signing.state import load_remote_signer
 from mdm.api.system.metrics import render_metrics
 from mdm.care.server_state import load_server_state
 from mdm.channel.batcher import Batcher
@@ -29,11 +31,15 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz", operation_id="readyz", include_in_schema=False)
 def readyz(request: Request, response: Response) -> dict[str, object]:
-    """Return whether requests can be served here; with 503 and the problems when they cannot."""
+    """Return whether requests can be served here; with 503 and the problems when they cannot. A warning stops no check-in."""
     problems = find_problems(request.app.state.runtime, request.app.state.batcher)
     if problems:
         response.status_code = 503
-    return {"status": "not ready" if problems else "ready", "problems": problems}
+    return {
+        "status": "not ready" if problems else "ready",
+        "problems": problems,
+        "warnings": [] if problems else find_warnings(request.app.state.runtime),
+    }
 
 
 def find_problems(runtime: Runtime, batcher: Batcher) -> list[str]:
@@ -52,6 +58,18 @@ def find_problems(runtime: Runtime, batcher: Batcher) -> list[str]:
     except SQLAlchemyError:
         problems.append("database_not_writable")
     return problems
+
+
+def find_warnings(runtime: Runtime) -> list[str]:
+    """Return what fails while tablets are served: without the signer none enrolls or renews, and check-ins go on."""
+    with runtime.open_unit_of_work() as work:
+        signer = load_remote_signer(work)
+    try:
+        if signer is not None:
+            signer.check()  # after the transaction: whoever waits for the signer blocks no check-in
+    except SignerUnavailable:
+        return ["signer_away"]
+    return []
 
 
 @router.get("/metrics", operation_id="metrics", include_in_schema=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cartable.master_keys import MasterKeyMissing
 from cartable.unit_of_work import Runtime
 from mdm.cli import preflight
-from mdm.cli.doctor import certificates, environment, resolver, storage
+from mdm.cli.doctor import certificates, environment, resolver, signer, storage
 from mdm.cli.doctor.diagnosis import Diagnosis, Health, failed, get_exit_code, good, render_json, render_text
 from mdm.composition import compose
 
@@ -64,6 +64,7 @@ def _check_database(runtime: Runtime) -> Iterator[Diagnosis]:
         with runtime.open_unit_of_work() as work:
             yield from environment.check_clock(work)
             yield from certificates.check_certificates(work)
+            yield from signer.check_signer(work)
             yield from resolver.check_resolver(work)
     finally:
         runtime.engine.dispose()

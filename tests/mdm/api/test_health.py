@@ -77,7 +77,7 @@ def test_what_watches_the_server_sees_its_state(server: LiveServer) -> None:
     assert {(lag["topic"], lag["lane"]) for lag in state["lag"]} >= {("push", "urgent"), ("reconcile", "background")}
     server.runtime.settings = server.runtime.settings.model_copy(update={"metrics_token": _TOKEN})
     with httpx.Client(base_url=server.url, verify=False) as client:
-        assert client.get("/readyz").json() == {"status": "ready", "problems": []}
+        assert client.get("/readyz").json() == {"status": "ready", "problems": [], "warnings": []}
         assert client.get("/metrics").status_code == 404
         metrics = client.get("/metrics", headers={"Authorization": f"Bearer {_TOKEN}"}).text
     for line in (

@@ -1,0 +1,1 @@
+"""Tests of the process that has the key of the device CA."""
