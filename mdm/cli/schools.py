@@ -1,4 +1,4 @@
-"""The command `cartable school`: adds schools one by one or by a list, renames, closes and opens them."""
+"""The command `cartable school`: adds schools one by one or by a list, renames, merges, closes and opens them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from enrollment.places.rules import check_uai
 from enrollment.rollover import closing
 from enrollment.rollover.service import record_school_succession
 from mdm.cli.towns import find_school, find_town
+from mdm.places import school_merge
 
 _REFUSED = frozenset(
     {schools.SchoolLineOutcome.INVALID_UAI, schools.SchoolLineOutcome.INVALID_NAME, schools.SchoolLineOutcome.OF_ANOTHER_TOWN}
@@ -52,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     close.add_argument(
         "--successor", metavar="UAI", help="its pupils change to this school at the next school year; close it after that"
     )
+    merge = actions.add_parser(
+        "merge", help="move everything of a school to another one of its town now, and close it; cannot be undone"
+    )
+    merge.add_argument("uai")
+    merge.add_argument("into", metavar="INTO-UAI")
+    merge.add_argument("--preview", action="store_true", help="only say what would move")
     actions.add_parser("open", help="open a closed school again").add_argument("uai")
 
 
@@ -69,6 +76,8 @@ def run(work: UnitOfWork, parsed: argparse.Namespace) -> None:
             print(_describe(schools.rename_school(work, SYSTEM, find_school(work, parsed.uai).id, parsed.name)))
         case "close":
             _close(work, parsed)
+        case "merge":
+            _merge(work, parsed)
         case _:
             print(_describe(closing.open_school(work, SYSTEM, find_school(work, parsed.uai).id)))
 
@@ -104,6 +113,14 @@ def _close(work: UnitOfWork, parsed: argparse.Namespace) -> None:
     successor = find_school(work, parsed.successor)
     record_school_succession(work, SYSTEM, school.id, successor.id)
     print(f"{_describe(school)} goes on as {_describe(successor)} at the next school year")
+
+
+def _merge(work: UnitOfWork, parsed: argparse.Namespace) -> None:
+    old, new = find_school(work, parsed.uai), find_school(work, parsed.into)
+    act = school_merge.preview_merge if parsed.preview else school_merge.merge_schools
+    counts = act(work, SYSTEM, old.id, new.id).counts
+    print(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items()))
+    print(f"{_describe(old)} {'would go' if parsed.preview else 'went'} into {_describe(new)}")
 
 
 def _describe(school: School) -> str:

@@ -19,7 +19,7 @@ from mdm.tables import metadata
 _numbers = count(1)
 #: Values that a column needs so that its row can be read, by table and column. `{number}` is another number each time.
 _VALUES: dict[tuple[str, str], Any] = {
-    ("school", "uai"): "09299{number:02d}X",
+    ("school", "uai"): "09{number:05d}X",
     ("timetable", "week"): {},
     ("timetable", "calendar"): "official",
     ("town_calendar", "periods"): [],

@@ -1,4 +1,4 @@
-"""Endpoints of schools: create one or a list, rename, set zones, close."""
+"""Endpoints of schools: create one or a list, rename, set zones, merge, close."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from enrollment.places.zones import HolidayZone
 from enrollment.rollover import closing
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.places import school_merge
 from profiles.schedule import authoring
 
 router = APIRouter(tags=["places"])
@@ -57,6 +58,23 @@ class SchoolOut(BaseModel):
     zone: HolidayZone | None = Field(description="Null: that of the town.")
     time_zone: str | None = Field(description="Null: that of the town.")
     closed_on: date | None = Field(description="Null: the school is open.")
+
+
+class SchoolMergeIn(BaseModel):
+    """The school that takes another one in."""
+
+    new_school_id: UUID
+
+
+class SchoolMergeOut(BaseModel):
+    """Two schools, and what moves from the first to the second."""
+
+    model_config = ConfigDict(from_attributes=True)
+    old: SchoolOut
+    new: SchoolOut
+    counts: dict[str, int] = Field(
+        description="Numbers of `pupils`, `classes`, `renamed_classes`, `staff`, `tablets`, `carts`, `invitations`, `roles`, `rules`."
+    )
 
 
 class SchoolLineOut(BaseModel):
@@ -118,6 +136,21 @@ def close_school(school_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     It keeps its history and is offered nowhere. A school that goes on as another one is given its successor first.
     """
     return closing.close_school(work, actor, school_id)
+
+
+@router.get("/schools/{school_id}/merge", response_model=SchoolMergeOut)
+def preview_school_merge(school_id: UUID, new_school_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Count what would move to another school of the town."""
+    return school_merge.preview_merge(work, actor, school_id, new_school_id)
+
+
+@router.post("/schools/{school_id}/merge", response_model=SchoolMergeOut)
+def merge_schools(school_id: UUID, body: SchoolMergeIn, work: WorkDep, actor: ActorDep) -> object:
+    """Move everything that is in a school to another one of its town, and close it.
+
+    It cannot be undone. Needs the password once more. Refused while a change of school year of one of them is not closed.
+    """
+    return school_merge.merge_schools(work, actor, school_id, body.new_school_id)
 
 
 @router.post("/schools/{school_id}/open", response_model=SchoolOut)

@@ -26,9 +26,24 @@ from mdm.console.frame import check_csrf, get_language, list_permitted_towns, re
 from mdm.console.page_route import PageRoute
 from mdm.console.setup.start import describe_lines
 from mdm.console.times import format_day
+from mdm.places import school_merge
+from mdm.places.school_merge import SchoolMerge
 
 router = APIRouter(prefix="/town", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {"saved": Message("Saved."), "imported": Message("The schools are entered.")}
+MERGE_COUNTS = {
+    "pupils": Message("Pupils"),
+    "classes": Message("Classes"),
+    "renamed_classes": Message(
+        "Classes that get the code of the school behind their name, because the other school has one of that name"
+    ),
+    "staff": Message("Adults"),
+    "tablets": Message("Tablets"),
+    "carts": Message("Carts"),
+    "invitations": Message("Open invitations"),
+    "roles": Message("Roles of people"),
+    "rules": Message("Rules of classes and people"),
+}
 NameField = Annotated[str, Form(max_length=400)]
 
 
@@ -112,6 +127,35 @@ def set_successor(
     chosen = _select_town(work, actor, town)
     return _answer(
         request, work, actor, chosen, attempt(work, lambda: record_school_succession(work, actor, school_id, successor))
+    )
+
+
+@router.get("/{town}/schools/{school_id}/merge")
+def show_merge(request: Request, work: WorkDep, town: UUID, school_id: UUID, new_school: UUID | None = None) -> Response:
+    """Show what would move to another school, before it moves. Without a school to go into, return to where it is chosen."""
+    actor, _ = require_sign_in(request, work)
+    chosen = _select_town(work, actor, town)
+    if new_school is None:
+        return RedirectResponse(f"/town?town={chosen.id}", status_code=303)
+    merges: list[SchoolMerge] = []
+    refusal = attempt(work, lambda: merges.append(school_merge.preview_merge(work, actor, school_id, new_school)))
+    if refusal is not None:
+        return _answer(request, work, actor, chosen, refusal)
+    language = get_language(request)
+    rows = [(label.translate(language), merges[0].counts[name]) for name, label in MERGE_COUNTS.items()]
+    return render_page(request, "places/school_merge.html", town=chosen, merge=merges[0], rows=rows)
+
+
+@router.post("/{town}/schools/{school_id}/merge")
+def merge_schools(
+    request: Request, work: WorkDep, town: UUID, school_id: UUID, csrf: CsrfField, new_school: Annotated[UUID, Form()]
+) -> Response:
+    """Move everything of a school to another one, and close it."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    return _answer(
+        request, work, actor, chosen, attempt(work, lambda: school_merge.merge_schools(work, actor, school_id, new_school))
     )
 
 

@@ -19,7 +19,7 @@ ENDPOINTS = [route for module in ROUTERS for route in module.router.routes if is
 VERBS = {
     "acknowledge", "answer", "apply", "approve", "assign", "cancel", "change", "close", "complete", "confirm", "count", "create", "delete",
     "decline", "disable", "discard", "dispose", "download", "enable", "end", "erase", "explain", "export", "extend", "get", "hand",
-    "import", "inspect", "install", "lend", "list", "lock", "mark", "move", "open", "play", "prepare", "preview", "print",
+    "import", "inspect", "install", "lend", "list", "lock", "mark", "merge", "move", "open", "play", "prepare", "preview", "print",
     "publish", "put", "record", "recover", "refresh", "release", "remove", "report", "request", "resolve", "restore", "resume", "retire",
     "retry", "return", "revoke", "run", "save", "search", "send", "set", "settle", "start", "stop", "store", "swap", "sync", "undo", "update",
     "verify",

@@ -52,6 +52,11 @@ def test_a_town_and_its_schools(capsys: pytest.CaptureFixture[str], data_folder:
     assert "closed on" in run(capsys, "school", "close", "0929001J")[1]
     assert "closed on" in run(capsys, "school", "list", "belleville-sur-craie")[1]
     assert run(capsys, "school", "open", "0929001J") == (0, "0929001J École B")
+    code, text = run(capsys, "school", "merge", "0929001J", "0922999K", "--preview")
+    assert (code, "would go into" in text, "closed" in text) == (0, True, False)
+    code, text = run(capsys, "school", "merge", "0929001J", "0922999K")
+    assert (code, "0 pupils" in text, "closed on" in text) == (0, True, True)
+    assert run(capsys, "school", "open", "0929001J")[0] == 0
     code, text = run(
         capsys, "town", "set", "belleville-sur-craie", "--lost-message", "Merci d'appeler.", "--time-zone", "Indian/Reunion"
     )

@@ -54,6 +54,7 @@ PAGES: dict[str, str] = {
     "update_school": "/town/{town}/schools/{school_id}/name",
     "set_school_zones": "/calendar/{town}/schools/{school_id}/zones",
     "close_school": "/town/{town}/schools/{school_id}/close",
+    "merge_schools": "/town/{town}/schools/{school_id}/merge",
     "open_school": "/town/{town}/schools/{school_id}/open",
     "set_school_successor": "/town/{town}/schools/{school_id}/successor",
     # people
