@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from cartable.crypto import Keyring
+from cartable.outages import renew_read_only_connections
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -163,8 +164,8 @@ def make_engine(url: str, *, pool_size: int = 10, is_pooled: bool = False) -> En
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
     arguments = {"prepare_threshold": None} if is_pooled else {}
-    return create_engine(
-        url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, hide_parameters=True, connect_args=arguments
+    return renew_read_only_connections(
+        create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
     )
 
 
@@ -180,7 +181,9 @@ def make_index_only_engine(engine: Engine, *, is_pooled: bool = False) -> Engine
     if engine.dialect.name != "postgresql" or is_pooled:
         return engine
     options = {"options": "-c enable_seqscan=off"}
-    return create_engine(engine.url, pool_size=2, max_overflow=2, hide_parameters=True, connect_args=options)
+    return renew_read_only_connections(
+        create_engine(engine.url, pool_size=2, max_overflow=2, hide_parameters=True, connect_args=options)
+    )
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

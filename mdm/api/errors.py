@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Invalid
 from cartable.i18n import preferred_language
+from cartable.outages import RETRY_AFTER_SECONDS, DatabaseUnavailable, find_outage
 
 log = structlog.get_logger()
 PROBLEM_TYPE = "application/problem+json"
@@ -49,6 +50,7 @@ COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
         422: "A value is not acceptable; `details` names the field.",
         429: "A quota is reached, or sign-in is locked for a while.",
         500: "Something went wrong on our side; nothing was changed.",
+        503: "The database stores nothing at the moment; nothing was changed. `Retry-After` says when to try again.",
     }.items()
 }
 
@@ -123,6 +125,11 @@ async def _answer_too_large(_request: Request, _error: Exception) -> JSONRespons
 
 
 async def _answer_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    if (outage := find_outage(error)) is not None:
+        log.error("api.database_outage", path=request.url.path, outage=outage.value)
+        problem = answer_refusal(request, DatabaseUnavailable())
+        problem.headers.update({"Connection": "close", "Retry-After": str(RETRY_AFTER_SECONDS)})
+        return problem
     log.error("api.unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
     problem = build_problem(500, "internal", "Something went wrong on our side; nothing was changed.")
     problem.headers["Connection"] = "close"  # the rest of the body may not have been read

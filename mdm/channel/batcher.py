@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cartable.conflicts import MAX_RETRIES, is_conflict
 from cartable.database import make_index_only_engine
+from cartable.outages import find_outage
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedCommandCache
@@ -102,12 +103,16 @@ class Batcher:
     def process_batch(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         """Return one response per request. What changes is one transaction; if it fails, each request gets one of its own.
 
-        After a conflict with another transaction the same batch is processed again.
+        After a conflict with another transaction the same batch is processed again. While the database stores nothing, all tablets are
+        asked to come later.
         """
         try:
             self._trust.refresh()
             return self._process_with_retries(requests)
-        except Exception:
+        except Exception as error:
+            if (outage := find_outage(error)) is not None:
+                log.warning("channel.database_outage", outage=outage.value, size=len(requests))
+                return [BUSY] * len(requests)
             if len(requests) == 1:
                 log.exception("channel.request_failed", udid=requests[0].message.ids.device_key)
                 return [SERVER_ERROR]

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import structlog
 
+from cartable.outages import find_outage
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.refusals import record_refusal
 from enrollment.safeguards.stop_switch import is_stopped
@@ -106,7 +107,7 @@ class ConnectBatch:
         return enrollment
 
     def _readopt(self, request: ChannelRequest, enrollment: EnrollmentSnapshot | None) -> ChannelResponse | None:
-        """Return the response to a tablet that a restored database does not know as it is; None for any other. It never fails.
+        """Return the response to a tablet that a restored database does not know as it is; None for any other. It fails only when the database does.
 
         The commands of an enrollment that goes on wake the tablet again, so it gets none now.
         """
@@ -116,7 +117,9 @@ class ConnectBatch:
                     return readoption.answer_unknown_tablet(self.work, request)
                 row = self.work.session.get_one(DeviceEnrollment, enrollment.enrollment_id)
                 return EMPTY_RESPONSE if readoption.readopt_enrollment(self.work, row, request.certificate) else None
-        except Exception:
+        except Exception as error:
+            if find_outage(error) is not None:
+                raise
             log.exception("channel.readoption_failed", udid=request.message.ids.device_key)
             return None
 
@@ -142,7 +145,9 @@ class ConnectBatch:
             if rejection.reason is RejectionReason.UNKNOWN_TABLET:
                 readoption.record_unknown_tablet(self.work, request)
             return self._reject(request, rejection)
-        except Exception:
+        except Exception as error:
+            if find_outage(error) is not None:
+                raise
             log.exception("channel.checkin_failed", message=request.message.MESSAGE_TYPE, udid=request.message.ids.device_key)
             return SERVER_ERROR
 

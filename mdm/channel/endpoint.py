@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from starlette.concurrency import run_in_threadpool
 
+from cartable.outages import RETRY_AFTER_SECONDS, find_outage
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.batcher import Batcher
@@ -95,9 +96,9 @@ class ChannelEndpoint:
         except DeviceRequestRejected as rejection:
             log.warning("channel.request_rejected", reason=rejection.reason.value, detail=rejection.detail)
             response = build_rejection(rejection.status)
-        except Exception:
+        except Exception as error:
             log.exception("channel.request_failed")
-            response = SERVER_ERROR
+            response = _answer_failure(error)
         await _send_response(response, send)
 
     def _parse_request(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> ChannelRequest:
@@ -136,9 +137,9 @@ class ChannelEndpoint:
         except DeviceRequestRejected as rejection:
             log.warning("channel.request_rejected", reason=rejection.reason.value, detail=rejection.detail)
             return build_rejection(rejection.status)
-        except Exception:
+        except Exception as error:
             log.exception("channel.request_failed")
-            return SERVER_ERROR
+            return _answer_failure(error)
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
@@ -164,10 +165,17 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | N
     return b"".join(chunks)
 
 
+def _answer_failure(error: Exception) -> ChannelResponse:
+    """Return the response after an unexpected error: the tablet comes again soon when only the database is at fault."""
+    return SERVER_ERROR if find_outage(error) is None else BUSY
+
+
 async def _send_response(response: ChannelResponse, send: Send) -> None:
     headers = [(b"content-length", str(len(response.body)).encode())]
     if response.body:
         headers.append((b"content-type", response.content_type))
+    if response.status == BUSY.status:
+        headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
     if response.status in CLOSING_STATUSES:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -10,12 +10,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from cartable.i18n import Message
+from cartable.outages import DatabaseUnavailable
 from mdm.console.frame import get_language, render_page
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 _TEXTS: dict[int, Message] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Message("What you sent is too large: a file may have 10 MB."),
     HTTPStatus.INTERNAL_SERVER_ERROR: Message("Something went wrong on our side; nothing was changed."),
+    HTTPStatus.SERVICE_UNAVAILABLE: DatabaseUnavailable.message,
 }
 _OTHER = Message("The address or the form is not as this page made it: go back, and try again.")
 
@@ -32,8 +34,9 @@ def _answer_with_page(handler: Handler) -> Handler:
         if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith("/api/"):
             return response
         page = _render(request, response.status_code)
-        if "connection" in response.headers:
-            page.headers["Connection"] = response.headers["connection"]
+        for name in ("connection", "retry-after"):
+            if name in response.headers:
+                page.headers[name] = response.headers[name]
         return page
 
     return answer

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cartable.alarms import AlarmKind, raise_alarm
 from cartable.conflicts import MAX_RETRIES, is_conflict
+from cartable.outages import find_outage
 from cartable.outbox import OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, record_failure
 from cartable.unit_of_work import Runtime
@@ -58,8 +59,8 @@ def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
     except JobLeaseLost:
         log.warning("worker.lease_lost", topic=topic.value, jobs=len(rows))  # rolled back: another worker has the jobs
     except Exception as error:
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            raise  # the database is gone, and nothing is wrong with the jobs
+        if find_outage(error) is not None:
+            raise  # the database stores nothing, and nothing is wrong with the jobs
         if len(rows) > 1:
             middle = len(rows) // 2
             for half in (rows[:middle], rows[middle:]):

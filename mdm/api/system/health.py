@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cartable.leases import acquire_lease
 from cartable.migrate import list_missing_migrations
+from cartable.outages import Outage, find_outage
 from cartable.unit_of_work import Runtime
 from enrollment.identity.signing.port import SignerUnavailable
 from enrollment.identity.signing.state import load_remote_signer
@@ -55,8 +56,8 @@ def find_problems(runtime: Runtime, batcher: Batcher) -> list[str]:
             acquire_lease(work, "readiness", "any", timedelta(minutes=1))  # a real write: a read-only database answers questions
         if list_missing_migrations(runtime.engine):
             problems.append("migration_missing")
-    except SQLAlchemyError:
-        problems.append("database_not_writable")
+    except SQLAlchemyError as error:
+        problems.append((find_outage(error) or Outage.AWAY).value)
     return problems
 
 
