@@ -1,6 +1,6 @@
 """The index by which people are searched by name although names are encrypted: keyed hashes of the beginnings of their words.
 
-It is written with the name, in the same flush, whoever writes the name. See docs/adr/0070-names-are-searched-by-keyed-hashes.md.
+It is written with the name, in the same flush, whoever writes the name. See docs/adr/0055-names-are-searched-by-keyed-hashes.md.
 """
 
 from __future__ import annotations

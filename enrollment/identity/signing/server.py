@@ -1,6 +1,6 @@
 """The process `cartable signer`: a Unix socket that does three things with the device CA's key, and refuses everything else.
 
-It has no database and no master key. See docs/adr/0099-the-key-of-the-device-authority-may-live-in-a-process-of-its-own.md.
+It has no database and no master key. See docs/adr/0063-the-key-of-the-device-authority-may-live-in-a-process-of-its-own.md.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class SavedViewsOut(BaseModel):
 
 
 @router.get("")
-def list_saved_views(work: WorkDep, actor: ActorDep) -> SavedViewsOut:
-    """List the saved views of the caller."""
+def get_saved_views(work: WorkDep, actor: ActorDep) -> SavedViewsOut:
+    """Return the saved views of the caller."""
     return SavedViewsOut(items=[SavedViewOut.model_validate(row) for row in service.list_views(work, actor)])
 
 

@@ -57,8 +57,8 @@ def list_groups(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams)
 
 
 @router.get("/groups/{group_id}/pupils", response_model=PolicyGroupMembersOut)
-def list_group_pupils(group_id: UUID, work: WorkDep, actor: ActorDep) -> PolicyGroupMembersOut:
-    """List the pupils of a group. The reading is audited."""
+def get_group_members(group_id: UUID, work: WorkDep, actor: ActorDep) -> PolicyGroupMembersOut:
+    """Return the pupils of a group. The reading is audited."""
     members = groups.list_members(work, actor, groups.get_group(work, actor, group_id))
     return PolicyGroupMembersOut(pupil_ids=[pupil.id for pupil in members])
 

@@ -84,8 +84,8 @@ def end_class_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> None:
 
 
 @router.get("/classes/{class_id}/absences", response_model=ClassAbsences)
-def list_class_absences(class_id: UUID, work: WorkDep, actor: ActorDep) -> ClassAbsences:
-    """List the pupils of a class who are absent today."""
+def get_class_absences(class_id: UUID, work: WorkDep, actor: ActorDep) -> ClassAbsences:
+    """Return the pupils of a class who are absent today."""
     return ClassAbsences(pupil_ids=sorted(attendance.list_absent_pupils(work, actor, class_id), key=str))
 
 

@@ -25,12 +25,12 @@ def make_filter(work: UnitOfWork, town: PolicyTown, **values: object) -> Preset:
 
 
 def test_own_values_replace_choices_of_a_preset_and_add_to_its_lists(work: UnitOfWork, town: PolicyTown) -> None:
-    preset = make_filter(work, town, denied=["a.example"], adult_heuristic=True, blocked_categories=["games", "press"])
-    values = {"all": {"web.denied": ["b.example"], "web.adult_heuristic": False, "web.permitted_categories": ["games"]}}
+    preset = make_filter(work, town, denied=["a.example"], safe_search=True, blocked_categories=["games", "press"])
+    values = {"all": {"web.denied": ["b.example"], "web.safe_search": False, "web.permitted_categories": ["games"]}}
     publish_document(work, town.town.id, PlaceKind.GRADE, "CE2", values, presets=[PresetUse(preset.id)])
     tablet = town.tablets[0][0]
     assert value_on(work, tablet, "web.denied") == ["a.example", "b.example"]
-    assert value_on(work, tablet, "web.adult_heuristic") is False
+    assert value_on(work, tablet, "web.safe_search") is False
     assert "games" not in value_on(work, tablet, "web.blocked_categories")  # type: ignore[operator]
     assert "press" in value_on(work, tablet, "web.blocked_categories")  # type: ignore[operator]
     assert value_on(work, town.tablets[2][0], "web.denied") is None
