@@ -26,6 +26,10 @@ class DomainError(Exception):
         """Return the sentence for a person."""
         return self.message.translate(language, **self.details)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how a copy in another process is made; `pickle` would call the class with the code alone."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
+
     def __str__(self) -> str:
         return f"{self.code} {self.details}" if self.details else self.code
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
-from cartable import __version__
+from cartable import __version__, limited_process
 from cartable.unit_of_work import Runtime
 from enrollment.identity.acme.endpoint import routes as acme_routes
 from enrollment.identity.scep.endpoint import routes as scep_routes
@@ -59,6 +59,13 @@ from mdm.push.certificates import get_active_topic
 
 _DESCRIPTION = (
     "Manages the tablets that a town lends to its pupils. Refusals are `application/problem+json` with a stable `code`."
+)
+#: Modules of the parsers of uploaded files.
+PARSER_MODULES = (
+    "enrollment.places.schools",
+    "enrollment.rosters.exports.service",
+    "enrollment.rosters.imports.service",
+    "profiles.schedule.calendar_import",
 )
 ROUTERS = (
     accounts,
@@ -129,6 +136,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequ
     """Return the application of a runtime. With `embedded_worker`, worker and scheduler run as threads beside it."""
     trust = TrustStore(runtime)
     batcher = Batcher(runtime, trust)
+    limited_process.preload(*PARSER_MODULES)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

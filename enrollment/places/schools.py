@@ -60,16 +60,16 @@ def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name:
     return _add_school(work, actor, town_id, code, cleaned)
 
 
-def import_schools(work: UnitOfWork, actor: Actor, town_id: UUID, content: bytes) -> list[SchoolLineReport]:
+def read_schools(content: bytes) -> list[SchoolLine]:
+    """Return the lines of a list of schools; it needs no database. Raises `UnreadableSchoolList`, `TooManySchools`."""
+    lines = parse_schools(content)
+    if len(lines) > MAX_SCHOOLS:
+        raise TooManySchools(maximum=MAX_SCHOOLS)
+    return lines
+
+
+def import_schools(work: UnitOfWork, actor: Actor, town_id: UUID, lines: Sequence[SchoolLine]) -> list[SchoolLineReport]:
     """Create the schools of a list that do not exist yet, and return what became of each line. A second import changes nothing.
-
-    Raises `Forbidden`, `UnreadableSchoolList`, `TooManySchools`.
-    """
-    return import_school_lines(work, actor, town_id, parse_schools(content))
-
-
-def import_school_lines(work: UnitOfWork, actor: Actor, town_id: UUID, lines: Sequence[SchoolLine]) -> list[SchoolLineReport]:
-    """Create the schools of these lines that do not exist yet, and return what became of each line.
 
     Raises `Forbidden`, `TooManySchools`.
     """

@@ -12,7 +12,7 @@ from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.rules import check_uai
 from enrollment.places.school_files import SchoolLine
-from enrollment.places.schools import SchoolLineReport, import_school_lines
+from enrollment.places.schools import SchoolLineReport, import_schools
 from enrollment.rosters.files.rows import GuardianRow, PupilRow, Roster, StaffRow
 
 
@@ -22,7 +22,7 @@ def create_schools_of_roster(work: UnitOfWork, actor: Actor, town_id: UUID, rost
     A code that is not valid, or is another town's, makes no school: the preview of the roster shows its lines as of an unknown school.
     Raises `Forbidden`, `TooManySchools`.
     """
-    return import_school_lines(work, actor, town_id, list_schools_of_roster(roster))
+    return import_schools(work, actor, town_id, list_schools_of_roster(roster))
 
 
 def list_schools_of_roster(roster: Roster) -> Sequence[SchoolLine]:

@@ -97,7 +97,7 @@ def _import(work: UnitOfWork, parsed: argparse.Namespace) -> None:
         content = parsed.file.read_bytes()
     except OSError as error:
         raise UnreadableFile(name=str(parsed.file), why=error.strerror or "") from error
-    reports = schools.import_schools(work, SYSTEM, find_town(work, parsed.town).id, content)
+    reports = schools.import_schools(work, SYSTEM, find_town(work, parsed.town).id, schools.read_schools(content))
     for report in reports:
         if report.outcome in _REFUSED:
             print(f"line {report.line}: {report.uai} {report.name}: {report.outcome}")

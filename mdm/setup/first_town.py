@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places.school_files import SchoolLine
 from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport, import_schools
 from enrollment.rosters.first_schools import create_schools_of_roster
 from enrollment.rosters.imports import service as imports
@@ -25,7 +27,7 @@ class FirstTown:
 
 
 def create_first_town(
-    work: UnitOfWork, actor: Actor, facts: dict[str, Any], school_list: bytes, roster_file: RosterFile | None
+    work: UnitOfWork, actor: Actor, facts: dict[str, Any], school_lines: Sequence[SchoolLine], roster_file: RosterFile | None
 ) -> FirstTown:
     """Create a town of one's own with its first schools; a roster is previewed, and nothing of it is written to people.
 
@@ -34,7 +36,7 @@ def create_first_town(
     """
     town = operators.create_own_town(work, actor, **facts)
     administrator = operators.as_administrator(actor, town.id)
-    lines = import_schools(work, administrator, town.id, school_list) if school_list.strip() else []
+    lines = import_schools(work, administrator, town.id, school_lines)
     if roster_file is None:
         return FirstTown(town.id, lines, None)
     named = create_schools_of_roster(work, administrator, town.id, roster_file.roster)

@@ -77,16 +77,35 @@ def get_server(work: UnitOfWork, actor: Actor, server_id: UUID, permission: Perm
     return server
 
 
+def load_token_key(work: UnitOfWork, actor: Actor, server_id: UUID) -> tuple[bytes, str]:
+    """Return key and certificate to which the token of a server is encrypted, for `token.read_token`.
+
+    Raises `AdeServerNotFound`, `Forbidden`, `ReauthenticationRequired`.
+    """
+    server = get_server(work, actor, server_id, Permission.GOVERN)
+    actor.require_reauthentication()
+    return server.private_key, server.certificate
+
+
 def install_token(work: UnitOfWork, actor: Actor, server_id: UUID, file: bytes, reason: str | None = None) -> AdeServer:
-    """Store the token in the file from Apple's portal, enqueue a synchronisation and return the server.
+    """Read the file from Apple's portal and do what `store_token` does. Raises `InvalidServerToken` as well.
+
+    It reads the file inside the unit of work. While tablets are served, callers take the three steps themselves, and read outside.
+    """
+    return store_token(work, actor, server_id, token.read_token(file, *load_token_key(work, actor, server_id)), reason)
+
+
+def store_token(
+    work: UnitOfWork, actor: Actor, server_id: UUID, server_token: token.ServerToken, reason: str | None = None
+) -> AdeServer:
+    """Store a token that was read, enqueue a synchronisation and return the server.
 
     A renewed token keeps cursor, profiles and devices. A token of another MDM server of the portal needs a reason; everything
-    is then fetched anew. Raises `InvalidServerToken`, `ServerTokenExpired`, `OtherPortalServer`, `ServerTokenInUse`,
+    is then fetched anew. Raises `ServerTokenExpired`, `OtherPortalServer`, `ServerTokenInUse`,
     `AdeServerNotFound`, `Forbidden`.
     """
     server = get_server(work, actor, server_id, Permission.GOVERN)
     actor.require_reauthentication()
-    server_token = token.read_token(file, server.private_key, server.certificate)
     if server_token.expires_at <= work.now:
         raise ServerTokenExpired(expired=server_token.expires_at.date().isoformat())
     repository = AdeRepository(work.session)

@@ -67,10 +67,10 @@ def export_oneroster(work: UnitOfWork, actor: Actor, town_id: UUID) -> bytes:
     return _record_export(work, actor, town_id, "oneroster", write_zip(oneroster.build_files(snapshot)), snapshot)
 
 
-def check_apple_export(work: UnitOfWork, actor: Actor, town_id: UUID, template: bytes | None = None) -> list[ExportBlocker]:
-    """Return what blocks an export to Apple School Manager now; empty when nothing does. Raises `Forbidden`, `UnreadableRoster`."""
+def check_apple_export(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[ExportBlocker]:
+    """Return what blocks an export to Apple School Manager now; empty when nothing does. Raises `Forbidden`."""
     snapshot = _load_snapshot(work, actor, town_id, None, include_absent=True)
-    return _find_apple_blockers(work, snapshot, _read_template(snapshot, template))
+    return _find_apple_blockers(work, snapshot, apple.build_default_template(snapshot))
 
 
 def export_apple(
@@ -80,13 +80,13 @@ def export_apple(
     policy: apple.PasswordPolicy = apple.PasswordPolicy.DEFAULT,
     *,
     accepted: Collection[str] = (),
-    template: bytes | None = None,
+    template: apple.Template | None = None,
 ) -> bytes:
-    """Return the zipped files for Apple School Manager. `accepted`: the codes of blockers that the person has checked. `template`: a zip of
-    Apple's own files, whose columns are used. Raises `Forbidden`, `UnreadableRoster`, `ExportRefused`.
+    """Return the zipped files for Apple School Manager. `accepted`: the codes of blockers that the person has checked. `template`: what
+    `read_template` has read. Raises `Forbidden`, `ExportRefused`.
     """
     snapshot = _load_snapshot(work, actor, town_id, None, include_absent=True)
-    columns = _read_template(snapshot, template)
+    columns = template if template is not None else apple.build_default_template(snapshot)
     accepted_codes = set(accepted) & apple.ACCEPTABLE
     blockers = [blocker for blocker in _find_apple_blockers(work, snapshot, columns) if blocker.code not in accepted_codes]
     if blockers:
@@ -132,10 +132,8 @@ def _find_unconfirmed_schools(work: UnitOfWork, snapshot: RosterSnapshot) -> set
     return {pupil.school_id for pupil in snapshot.pupils} - confirmed
 
 
-def _read_template(snapshot: RosterSnapshot, template: bytes | None) -> apple.Template:
-    """Return the columns of Apple's own template by file name, or without a template the default columns."""
-    if template is None:
-        return apple.build_default_template(snapshot)
+def read_template(template: bytes) -> apple.Template:
+    """Return the columns of a zip of Apple's own files by file name; it needs no database. Raises `UnreadableRoster`."""
     entries = unpack_zip(template, lambda name: name.rpartition("/")[2].removesuffix(".csv") in apple.HEADERS)
     headers = {name.rpartition("/")[2].removesuffix(".csv"): read_csv(content).lines for name, content in entries.items()}
     return {name: table[0] if table else [] for name, table in headers.items()}

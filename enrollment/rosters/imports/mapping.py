@@ -45,12 +45,17 @@ def load_overrides(work: UnitOfWork, town_id: UUID, school_uai: str | None) -> O
     return overrides
 
 
-def preview_columns(
-    work: UnitOfWork, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
-) -> tuple[FileKind, list[tuple[str, str | None, ColumnStatus]]]:
-    """Return the kind of a file and how each of its columns would be read. Nothing is stored. Raises `UnreadableRoster`, `Forbidden`."""
+def load_file_overrides(work: UnitOfWork, actor: Actor, town_id: UUID, school_uai: str | None) -> OverridesByKind:
+    """Return the mapped columns with which the actor may look at a file, for `read_columns`. Raises `Forbidden`."""
     require_roster_permission(actor, town_id)
-    return describe_file_columns(content, kind=kind, overrides=load_overrides(work, town_id, school_uai))
+    return load_overrides(work, town_id, school_uai)
+
+
+def read_columns(
+    content: bytes, kind: FileKind | None, overrides: OverridesByKind
+) -> tuple[FileKind, list[tuple[str, str | None, ColumnStatus]]]:
+    """Return the kind of a file and how each of its columns would be read; it needs no database. Raises `UnreadableRoster`."""
+    return describe_file_columns(content, kind=kind, overrides=overrides)
 
 
 def get_mapping(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> dict[FileKind, ColumnOverrides]:

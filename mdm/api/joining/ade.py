@@ -13,14 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from cartable import expiry
 from cartable.paging import paginate
 from cartable.scope import Permission
+from cartable.uploads import reading_upload
 from enrollment.joining.ade import service
 from enrollment.joining.ade.models import AdeAlarm, AdeDevice, AdeServer, SyncPhase
 from enrollment.joining.ade.ports import DeviceResult, ProfileStatus
 from enrollment.joining.ade.repository import AdeRepository, InventoryStatus
 from enrollment.joining.ade.service import SetupAssistantOptions
-from enrollment.joining.ade.token import MAX_FILE
+from enrollment.joining.ade.token import MAX_FILE, read_token
 from enrollment.tablets.service import get_tablet
-from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(tags=["automated device enrollment"])
@@ -136,13 +137,18 @@ def download_ade_certificate(server_id: UUID, work: WorkDep, actor: ActorDep) ->
 
 @router.put("/ade-servers/{server_id}/token")
 def install_ade_token(
-    server_id: UUID, file: UploadFile, work: WorkDep, actor: ActorDep, reason: ReplaceReason = None
+    server_id: UUID, file: UploadFile, runtime: RuntimeDep, actor: EarlyActorDep, reason: ReplaceReason = None
 ) -> AdeServerOut:
     """Install the token file (`…_smime.p7m`) from Apple's portal.
 
     The list of devices is compared at once.
     """
-    return _load_server_out(work, service.install_token(work, actor, server_id, file.file.read(MAX_FILE + 1), reason))
+    with runtime.open_unit_of_work() as work:
+        key = service.load_token_key(work, actor, server_id)
+    with reading_upload():
+        token = read_token(file.file.read(MAX_FILE + 1), *key)
+    with runtime.open_unit_of_work() as work:
+        return _load_server_out(work, service.store_token(work, actor, server_id, token, reason))
 
 
 @router.put("/ade-servers/{server_id}/profile")

@@ -10,11 +10,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.paging import paginate
+from cartable.uploads import read_upload
 from enrollment.rosters.exports import service
 from enrollment.rosters.exports.apple import PasswordPolicy
 from enrollment.rosters.exports.service import SheetFormat, TemplatePart
 from enrollment.rosters.files.tables import MAX_BYTES
-from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 
@@ -72,8 +73,8 @@ def list_apple_export_problems(town_id: UUID, work: WorkDep, actor: ActorDep, pa
 
 @router.post("/apple-school-manager", response_class=Response)
 def export_apple_school_manager(
-    work: WorkDep,
-    actor: ActorDep,
+    runtime: RuntimeDep,
+    actor: EarlyActorDep,
     town_id: Annotated[UUID, Form()],
     password_policy: Annotated[PasswordPolicy, Form()] = PasswordPolicy.DEFAULT,
     accept: Annotated[
@@ -85,6 +86,7 @@ def export_apple_school_manager(
 
     A set that would be incomplete is refused with the reasons.
     """
-    columns = template.file.read(MAX_BYTES + 1) if template is not None else None
-    content = service.export_apple(work, actor, town_id, password_policy, accepted=accept or (), template=columns)
+    columns = read_upload(service.read_template, template.file.read(MAX_BYTES + 1)) if template is not None else None
+    with runtime.open_unit_of_work() as work:
+        content = service.export_apple(work, actor, town_id, password_policy, accepted=accept or (), template=columns)
     return build_attachment(content, "apple-school-manager.zip", ZIP)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.i18n import preferred_language
 from cartable.paging import PageRequest, paginate
-from cartable.uploads import reading_upload
+from cartable.uploads import read_upload
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases
 from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import deciding, mapping, report, service
@@ -161,8 +161,7 @@ def preview_roster(
     """
     with runtime.open_unit_of_work() as work:
         options = service.prepare_reading(work, actor, town_id, school_uai, kind=kind, keep_contacts=keep_contacts, year=year)
-    with reading_upload():
-        roster_file = service.read_file(file.file.read(MAX_BYTES + 1), options)
+    roster_file = read_upload(service.read_file, file.file.read(MAX_BYTES + 1), options)
     with runtime.open_unit_of_work() as work:
         return service.store_preview(work, actor, town_id, roster_file, school_uai, only_classes=only_classes)
 
@@ -175,8 +174,8 @@ def list_rosters(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams
 
 @router.post("/columns", response_model=RosterColumnsOut)
 def inspect_roster_columns(
-    work: WorkDep,
-    actor: ActorDep,
+    runtime: RuntimeDep,
+    actor: EarlyActorDep,
     file: Upload,
     town_id: Annotated[UUID, Form()],
     school_uai: Uai = None,
@@ -186,7 +185,9 @@ def inspect_roster_columns(
 
     Nothing is kept.
     """
-    file_kind, columns = mapping.preview_columns(work, actor, town_id, file.file.read(MAX_BYTES + 1), school_uai, kind)
+    with runtime.open_unit_of_work() as work:
+        overrides = mapping.load_file_overrides(work, actor, town_id, school_uai)
+    file_kind, columns = read_upload(mapping.read_columns, file.file.read(MAX_BYTES + 1), kind, overrides)
     return RosterColumnsOut(kind=file_kind, columns=[RosterColumnOut(title=t, field=f, standing=s) for t, f, s in columns])
 
 

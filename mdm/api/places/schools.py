@@ -10,12 +10,14 @@ from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.paging import paginate
+from cartable.scope import Permission
+from cartable.uploads import read_upload
 from enrollment.places import schools, service
 from enrollment.places.models import School
 from enrollment.places.schools import SchoolLineOutcome
 from enrollment.places.zones import HolidayZone
 from enrollment.rollover import closing
-from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.places import school_merge
 from profiles.schedule import authoring
@@ -113,13 +115,16 @@ def create_school(body: SchoolIn, work: WorkDep, actor: ActorDep) -> object:
 
 @router.post("/schools/import", response_model=SchoolImportOut)
 def import_schools(
-    town_id: Annotated[UUID, Form()], file: Annotated[UploadFile, File()], work: WorkDep, actor: ActorDep
+    town_id: Annotated[UUID, Form()], file: Annotated[UploadFile, File()], runtime: RuntimeDep, actor: EarlyActorDep
 ) -> SchoolImportOut:
     """Create the schools of a list that do not exist yet.
 
     The list is the ministry's directory as CSV, or has a code and a name on each line. A second import changes nothing.
     """
-    reports = schools.import_schools(work, actor, town_id, file.file.read(MAX_LIST))
+    actor.require_permission(Permission.AUTHOR, town_id)
+    lines = read_upload(schools.read_schools, file.file.read(MAX_LIST))
+    with runtime.open_unit_of_work() as work:
+        reports = schools.import_schools(work, actor, town_id, lines)
     return SchoolImportOut(lines=[SchoolLineOut.model_validate(report) for report in reports])
 
 

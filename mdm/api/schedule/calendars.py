@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from cartable.paging import paginate
 from cartable.scope import Permission
-from cartable.uploads import reading_upload
+from cartable.uploads import read_upload
 from enrollment.places.zones import HolidayZone
 from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
@@ -113,8 +113,7 @@ def import_calendar(
     The report says of each row what became of it; a bad row loses no other. The zones of the town and of its schools are stored.
     """
     actor.require_permission(Permission.AUTHOR, town_id)
-    with reading_upload():
-        imported = calendar_import.read_calendars(file.file.read(MAX_BYTES + 1), zone)
+    imported = read_upload(calendar_import.read_calendars, file.file.read(MAX_BYTES + 1), zone)
     with runtime.open_unit_of_work() as work:
         preview = calendar_import.preview_import(work, actor, town_id, imported)
         if confirm:

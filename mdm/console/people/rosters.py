@@ -14,7 +14,7 @@ from cartable.i18n import Language, Message
 from cartable.paging import PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from cartable.uploads import reading_upload
+from cartable.uploads import read_upload
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.rules import school_year_of
@@ -26,7 +26,7 @@ from enrollment.rosters.imports import mapping, service
 from enrollment.rosters.imports.changes import ChangeKind
 from enrollment.rosters.models import ImportState, RosterImport
 from mdm.api.deps import RuntimeDep, WorkDep
-from mdm.console.forms import CsrfField, attempt
+from mdm.console.forms import CsrfField
 from mdm.console.frame import FieldsDep, check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute
 from mdm.console.people.labels import (
@@ -82,8 +82,7 @@ def upload_roster(
             options = service.prepare_reading(
                 work, actor, chosen.id, school or None, kind=_parse_kind(kind), keep_contacts=keep_contacts, year=year or None
             )
-        with reading_upload():
-            roster_file = service.read_file(file.file.read(MAX_BYTES + 1), options)
+        roster_file = read_upload(service.read_file, file.file.read(MAX_BYTES + 1), options)
         with runtime.open_unit_of_work() as work:
             row = service.store_preview(work, actor, chosen.id, roster_file, school or None, only_classes=only_classes)
     except ReauthenticationRequired:
@@ -97,7 +96,7 @@ def upload_roster(
 @router.post("/rosters/columns")
 def show_columns(
     request: Request,
-    work: WorkDep,
+    runtime: RuntimeDep,
     csrf: CsrfField,
     town: Annotated[UUID, Form()],
     file: Annotated[UploadFile, File()],
@@ -105,18 +104,21 @@ def show_columns(
     kind: Annotated[str, Form(max_length=16)] = "",
 ) -> Response:
     """Show what each column of a file is read as, with a choice for each. Nothing of the file is stored."""
-    actor, _ = require_sign_in(request, work)
-    check_csrf(request, csrf)
-    chosen, content = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
-    place = next((each for each in _list_schools(work, actor, chosen) if each.uai == school), None)
-    preview: list[Any] = []
-    problem = attempt(
-        work, lambda: preview.extend(mapping.preview_columns(work, actor, chosen.id, content, school or None, _parse_kind(kind)))
-    )
-    if problem is not None or place is None:
-        return render_rosters(request, work, actor, chosen, problem=problem or NotFound(), school=school)
-    file_kind, columns = preview
-    saved_mapping = mapping.get_mapping(work, actor, chosen.id, place.id).get(file_kind, {})
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        check_csrf(request, csrf)
+        chosen = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town)
+        place = next((each for each in _list_schools(work, actor, chosen) if each.uai == school), None)
+        overrides = mapping.load_file_overrides(work, actor, chosen.id, school or None)
+    try:
+        if place is None:
+            raise NotFound
+        file_kind, columns = read_upload(mapping.read_columns, file.file.read(MAX_BYTES + 1), _parse_kind(kind), overrides)
+    except DomainError as problem:
+        with runtime.open_unit_of_work() as work:
+            return render_rosters(request, work, actor, chosen, problem=problem, school=school)
+    with runtime.open_unit_of_work() as work:
+        saved_mapping = mapping.get_mapping(work, actor, chosen.id, place.id).get(file_kind, {})
     language = get_language(request)
     return render_page(
         request,

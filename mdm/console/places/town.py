@@ -12,14 +12,15 @@ from cartable.errors import DomainError
 from cartable.i18n import Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from cartable.uploads import read_upload
 from enrollment.places import schools as school_service
 from enrollment.places import service as places
 from enrollment.places import towns
 from enrollment.places.models import Town
-from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport
+from enrollment.places.schools import SchoolLineOutcome
 from enrollment.rollover import closing
 from enrollment.rollover.service import list_successors, record_school_succession
-from mdm.api.deps import WorkDep
+from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.places.schools import MAX_LIST
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
@@ -79,21 +80,25 @@ def update_town(
 @router.post("/{town}/schools")
 def import_schools(
     request: Request,
-    work: WorkDep,
+    runtime: RuntimeDep,
     town: UUID,
     csrf: CsrfField,
     schools: Annotated[str, Form(max_length=200_000)] = "",
     file: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     """Add the schools of a list that do not exist yet."""
-    actor, _ = require_sign_in(request, work)
-    check_csrf(request, csrf)
-    chosen, language = _select_town(work, actor, town), get_language(request)
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        check_csrf(request, csrf)
+        chosen, language = _select_town(work, actor, town), get_language(request)
     content = file.file.read(MAX_LIST) if file is not None and file.filename else schools.encode()
-    reports: list[SchoolLineReport] = []
-    refusal = attempt(work, lambda: reports.extend(school_service.import_schools(work, actor, chosen.id, content)))
-    if refusal is not None:
-        return _answer(request, work, actor, chosen, refusal, {"schools": schools})
+    try:
+        lines = read_upload(school_service.read_schools, content)
+        with runtime.open_unit_of_work() as work:
+            reports = school_service.import_schools(work, actor, chosen.id, lines)
+    except DomainError as refusal:
+        with runtime.open_unit_of_work() as work:
+            return _answer(request, work, actor, chosen, refusal, {"schools": schools})
     wrong = [each for each in reports if each.outcome not in (SchoolLineOutcome.CREATED, SchoolLineOutcome.UNCHANGED)]
     if not wrong:
         return RedirectResponse(f"/town?town={chosen.id}&done=imported", status_code=303)

@@ -14,7 +14,7 @@ from cartable.errors import DomainError, Invalid
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from cartable.uploads import reading_upload
+from cartable.uploads import read_upload
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.zones import HolidayZone
@@ -91,8 +91,7 @@ def preview_import(
         chosen, language = _select_town(work, actor, town), get_language(request)
     default_zone = HolidayZone(zone) if zone in {*HolidayZone} else None
     try:
-        with reading_upload():
-            imported = calendar_import.read_calendars(file.file.read(MAX_BYTES + 1), default_zone)
+        imported = read_upload(calendar_import.read_calendars, file.file.read(MAX_BYTES + 1), default_zone)
         with runtime.open_unit_of_work() as work:
             preview = calendar_import.preview_import(work, actor, chosen.id, imported)
     except DomainError as error:

@@ -13,12 +13,14 @@ from cartable.expiry import get_warning_days
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from cartable.uploads import reading_upload
 from enrollment.joining.ade import service
 from enrollment.joining.ade.errors import OtherPortalServer
 from enrollment.joining.ade.models import AdeServer
 from enrollment.joining.ade.repository import AdeRepository
+from enrollment.joining.ade.token import read_token
 from enrollment.places.models import Town
-from mdm.api.deps import WorkDep
+from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
 from mdm.console.page_route import PageRoute, read_text_file
@@ -75,20 +77,27 @@ def download_certificate(request: Request, work: WorkDep, server_id: UUID) -> Re
 @router.post("/servers/{server_id}/token")
 def install_token(
     request: Request,
-    work: WorkDep,
+    runtime: RuntimeDep,
     server_id: UUID,
     csrf: CsrfField,
     token: TokenDep,
     reason: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """Install the token. One of another entry of the portal needs a reason."""
-    actor, _ = require_sign_in(request, work)
-    check_csrf(request, csrf)
-    server = service.get_server(work, actor, server_id, Permission.GOVERN)
-    refusal = attempt(work, lambda: service.install_token(work, actor, server_id, token.encode(), reason.strip() or None))
-    if refusal is not None:
-        return _render(request, work, actor, _select_town(work, actor, server.town_id), refusal=refusal, refused_id=server_id)
-    return _redirect(server.town_id, "installed")
+    with runtime.open_unit_of_work() as work:
+        actor, _ = require_sign_in(request, work)
+        check_csrf(request, csrf)
+        town_id = service.get_server(work, actor, server_id, Permission.GOVERN).town_id
+        key = service.load_token_key(work, actor, server_id)
+    try:
+        with reading_upload():
+            server_token = read_token(token.encode(), *key)
+        with runtime.open_unit_of_work() as work:
+            service.store_token(work, actor, server_id, server_token, reason.strip() or None)
+    except DomainError as refusal:
+        with runtime.open_unit_of_work() as work:
+            return _render(request, work, actor, _select_town(work, actor, town_id), refusal=refusal, refused_id=server_id)
+    return _redirect(town_id, "installed")
 
 
 @router.post("/servers/{server_id}/sync")

@@ -12,9 +12,9 @@ from cartable.errors import DomainError, ReauthenticationRequired
 from cartable.i18n import Language
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
-from cartable.uploads import reading_upload
+from cartable.uploads import read_upload
 from enrollment.places import towns
-from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport
+from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport, read_schools
 from enrollment.places.zones import HolidayZone
 from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import service as imports
@@ -60,14 +60,16 @@ def create_town(
     facts = {"name": name, "zone": zone, "time_zone": time_zone.strip() or None, "support_phone": support_phone,
              "lost_message": lost_message}  # fmt: skip
     with runtime.open_unit_of_work() as work:
-        require_sign_in(request, work)
+        actor, _ = require_sign_in(request, work)
         check_csrf(request, csrf)
     try:
+        actor.require_operator()
         school_list = file.file.read(MAX_LIST) if file is not None and file.filename else schools.encode()
+        lines = read_upload(read_schools, school_list) if school_list.strip() else []
         roster_file = _read_first_roster(request, runtime, facts, roster) if roster is not None and roster.filename else None
         with runtime.open_unit_of_work() as work:
             actor, _ = require_sign_in(request, work)
-            made = create_first_town(work, actor, facts, school_list, roster_file)
+            made = create_first_town(work, actor, facts, lines, roster_file)
     except ReauthenticationRequired:
         raise
     except DomainError as refusal:
@@ -102,8 +104,7 @@ def _read_first_roster(request: Request, runtime: Runtime, facts: dict[str, Any]
             town = towns.create_town(work, actor, **facts)
             options = imports.prepare_reading(work, operators.as_administrator(actor, town.id), town.id, None)
             trial.rollback()
-    with reading_upload():
-        return imports.read_file(roster.file.read(MAX_BYTES + 1), options)
+    return read_upload(imports.read_file, roster.file.read(MAX_BYTES + 1), options)
 
 
 def describe_lines(reports: list[SchoolLineReport], language: Language) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from enrollment.places.errors import (
     TownExists,
     UnknownTimeZone,
 )
-from enrollment.places.schools import SchoolLineOutcome, create_school, import_schools, rename_school
+from enrollment.places.schools import SchoolLineOutcome, create_school, import_schools, read_schools, rename_school
 from enrollment.places.towns import create_town, update_town
 from enrollment.places.zones import HolidayZone
 from enrollment.rollover.closing import SchoolNotEmpty, close_school, open_school
@@ -125,15 +125,15 @@ def test_a_list_of_schools_twice_creates_each_once(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         town, other = create_town(work, SYSTEM, name="Clamart"), create_town(work, SYSTEM, name="Meudon")
         admin = create_actor(Role.TOWN_ADMIN, town)
-        first = import_schools(work, admin, town.id, LIST)
+        first = import_schools(work, admin, town.id, read_schools(LIST))
         assert [report.outcome for report in first] == [outcome.CREATED, outcome.CREATED, outcome.INVALID_UAI]
-        again = import_schools(work, admin, town.id, b"\xef\xbb\xbf" + LIST + LIST[:20])
+        again = import_schools(work, admin, town.id, read_schools(b"\xef\xbb\xbf" + LIST + LIST[:20]))
         assert [report.outcome for report in again][:2] == [outcome.UNCHANGED] * 2
         assert len(places.list_schools(work, admin, town.id)) == 2
-        elsewhere = import_schools(work, SYSTEM, other.id, LIST)
+        elsewhere = import_schools(work, SYSTEM, other.id, read_schools(LIST))
         assert [report.outcome for report in elsewhere] == [outcome.OF_ANOTHER_TOWN, outcome.OF_ANOTHER_TOWN, outcome.INVALID_UAI]
         with pytest.raises(Forbidden):
-            import_schools(work, create_actor(Role.TOWN_ADMIN, other), town.id, LIST)
+            import_schools(work, create_actor(Role.TOWN_ADMIN, other), town.id, read_schools(LIST))
 
 
 def test_a_school_is_renamed_and_closed_when_it_is_empty(runtime: Runtime) -> None:

@@ -184,15 +184,19 @@ def test_nobody_and_nothing_in_summer(runtime: Runtime) -> None:
 def test_the_columns_of_apples_own_template_are_followed(scenario: SchoolScenario) -> None:
     headers = {f"{name}.csv": ",".join([*reversed(columns), "new_column"]) + "\n" for name, columns in apple.HEADERS.items()}
     found = zipfile.ZipFile(
-        io.BytesIO(service.export_apple(scenario.work, scenario.admin, scenario.town.id, template=zip_file(headers)))
+        io.BytesIO(
+            service.export_apple(
+                scenario.work, scenario.admin, scenario.town.id, template=service.read_template(zip_file(headers))
+            )
+        )
     )
     assert found.read("rosters.csv").split(b"\n")[0] == b"student_id,class_id,roster_id,new_column"
     assert found.read("rosters.csv").split(b"\n")[1].endswith(b",")
     narrow = {**headers, "classes.csv": "class_id,course_id,instructor_id,location_id\n"}
-    assert refused(scenario, template=zip_file(narrow)) == {"template_too_narrow": 1}
+    assert refused(scenario, template=service.read_template(zip_file(narrow))) == {"template_too_narrow": 1}
     lacking = {**headers, "students.csv": "first_name,last_name,location_id\n"}
     del lacking["locations.csv"]
-    assert refused(scenario, template=zip_file(lacking)) == {"template_lacks_column": 3}
+    assert refused(scenario, template=service.read_template(zip_file(lacking))) == {"template_lacks_column": 3}
 
 
 def test_more_teachers_than_the_documented_columns(scenario: SchoolScenario) -> None:
