@@ -40,9 +40,9 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture
 def started_browser() -> Iterator[Browser]:
-    """One browser for all tests here. It must end with them: while it runs, its thread runs an event loop, and `asyncio.run` refuses."""
+    """A browser for one test: while it runs, its thread runs an event loop, and `asyncio.run` refuses."""
     path = require_program("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
