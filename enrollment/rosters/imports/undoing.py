@@ -20,8 +20,9 @@ from enrollment.rollover.repository import RolloverRepository
 from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.loan_repository import LoanRepository
 
-#: Rows that belong to a created pupil and are deleted with it.
-_OWNED_BY_PUPIL = ("guardian_link", "rollover_line", "pupil_group_member")
+#: Rows that belong to a created pupil, or adult, and are deleted with them.
+_OWNED_BY_PUPIL = ("guardian_link", "rollover_line", "pupil_group_member", "pupil_name_prefix")
+_OWNED_BY_STAFF = ("staff_name_prefix",)
 
 
 def find_undo_blockers(work: UnitOfWork, undo_log: Json) -> set[UUID]:
@@ -136,7 +137,8 @@ def _delete_created(work: UnitOfWork, repository: ImportRepository, undo_log: Js
     created = {kind: {UUID(row_id) for row_id in undo_log["created"][kind]} for kind in MODELS}
     repository.delete(Guardian, created["guardian"])
     repository.delete(TeacherAssignment, created["assignment"])
-    repository.delete(StaffMember, created["staff"] - find_referenced_ids(work.session, StaffMember, created["staff"]))
+    kept_staff = find_referenced_ids(work.session, StaffMember, created["staff"], besides=_OWNED_BY_STAFF)
+    repository.delete(StaffMember, created["staff"] - kept_staff)
     repository.delete(Pupil, created["pupil"])
     repository.delete(PupilGroup, created["group"] - find_referenced_ids(work.session, PupilGroup, created["group"]))
     repository.delete(SchoolClass, created["class"] - find_referenced_ids(work.session, SchoolClass, created["class"]))
