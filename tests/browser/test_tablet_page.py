@@ -26,6 +26,7 @@ def test_helpdesk_finds_the_child_and_the_technician_reports_the_repair(server: 
         tablet.state = TabletState.IN_USE
     page = sign_in(world.town_id, Role.HELPDESK, "helpdesk")
     check_page(page)
+    page.get_by_role("navigation", name="Chapitres").get_by_role("link", name="Tablettes").click()
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("basile")
     page.keyboard.press("Enter")
@@ -58,7 +59,8 @@ def test_a_wrong_address_leads_back(server: LiveServer, sign_in: Callable[..., P
     page.goto(f"{server.url}/rien")
     check_page(page)
     page.get_by_role("link", name="Retour à l'accueil").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Tablettes")
+    expect(page).to_have_url(f"{server.url}/today")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Aujourd'hui")
 
 
 def test_the_description_of_the_api_asks_no_other_server(server: LiveServer, sign_in: Callable[..., Page]) -> None:
