@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-AsgiMessage = MutableMapping[str, Any]
-AsgiApp = Callable[
-    [MutableMapping[str, Any], Callable[[], Awaitable[AsgiMessage]], Callable[[AsgiMessage], Awaitable[None]]], Awaitable[None]
-]
 #: What a browser says of a request that a page of this server made, or that a person typed or chose from bookmarks. Programs say nothing.
 _OWN_SITE = {"", "same-origin", "none"}
 #: Level 6 is within two per cent of the smallest, at half the time of level 9.
@@ -30,15 +24,15 @@ class OwnSiteCompression:
     Another site could put guesses into the address, and read from the length of the response whether the page contains them (BREACH).
     """
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.compressing = GZipMiddleware(app, compresslevel=_LEVEL, exclude_content_types=_EXCLUDED)
 
     async def __call__(
         self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[AsgiMessage]],
-        send: Callable[[AsgiMessage], Awaitable[None]],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         is_own = scope["type"] == "http" and Headers(scope=scope).get("sec-fetch-site", "") in _OWN_SITE
         await (self.compressing if is_own else self.app)(scope, receive, send)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cartable.conflicts import MAX_RETRIES, is_conflict
-from mdm.api.guard import AsgiApp, AsgiMessage, AsgiReceive, AsgiScope, AsgiSend
 
 #: A request with a larger body is not run again: its body would have to be kept.
 MAX_KEPT_BODY = 2**20
@@ -16,10 +16,10 @@ log = structlog.get_logger()
 class ConflictRetry:
     """ASGI middleware inside the one that answers unexpected errors. Each run of a request begins with the same scope and body."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -38,9 +38,9 @@ class ConflictRetry:
 class _RepeatableRequest:
     """A request whose body is kept while it is read, and what is known of its response."""
 
-    def __init__(self, receive: AsgiReceive, send: AsgiSend) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
-        self._messages: list[AsgiMessage] = []
+        self._messages: list[Message] = []
         self._kept_bytes = 0
         self._is_answered = False
 
@@ -48,11 +48,11 @@ class _RepeatableRequest:
     def is_repeatable(self) -> bool:
         return not self._is_answered and self._kept_bytes <= MAX_KEPT_BODY
 
-    def receive_again(self) -> AsgiReceive:
+    def receive_again(self) -> Receive:
         """Return a `receive` that gives what was read before, then what comes."""
         kept = iter(list(self._messages))
 
-        async def receive() -> AsgiMessage:
+        async def receive() -> Message:
             for message in kept:
                 return message
             message = await self._receive()
@@ -63,6 +63,6 @@ class _RepeatableRequest:
 
         return receive
 
-    async def send_once(self, message: AsgiMessage) -> None:
+    async def send_once(self, message: Message) -> None:
         self._is_answered = True
         await self._send(message)

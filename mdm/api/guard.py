@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mdm.api.errors import BodyTooLarge
-
-AsgiScope = MutableMapping[str, Any]
-AsgiMessage = MutableMapping[str, Any]
-AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
-AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
-AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
 
 MAX_BODY = 10 * 2**20
 #: Archives of filter lists are larger than any other upload.
@@ -40,13 +33,13 @@ log = structlog.get_logger()
 class RequestGuard:
     """ASGI middleware. It leaves the paths of tablets alone: the device channel has its own limits, checks and log."""
 
-    def __init__(self, app: AsgiApp, hsts_seconds: int = 0) -> None:
+    def __init__(self, app: ASGIApp, hsts_seconds: int = 0) -> None:
         self.app = app
         self.headers = dict(_SECURITY_HEADERS)
         if hsts_seconds:
             self.headers["Strict-Transport-Security"] = f"max-age={hsts_seconds}"
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith("/mdm"):
             await self.app(scope, receive, send)
             return
@@ -60,14 +53,12 @@ class RequestGuard:
 class _GuardedRequest:
     """One request and its response, with the bytes read and the status sent."""
 
-    def __init__(
-        self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend, request_id: str, headers: dict[str, str]
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, headers: dict[str, str]) -> None:
         self.scope, self.receive, self.send, self.request_id, self.headers = scope, receive, send, request_id, headers
         self.bytes_read, self.status, self.too_large = 0, 0, False
         self.limit = MAX_ARCHIVE if scope["path"].endswith("/filter-lists") else MAX_BODY
 
-    async def run(self, app: AsgiApp, length: str | None) -> None:
+    async def run(self, app: ASGIApp, length: str | None) -> None:
         started = time.perf_counter()
         try:
             if length is not None and (not length.isdigit() or int(length) > self.limit):
@@ -86,7 +77,7 @@ class _GuardedRequest:
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
             log.info("http.request", method=self.scope["method"], path=path, status=self.status, ms=milliseconds)
 
-    async def _receive_bounded(self) -> AsgiMessage:
+    async def _receive_bounded(self) -> Message:
         message = await self.receive()
         if message["type"] == "http.request":
             self.bytes_read += len(message.get("body", b""))
@@ -95,7 +86,7 @@ class _GuardedRequest:
                 raise BodyTooLarge
         return message
 
-    async def _send_with_headers(self, message: AsgiMessage) -> None:
+    async def _send_with_headers(self, message: Message) -> None:
         if self.too_large:  # Starlette catches the exception and answers 400; 413 is right
             if not self.status:
                 await self._reject_too_large()

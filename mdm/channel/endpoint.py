@@ -6,11 +6,9 @@ See docs/domain/protocol.md#content-types.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cartable.outages import RETRY_AFTER_SECONDS, find_outage
 from cartable.unit_of_work import Runtime
@@ -27,11 +25,6 @@ from mdm.protocol import plist
 from mdm.protocol.checkin import parse_checkin
 from mdm.protocol.connect import is_checkin, parse_connect
 from mdm.protocol.errors import BadMessage, BadPlist
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: A body may be larger than what is parsed: it is then verified and ends its command as unreadable, instead of coming again.
 MAX_BODY = 32 * 2**20
@@ -51,7 +44,7 @@ PROFILE_PATH = "/mdm/profiles/"
 class DeviceRequestRouter:
     """Routes the paths of tablets to the channel endpoint and all other requests to the default application."""
 
-    def __init__(self, channel_endpoint: ChannelEndpoint, default_app: AsgiApp) -> None:
+    def __init__(self, channel_endpoint: ChannelEndpoint, default_app: ASGIApp) -> None:
         self._channel_endpoint = channel_endpoint
         self.default_app = default_app
 

@@ -5,13 +5,12 @@ It lies outside the access log: which closed site a child has asked for is writt
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cartable.settings import Settings
 from mdm.console.frame import render_page
@@ -26,19 +25,14 @@ _PICTURE = (
 )
 _PICTURE_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
-AsgiScope = MutableMapping[str, Any]
-AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
-
 
 class ForeignHosts:
     """ASGI middleware. Requests under the server's own names pass; the paths of tablets do not come here."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = _answer(Request(scope)) if scope["type"] == "http" else None
         await (self.app if response is None else response)(scope, receive, send)
 
