@@ -140,20 +140,16 @@ def run(parsed: argparse.Namespace) -> int:
 
     A server without a push certificate gets a simulated one. Returns an exit code.
     """
-    return _run_simulator(parsed.count, parsed.town, parsed.behaviour)
-
-
-def _run_simulator(count: int, slug: str | None, behaviour: str) -> int:
     runtime = compose(Settings())
     url_file = runtime.settings.data_dir / "public-url"
     url = url_file.read_text().strip() if url_file.exists() else runtime.settings.public_url
     with runtime.open_unit_of_work() as work:
         statement = select(Town).order_by(Town.name).limit(1)
-        town = work.session.scalar(statement.where(Town.slug == slug) if slug else statement)
+        town = work.session.scalar(statement.where(Town.slug == parsed.town) if parsed.town else statement)
         if town is None:
             raise NotFound(field="town")
         ensure_simulated_certificate(work)  # without any certificate nothing enrolls
-        spec = InvitationSpec(InvitationKind.STOCK, town.id, max_uses=count, valid_days=1)
+        spec = InvitationSpec(InvitationKind.STOCK, town.id, max_uses=parsed.count, valid_days=1)
         code = joining.create_invitations(work, SYSTEM, spec)[0].code
     ports = runtime.settings.data_dir / "demo" / "push.json"
     push = ["--push", f"localhost:{json.loads(ports.read_text())[1]}"] if ports.exists() else []
@@ -167,13 +163,13 @@ def _run_simulator(count: int, slug: str | None, behaviour: str) -> int:
         "--code",
         code,
         "--count",
-        str(count),
+        str(parsed.count),
         "--ca",
         ca,
         *push,
         "--seed",
         code,
         "--behaviour",
-        behaviour,
+        parsed.behaviour,
     ]
     return subprocess.call(command)  # noqa: S603 - own module

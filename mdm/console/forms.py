@@ -38,6 +38,14 @@ def parse_day(text: str, field: str) -> date | None:
         raise Invalid(field=field) from error
 
 
+def parse_optional_id(text: str, field: str) -> UUID | None:
+    """Return the id of a field, None for an empty one. Raises `Invalid`."""
+    try:
+        return UUID(text) if text.strip() else None
+    except ValueError as error:
+        raise Invalid(field=field) from error
+
+
 def parse_id(text: str) -> UUID | None:
     """Return the id that a field or an address names; None when it names none."""
     try:

@@ -116,6 +116,17 @@ def select_town(towns: list[Town], town_id: UUID | None) -> Town:
     return selected
 
 
+def choose_town(work: UnitOfWork, actor: Actor, permission: Permission, town_id: UUID | None) -> Town:
+    """Return the town of a page for people with a permission, be it for one school: the given one, else the first. Raises `NotFound`."""
+    return select_town(list_permitted_towns(work, actor, permission), town_id)
+
+
+def choose_whole_town(work: UnitOfWork, actor: Actor, permission: Permission, town_id: UUID | None) -> Town:
+    """Return the town of a page for people who hold a permission in the whole town, not for a school of it. Raises `NotFound`."""
+    towns = list_permitted_towns(work, actor, permission)
+    return select_town([town for town in towns if actor.has_permission(permission, town.id)], town_id)
+
+
 def check_csrf(request: Request, offered: str) -> None:
     """Check that a form comes from a page of this session. Raises `StalePage`."""
     if not hmac.compare_digest(offered.encode("utf-8", "replace"), make_csrf_token(request).encode()):

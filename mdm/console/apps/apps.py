@@ -18,7 +18,14 @@ from enrollment.places.models import Grade, Town
 from mdm.api.deps import WorkDep
 from mdm.console.apps.labels import USES
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from profiles.apps import licences, service
 from profiles.apps.grade_needs import GradeCounts, load_grade_counts
@@ -44,7 +51,7 @@ _NOTICES = {
 def show_apps(request: Request, work: WorkDep, town: UUID | None = None, after: str = "", done: str = "") -> Response:
     """Show the bundles of a town by grade, and its catalogue of apps."""
     actor, _ = require_sign_in(request, work)
-    return _render_apps(request, work, actor, choose_town(work, actor, town), after=after, notice=done)
+    return _render_apps(request, work, actor, choose_town(work, actor, Permission.AUTHOR, town), after=after, notice=done)
 
 
 @router.post("/{town}/apps")
@@ -61,7 +68,7 @@ def create_app(
     """Add an app to the town's catalogue. A refusal comes back with the fields as they were typed."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     typed = {"name": name, "bundle_identifier": bundle_identifier, "app_store_id": app_store_id, "manifest_url": manifest_url}
     refusal = attempt(
         work,
@@ -103,16 +110,11 @@ def create_bundle(
     """Create a bundle of apps, and show its page."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     refusal = attempt(work, lambda: bundles.create_bundle(work, actor, chosen.id, name.strip(), app_ids))
     if refusal is not None:
         return _render_apps(request, work, actor, chosen, refusal=refusal, typed={"bundle": name})
     return RedirectResponse(f"/apps?town={town}&done=bundle", status_code=303)
-
-
-def choose_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    """Return the town whose apps the person may write. Raises `NotFound`."""
-    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
 
 
 def _render_apps(

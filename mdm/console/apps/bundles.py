@@ -10,15 +10,15 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, NotFound
 from cartable.i18n import Language, Message
-from cartable.scope import Actor
+from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
-from mdm.console.apps.apps import choose_town, list_choices
+from mdm.console.apps.apps import list_choices
 from mdm.console.apps.labels import PLACES, USES
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
+from mdm.console.frame import check_csrf, choose_town, get_language, render_page, require_sign_in
 from mdm.console.labels import reason_label, state_label
 from mdm.console.page_route import PageRoute
 from mdm.reconcile import bundle_status
@@ -119,7 +119,7 @@ def _get_confirmation(refusal: DomainError | None) -> str:
 def _load_bundle(work: UnitOfWork, actor: Actor, bundle_id: UUID) -> Bundle:
     """Return a bundle of a town whose apps the person may write. Raises `NotFound`."""
     bundle = bundles.describe_bundle(work, bundles.get_bundle(work, actor, bundle_id))
-    choose_town(work, actor, bundle.preset.town_id)
+    choose_town(work, actor, Permission.AUTHOR, bundle.preset.town_id)
     return bundle
 
 

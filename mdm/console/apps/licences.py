@@ -17,7 +17,14 @@ from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.apps.token_labels import TOKEN_PROBLEMS
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute, read_text_file
 from mdm.console.times import format_day, format_instant
 from mdm.reconcile.licence_waiting import count_waiting_tablets
@@ -49,7 +56,7 @@ TokenFileDep = Annotated[str, Depends(_read_token_file)]
 def show_licences(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the licences and the content tokens of a town."""
     actor, _ = require_sign_in(request, work)
-    return _render_licences(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render_licences(request, work, actor, choose_town(work, actor, Permission.AUTHOR, town), notice=done)
 
 
 @router.post("/{town}/tokens")
@@ -59,7 +66,7 @@ def install_token(
     """Install a content token for all schools or for some."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     refusal = attempt(work, lambda: service.install_token(work, actor, chosen.id, content, schools))
     if refusal is not None:
         return _render_licences(request, work, actor, chosen, problem=refusal.translate(get_language(request)))
@@ -112,10 +119,6 @@ def remove_token(request: Request, work: WorkDep, town: UUID, token_id: UUID, cs
     check_csrf(request, csrf)
     service.remove_token(work, actor, token_id)
     return _redirect(town, "removed")
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
 
 
 def _redirect(town_id: UUID, done: str) -> Response:

@@ -27,7 +27,14 @@ from mdm.care.commands.rules import Obstacle
 from mdm.console.care.command_forms import ParametersDep
 from mdm.console.care.command_labels import BULK_STATES, CONSEQUENCES, KINDS, OBSTACLES, describe_delay
 from mdm.console.forms import CsrfField, attempt, parse_id
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.labels import state_label
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
@@ -53,7 +60,7 @@ def list_bulk_commands(request: Request, work: WorkDep, town: UUID | None = None
     """Show the commands to many tablets of a town, newest first."""
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.CARE, town)
     page = bulk.list_bulk_commands(work, actor, chosen.id, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     return render_page(
         request,
@@ -79,7 +86,7 @@ def choose_command(
 ) -> Response:
     """Show whom a command would reach, and the form that gives it."""
     actor, _ = require_sign_in(request, work)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.CARE, town)
     selection = _read_selection(chosen, school, school_class, grade, tablet)
     return _render_form(request, work, actor, chosen, kind, selection, parse_id(app))
 
@@ -101,7 +108,7 @@ def give_bulk_command(
     """Give a command to the chosen tablets; what is refused comes back beside the form."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.CARE, town)
     selection = _read_selection(chosen, school, school_class, grade, tablet)
     given: list[UUID] = []
 
@@ -122,7 +129,7 @@ def show_bulk_command(request: Request, bulk_command_id: UUID, work: WorkDep, do
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
     progress = bulk.get_bulk_command(work, actor, bulk_command_id)
-    town = _select_town(work, actor, progress.bulk.town_id)
+    town = choose_town(work, actor, Permission.CARE, progress.bulk.town_id)
     page = bulk.list_bulk_lines(work, actor, bulk_command_id, PageRequest(limit=100, cursor=after[:MAX_CURSOR_LENGTH] or None))
     return render_page(
         request,
@@ -169,10 +176,6 @@ def cancel_bulk_command(request: Request, bulk_command_id: UUID, work: WorkDep, 
 
 def _redirect(bulk_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/commands/{bulk_id}?done={done}", status_code=303)
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.CARE), town_id)
 
 
 def _read_selection(town: Town, school: str, school_class: str, grade: str, tablet_ids: list[UUID] | None) -> TabletSelection:

@@ -17,7 +17,13 @@ from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.erasing.models import BulkErase
 from mdm.console.forms import CsrfField
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
 
@@ -33,7 +39,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 def show_bulk_erases(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the tablets that wait to be erased and the erases in bulk of a town."""
     actor, _ = require_sign_in(request, work)
-    return _render_bulk_erases(request, work, actor, _select_town(work, actor, town), done=done)
+    return _render_bulk_erases(request, work, actor, choose_town(work, actor, Permission.CARE, town), done=done)
 
 
 @router.post("/erases/{town}/ask")
@@ -48,7 +54,7 @@ def request_bulk_erase(
     """Request the erase of every tablet returned in an open campaign."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.CARE, town)
     bulk.request_bulk_erase(
         work, actor, chosen.id, [tablet.id for tablet in bulk.list_erasable_tablets(work, actor, chosen.id)], reason, ticket
     )
@@ -60,7 +66,7 @@ def approve_bulk_erase(request: Request, work: WorkDep, town: UUID, bulk_id: UUI
     """Approve what another person requested."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.CARE, town)
     bulk.approve_bulk_erase(work, actor, bulk_id)
     return _redirect(chosen.id, "approved")
 
@@ -72,10 +78,6 @@ def cancel_bulk_erase(request: Request, work: WorkDep, town: UUID, bulk_id: UUID
     check_csrf(request, csrf)
     bulk.cancel_bulk_erase(work, actor, bulk_id)
     return _redirect(town, "cancelled")
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.CARE), town_id)
 
 
 def _redirect(town_id: UUID, done: str) -> Response:

@@ -18,7 +18,14 @@ from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.filters.labels import UPDATE_PROBLEMS
 from mdm.console.forms import CsrfField
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day, format_instant
 from profiles.filters import former_lists, list_updates, service
@@ -39,7 +46,7 @@ UploadField = Annotated[UploadFile, File()]
 def show_lists(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the categories of a town, and the form to import lists."""
     actor, _ = require_sign_in(request, work)
-    return _render_lists(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render_lists(request, work, actor, choose_town(work, actor, Permission.AUTHOR, town), notice=done)
 
 
 @router.post("/{town}/updates")
@@ -49,7 +56,7 @@ def save_updates(
     """Save whether the town's lists come by themselves from the operator's mirror."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    list_updates.set_updates(work, actor, _select_town(work, actor, town).id, is_wanted=is_wanted)
+    list_updates.set_updates(work, actor, choose_town(work, actor, Permission.AUTHOR, town).id, is_wanted=is_wanted)
     return RedirectResponse(f"/filter-lists?town={town}&done=updates", status_code=303)
 
 
@@ -66,7 +73,7 @@ def preview_import(
     with runtime.open_unit_of_work() as work:
         actor, _ = require_sign_in(request, work)
         check_csrf(request, csrf)
-        chosen = _select_town(work, actor, town)
+        chosen = choose_town(work, actor, Permission.AUTHOR, town)
     digest = _compute_digest(file)
     try:
         with reading_upload():
@@ -94,7 +101,7 @@ def import_lists(
     with runtime.open_unit_of_work() as work:
         actor, _ = require_sign_in(request, work)
         check_csrf(request, csrf)
-        chosen = _select_town(work, actor, town)
+        chosen = choose_town(work, actor, Permission.AUTHOR, town)
     given = _compute_digest(file)
     try:
         with reading_upload():
@@ -115,7 +122,7 @@ def import_lists(
 def preview_undo(request: Request, work: WorkDep, town: UUID, category: str) -> Response:
     """Show what putting back the former content of a category would change."""
     actor, _ = require_sign_in(request, work)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     preview = former_lists.preview_undo(work, actor, chosen.id, category)
     return render_page(
         request,
@@ -145,7 +152,7 @@ def undo_import(
     """Put back the former content of a category that was seen in the preview."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    former_lists.undo_import(work, actor, _select_town(work, actor, town).id, category, content)
+    former_lists.undo_import(work, actor, choose_town(work, actor, Permission.AUTHOR, town).id, category, content)
     return RedirectResponse(f"/filter-lists?town={town}&done=undone", status_code=303)
 
 
@@ -156,10 +163,6 @@ def _compute_digest(file: UploadFile) -> str:
         digest.update(part)
     file.file.seek(0)
     return digest.hexdigest()
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
 
 
 def _render_lists(

@@ -21,7 +21,7 @@ from enrollment.tablets import pupil_loans
 from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import Loan, Tablet
 from mdm.api.deps import WorkDep
-from mdm.console.frame import get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.tablets.custody_labels import AGREEMENTS
 from mdm.console.times import show_times_in
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/pupils", include_in_schema=False, route_class=PageRo
 def show_schools(request: Request, work: WorkDep, town: UUID | None = None, q: str = "") -> Response:
     """Show the classes of each school with the numbers of pupils and tablets; with `q`, the pupils of that name."""
     actor, _ = require_sign_in(request, work)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.ROSTER, town)
     rows = pupil_loans.list_classes(work, actor, chosen.id)
     text = q[:64].strip()
     found = people.search_pupils(work, actor, {chosen.id}, text) if text else []
@@ -62,7 +62,7 @@ def show_schools(request: Request, work: WorkDep, town: UUID | None = None, q: s
 def show_pupils_without_tablet(request: Request, work: WorkDep, town: UUID | None = None, after: str = "") -> Response:
     """Show the pupils of the rosters who have no tablet, by school and class."""
     actor, _ = require_sign_in(request, work)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.ROSTER, town)
     page = pupil_loans.list_pupils_without_tablet(work, actor, chosen.id, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     return render_page(
         request,
@@ -118,11 +118,6 @@ def show_class(request: Request, work: WorkDep, class_id: UUID) -> Response:
         may_care=actor.has_permission(Permission.CARE, school_class.town_id, school_class.school_id),
         may_teach=actor.has_permission(Permission.TEACH, school_class.town_id, school_class.school_id, school_class.id),
     )
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    """Return the town whose pupils the person may list. Raises `NotFound`."""
-    return select_town(list_permitted_towns(work, actor, Permission.ROSTER), town_id)
 
 
 def _describe_found(work: UnitOfWork, actor: Actor, town: Town, pupils: list[Pupil]) -> list[dict[str, Any]]:

@@ -30,7 +30,14 @@ from enrollment.tablets.models import AccessoryKind, Condition, Tablet
 from mdm.accounts import administration
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
 
@@ -51,7 +58,7 @@ _BY_HAND = (AssignmentKind.MAIN, AssignmentKind.SUPPORT, AssignmentKind.AFTER_SC
 def show_staff(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the adults of a town with their tablets; those who left and still have one come first."""
     actor, _ = require_sign_in(request, work)
-    return _render_staff(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render_staff(request, work, actor, choose_town(work, actor, Permission.ROSTER, town), notice=done)
 
 
 @router.post("/{town}/add")
@@ -145,7 +152,7 @@ def invite_tablet(request: Request, work: WorkDep, town: UUID, staff_id: UUID, c
     """Make an invitation for the person's tablet, and show its code."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.ROSTER, town)
     invitation = joining.create_invitations(work, actor, InvitationSpec(InvitationKind.STAFF, chosen.id, staff_ids=(staff_id,)))[
         0
     ]
@@ -158,10 +165,6 @@ def invite_tablet(request: Request, work: WorkDep, town: UUID, staff_id: UUID, c
         code=qr.render_svg(url).decode(),
         until=format_instant(invitation.expires_at),
     )
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.ROSTER), town_id)
 
 
 def _parse_day(text: str) -> date | None:
@@ -182,7 +185,7 @@ def _answer(
     typed: dict[str, str] | None = None,
     done: str = "saved",
 ) -> Response:
-    town = _select_town(work, actor, town_id)
+    town = choose_town(work, actor, Permission.ROSTER, town_id)
     if refusal is None:
         return RedirectResponse(f"/staff?town={town.id}&done={done}", status_code=303)
     return _render_staff(request, work, actor, town, refusal=refusal, typed=typed)

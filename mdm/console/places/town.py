@@ -23,7 +23,14 @@ from enrollment.rollover.service import list_successors, record_school_successio
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.places.schools import MAX_LIST
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.setup.start import describe_lines
 from mdm.console.times import format_day
@@ -52,7 +59,7 @@ NameField = Annotated[str, Form(max_length=400)]
 def show_town(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show a town and its schools."""
     actor, _ = require_sign_in(request, work)
-    return _render_town(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render_town(request, work, actor, choose_town(work, actor, Permission.AUTHOR, town), notice=done)
 
 
 @router.post("/{town}")
@@ -68,7 +75,7 @@ def update_town(
     """Set the name, and what lost tablets say."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     refusal = attempt(
         work,
         lambda: towns.update_town(work, actor, chosen.id, name=name, support_phone=support_phone, lost_message=lost_message),
@@ -90,7 +97,7 @@ def import_schools(
     with runtime.open_unit_of_work() as work:
         actor, _ = require_sign_in(request, work)
         check_csrf(request, csrf)
-        chosen, language = _select_town(work, actor, town), get_language(request)
+        chosen, language = choose_town(work, actor, Permission.AUTHOR, town), get_language(request)
     content = file.file.read(MAX_LIST) if file is not None and file.filename else schools.encode()
     try:
         lines = read_upload(school_service.read_schools, content)
@@ -116,7 +123,7 @@ def rename_school(request: Request, work: WorkDep, town: UUID, school_id: UUID, 
     """Set the name of a school."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     return _answer(
         request, work, actor, chosen, attempt(work, lambda: school_service.rename_school(work, actor, school_id, name))
     )
@@ -129,7 +136,7 @@ def set_successor(
     """Say as which school one goes on at the next school year."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     return _answer(
         request, work, actor, chosen, attempt(work, lambda: record_school_succession(work, actor, school_id, successor))
     )
@@ -139,7 +146,7 @@ def set_successor(
 def show_merge(request: Request, work: WorkDep, town: UUID, school_id: UUID, new_school: UUID | None = None) -> Response:
     """Show what would move to another school, before it moves. Without a school to go into, return to where it is chosen."""
     actor, _ = require_sign_in(request, work)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     if new_school is None:
         return RedirectResponse(f"/town?town={chosen.id}", status_code=303)
     merges: list[SchoolMerge] = []
@@ -158,7 +165,7 @@ def merge_schools(
     """Move everything of a school to another one, and close it."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     return _answer(
         request, work, actor, chosen, attempt(work, lambda: school_merge.merge_schools(work, actor, school_id, new_school))
     )
@@ -169,7 +176,7 @@ def close_school(request: Request, work: WorkDep, town: UUID, school_id: UUID, c
     """Close a school."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     return _answer(request, work, actor, chosen, attempt(work, lambda: closing.close_school(work, actor, school_id)))
 
 
@@ -178,12 +185,8 @@ def open_school(request: Request, work: WorkDep, town: UUID, school_id: UUID, cs
     """Open a closed school again."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     return _answer(request, work, actor, chosen, attempt(work, lambda: closing.open_school(work, actor, school_id)))
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
 
 
 def _answer(

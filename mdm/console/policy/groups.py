@@ -21,7 +21,14 @@ from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_whole_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from profiles.policy import groups
 from profiles.policy.models import PolicyGroup
@@ -39,7 +46,7 @@ NameField = Annotated[str, Form(min_length=1, max_length=120)]
 def show_groups(request: Request, work: WorkDep, town: UUID | None = None, after: str = "", done: str = "") -> Response:
     """Show the groups of a town, each with its number of pupils."""
     actor, _ = require_sign_in(request, work)
-    return _render_groups(request, work, actor, _select_town(work, actor, town), after=after, notice=done)
+    return _render_groups(request, work, actor, choose_whole_town(work, actor, Permission.AUTHOR, town), after=after, notice=done)
 
 
 @router.post("/{town}/create")
@@ -47,7 +54,7 @@ def create_group(request: Request, work: WorkDep, town: UUID, csrf: CsrfField, n
     """Create a group without pupils."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_whole_town(work, actor, Permission.AUTHOR, town)
     refusal = attempt(work, lambda: groups.create_group(work, actor, chosen.id, name.strip(), ()))
     if refusal is not None:
         return _render_groups(request, work, actor, chosen, refusal=refusal, name=name)
@@ -105,12 +112,6 @@ def delete_group(request: Request, work: WorkDep, group_id: UUID, csrf: CsrfFiel
     if refusal is not None:
         return _render_group(request, work, actor, group, None, refusal=refusal)
     return RedirectResponse(f"/groups?town={town_id}&done=deleted", status_code=303)
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    """Return the town whose groups the person writes: those of a whole town. Raises `NotFound`."""
-    towns = list_permitted_towns(work, actor, Permission.AUTHOR)
-    return select_town([town for town in towns if actor.has_permission(Permission.AUTHOR, town.id)], town_id)
 
 
 def _render_groups(

@@ -20,7 +20,14 @@ from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_whole_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import load_place_policy, name_document_place, open_owner
 from mdm.console.policy.labels import PRESET_KINDS
@@ -39,7 +46,7 @@ PlaceField = Annotated[str, Form(max_length=80)]
 def show_presets(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the presets of a town and the places that take each in."""
     actor, _ = require_sign_in(request, work)
-    return _render_presets(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render_presets(request, work, actor, choose_whole_town(work, actor, Permission.AUTHOR, town), notice=done)
 
 
 @router.post("/{town}/presets")
@@ -54,7 +61,7 @@ def create_preset(
     """Create a preset without a version, and show its rules."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_whole_town(work, actor, Permission.AUTHOR, town)
     refusal = attempt(work, lambda: documents.create_preset(work, actor, chosen.id, kind, name.strip()))
     if refusal is not None:
         return _render_presets(request, work, actor, chosen, refusal=refusal, typed={"name": name, "kind": kind.value})
@@ -104,12 +111,6 @@ def _change_presets(
     presets = (*others, changed) if taken else others
     life.save_draft(work, actor, open_owner(work, actor, policy), life.Draft(replace(content, presets=presets)))
     return RedirectResponse(f"/rules?{policy.query}&done=saved", status_code=303)
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    """Return the town whose presets the person writes: those of a whole town. Raises `NotFound`."""
-    towns = list_permitted_towns(work, actor, Permission.AUTHOR)
-    return select_town([town for town in towns if actor.has_permission(Permission.AUTHOR, town.id)], town_id)
 
 
 def _render_presets(

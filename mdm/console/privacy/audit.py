@@ -16,10 +16,9 @@ from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Permission
 from mdm.api.deps import RuntimeDep, WorkDep
-from mdm.console.frame import get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import person_label
 from mdm.console.page_route import PageRoute
-from mdm.console.privacy.rights import choose_town
 from mdm.console.tablets.time_line import ACTION_LABELS
 from mdm.console.times import format_instant
 from mdm.privacy import audit_trail
@@ -36,7 +35,7 @@ def show_audit_trail(
     """Show the events of a town, newest first, those only of a person or of acts whose name begins so."""
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.PRIVACY, town)
     wanted = EventFilter(actor_name=who[:80].strip(), action=what[:64].strip())
     page = audit.list_events(work, chosen.id, wanted=wanted, page=PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     chains = set(audit.list_chain_keys(chosen.id))
@@ -59,7 +58,7 @@ def export_audit_trail(request: Request, runtime: RuntimeDep, town: UUID) -> Res
     """Download the whole trail of a town as lines of JSON, oldest first. This reading is audited too."""
     with runtime.open_unit_of_work() as work:
         actor, _ = require_sign_in(request, work)
-        chosen = choose_town(work, actor, town)
+        chosen = choose_town(work, actor, Permission.PRIVACY, town)
         audit.record_reading(work, actor, "audit.export", "town", chosen.id, town_id=chosen.id)
     events = audit_trail.export_events(runtime, audit.list_chain_keys(chosen.id))
     lines = (json.dumps(event, ensure_ascii=False, sort_keys=True) + "\n" for event in events)

@@ -17,11 +17,10 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
-from mdm.console.forms import CsrfField, attempt, parse_day
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.forms import CsrfField, attempt, parse_day, parse_optional_id
+from mdm.console.frame import check_csrf, choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.privacy.labels import AUDIENCES, REPORTS
-from mdm.console.privacy.rights import choose_town
 from mdm.console.times import format_day, format_instant
 from mdm.privacy import breaches, notices, reports, retention
 from mdm.privacy.models import NoticeAudience, PrivacyReport, ReportKind
@@ -40,7 +39,7 @@ _MAX_REPORTS = 20
 def show_duties(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the notices, the retention table and the reports of a town."""
     actor, _ = require_sign_in(request, work)
-    return _render_duties(request, work, actor, choose_town(work, actor, town), notice=done)
+    return _render_duties(request, work, actor, choose_town(work, actor, Permission.PRIVACY, town), notice=done)
 
 
 @router.post("/{town}/notices/{audience}")
@@ -48,7 +47,7 @@ def publish_notice(request: Request, work: WorkDep, town: UUID, audience: Notice
     """Publish the notice as the program works now."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.PRIVACY, town)
     refusal = attempt(work, lambda: notices.publish_notice(work, actor, chosen.id, audience))
     return _answer(request, work, actor, chosen, refusal, "published")
 
@@ -58,7 +57,7 @@ def run_retention(request: Request, work: WorkDep, town: UUID, csrf: CsrfField) 
     """Remove now what is due."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.PRIVACY, town)
     return _answer(
         request, work, actor, chosen, attempt(work, lambda: retention.apply_retention(work, actor, chosen.id)), "purged"
     )
@@ -77,7 +76,7 @@ def set_retention_period(
     """Set how long a town keeps one kind of data, within the bounds of the rule."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.PRIVACY, town)
     refusal = attempt(work, lambda: retention.set_period(work, actor, chosen.id, rule_id, days, reason.strip()))
     return _answer(request, work, actor, chosen, refusal, "period")
 
@@ -97,12 +96,12 @@ def report_breach(
     """Write the report of a breach: of the whole town, of a school, or of what one account has read."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.PRIVACY, town)
     refusal = attempt(
         work,
         lambda: breaches.report_breach(
-            work, actor, chosen.id, _parse_instant(work, chosen, known_at), school_id=_parse_id(school_id, "school_id"),
-            account_id=_parse_id(account_id, "account_id"), since=parse_day(since, "since"), until=parse_day(until, "until"),
+            work, actor, chosen.id, _parse_instant(work, chosen, known_at), school_id=parse_optional_id(school_id, "school_id"),
+            account_id=parse_optional_id(account_id, "account_id"), since=parse_day(since, "since"), until=parse_day(until, "until"),
         ),
     )  # fmt: skip
     typed = {"known_at": known_at, "school_id": school_id, "account_id": account_id, "since": since, "until": until}
@@ -115,13 +114,6 @@ def _parse_instant(work: UnitOfWork, town: Town, text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=places.get_town_zone(work, town.id))
     except ValueError:
         raise Invalid(field="known_at") from None
-
-
-def _parse_id(text: str, field: str) -> UUID | None:
-    try:
-        return UUID(text) if text.strip() else None
-    except ValueError:
-        raise Invalid(field=field) from None
 
 
 def _answer(

@@ -17,7 +17,14 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt, parse_day
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.privacy.labels import OUTCOMES, REQUESTS
 from mdm.console.times import format_day
@@ -37,7 +44,7 @@ StatementField = Annotated[str, Form(min_length=3, max_length=2000)]
 def show_rights(request: Request, work: WorkDep, town: UUID | None = None, after: str = "", done: str = "") -> Response:
     """Show the requests of people with their terms, and the retention table."""
     actor, _ = require_sign_in(request, work)
-    return _render_rights(request, work, actor, choose_town(work, actor, town), after=after, notice=done)
+    return _render_rights(request, work, actor, choose_town(work, actor, Permission.PRIVACY, town), after=after, notice=done)
 
 
 @router.post("/{town}/requests")
@@ -54,7 +61,7 @@ def receive_request(
     """Note a request that somebody has made."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = choose_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.PRIVACY, town)
     received = parse_day(received_on, "received_on")
     refusal = attempt(
         work,
@@ -91,11 +98,6 @@ def extend_request(
     check_csrf(request, csrf)
     requests.extend_request(work, actor, request_id, reason.strip())
     return _redirect(town, "extended")
-
-
-def choose_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    """Return the town whose data the person protects. Raises `NotFound`."""
-    return select_town(list_permitted_towns(work, actor, Permission.PRIVACY), town_id)
 
 
 def _redirect(town_id: UUID, done: str) -> Response:

@@ -20,7 +20,14 @@ from enrollment.places.models import School, Town
 from enrollment.places.zones import HolidayZone
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.forms import CsrfField
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import OUTCOMES, ZONES
 from mdm.console.times import format_day
@@ -38,7 +45,7 @@ TimeZoneField = Annotated[str, Form(max_length=40)]
 def show_calendar(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the zones, the imported calendars and the import form of a town."""
     actor, _ = require_sign_in(request, work)
-    return _render_calendar(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render_calendar(request, work, actor, choose_town(work, actor, Permission.AUTHOR, town), notice=done)
 
 
 @router.post("/{town}/zones")
@@ -53,7 +60,9 @@ def set_town_zones(
     """Set the zones of the town."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    authoring.set_town_zones(work, actor, _select_town(work, actor, town).id, zone=zone, time_zone=time_zone.strip() or None)
+    authoring.set_town_zones(
+        work, actor, choose_town(work, actor, Permission.AUTHOR, town).id, zone=zone, time_zone=time_zone.strip() or None
+    )
     return _redirect(town, "saved")
 
 
@@ -88,7 +97,7 @@ def preview_import(
     with runtime.open_unit_of_work() as work:
         actor, _ = require_sign_in(request, work)
         check_csrf(request, csrf)
-        chosen, language = _select_town(work, actor, town), get_language(request)
+        chosen, language = choose_town(work, actor, Permission.AUTHOR, town), get_language(request)
     default_zone = HolidayZone(zone) if zone in {*HolidayZone} else None
     try:
         imported = read_upload(calendar_import.read_calendars, file.file.read(MAX_BYTES + 1), default_zone)
@@ -118,15 +127,13 @@ def confirm_import(
     """Store the periods of a preview. They come back from the page: whoever may import may write any calendar."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    calendar_import.save_imported_periods(work, actor, _select_town(work, actor, town).id, _load_periods(periods))
+    calendar_import.save_imported_periods(
+        work, actor, choose_town(work, actor, Permission.AUTHOR, town).id, _load_periods(periods)
+    )
     return _redirect(town, "imported")
 
 
 _MAX_ROWS = 200
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
 
 
 def _redirect(town_id: UUID, done: str) -> Response:

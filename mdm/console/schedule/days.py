@@ -17,7 +17,13 @@ from enrollment.places import service as places
 from enrollment.places.models import Grade, Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt, parse_day
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.schedule.labels import EXCEPTIONS, explain_refusal
 from mdm.console.times import format_day
@@ -40,7 +46,7 @@ TimeField = Annotated[str, Form(max_length=5)]
 def show_days(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the day exceptions and evaluations of a town."""
     actor, _ = require_sign_in(request, work)
-    return _render_days(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render_days(request, work, actor, choose_town(work, actor, Permission.AUTHOR, town), notice=done)
 
 
 @router.post("/{town}/exceptions")
@@ -61,7 +67,7 @@ def create_exception(
     """Create an exception for some days."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen, last_day = _select_town(work, actor, town), parse_day(last, "last")
+    chosen, last_day = choose_town(work, actor, Permission.AUTHOR, town), parse_day(last, "last")
     refusal = attempt(
         work,
         lambda: authoring.create_override(
@@ -107,7 +113,7 @@ def create_exam(
     """Announce an evaluation."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
     refusal = attempt(
         work,
         lambda: authoring.create_exam(
@@ -133,10 +139,6 @@ def delete_exam(request: Request, work: WorkDep, town: UUID, exam_id: UUID, csrf
     check_csrf(request, csrf)
     authoring.delete_exam(work, actor, exam_id)
     return _redirect(town, "deleted")
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
 
 
 def _find_school_id(work: UnitOfWork, actor: Actor, town: Town, school_id: str) -> UUID | None:

@@ -22,7 +22,13 @@ from enrollment.joining.ade.token import read_token
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute, read_text_file
 from mdm.console.setup.labels import ADE_ALARMS
 from mdm.console.times import format_day, format_instant
@@ -48,7 +54,7 @@ TokenDep = Annotated[str, Depends(_read_token)]
 def show_servers(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the device management servers of a town, and the steps."""
     actor, _ = require_sign_in(request, work)
-    return _render(request, work, actor, _select_town(work, actor, town), notice=done)
+    return _render(request, work, actor, choose_town(work, actor, Permission.GOVERN, town), notice=done)
 
 
 @router.post("/{town}/servers")
@@ -58,7 +64,7 @@ def create_server(
     """Make a server with its key and certificate."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.GOVERN, town)
     refusal = attempt(work, lambda: service.create_server(work, actor, chosen.id, name.strip()))
     if refusal is not None:
         return _render(request, work, actor, chosen, refusal=refusal)
@@ -96,7 +102,9 @@ def install_token(
             service.store_token(work, actor, server_id, server_token, reason.strip() or None)
     except DomainError as refusal:
         with runtime.open_unit_of_work() as work:
-            return _render(request, work, actor, _select_town(work, actor, town_id), refusal=refusal, refused_id=server_id)
+            return _render(
+                request, work, actor, choose_town(work, actor, Permission.GOVERN, town_id), refusal=refusal, refused_id=server_id
+            )
     return _redirect(town_id, "installed")
 
 
@@ -106,10 +114,6 @@ def request_sync(request: Request, work: WorkDep, server_id: UUID, csrf: CsrfFie
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     return _redirect(service.request_sync(work, actor, server_id).town_id, "asked")
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
 
 
 def _redirect(town_id: UUID, done: str) -> Response:

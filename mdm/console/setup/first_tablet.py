@@ -8,17 +8,21 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import NotFound
-from cartable.scope import Actor, Permission
-from cartable.unit_of_work import UnitOfWork
+from cartable.scope import Permission
 from enrollment.joining import qr
 from enrollment.joining import service as joining
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
 from enrollment.joining.targets import InvitationSpec
-from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.setup.labels import REFUSALS
 from mdm.console.times import format_instant
@@ -33,7 +37,7 @@ MAX_TABLETS, VALID_DAYS = 20, 7
 def show_first_tablet(request: Request, work: WorkDep, town: UUID | None = None) -> Response:
     """Show the code of the open invitation for this page, and the tablets that came by it; without one, the button that makes it."""
     actor, _ = require_sign_in(request, work)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.HANDLE, town)
     repository = InvitationRepository(work.session)
     invitation = repository.find_open_for_stock(chosen.id, actor.account_id, work.now)
     tablets = repository.list_tablets_of_invitation(invitation.id) if invitation is not None else []
@@ -56,7 +60,7 @@ def create_invitation(request: Request, work: WorkDep, town: UUID, csrf: CsrfFie
     """Make the invitation of this page, unless there is one."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.HANDLE, town)
     if InvitationRepository(work.session).find_open_for_stock(chosen.id, actor.account_id, work.now) is None:
         spec = InvitationSpec(InvitationKind.STOCK, chosen.id, max_uses=MAX_TABLETS, valid_days=VALID_DAYS)
         joining.create_invitations(work, actor, spec)
@@ -68,16 +72,12 @@ def show_code(request: Request, work: WorkDep, town: UUID) -> Response:
     """Return the QR code of the open invitation of this page. Raises `NotFound` without one."""
     actor, _ = require_sign_in(request, work)
     invitation = InvitationRepository(work.session).find_open_for_stock(
-        _select_town(work, actor, town).id, actor.account_id, work.now
+        choose_town(work, actor, Permission.HANDLE, town).id, actor.account_id, work.now
     )
     if invitation is None:
         raise NotFound
     svg = qr.render_svg(joining.build_join_url(work, invitation))
     return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.HANDLE), town_id)
 
 
 def _describe_refusal(request: Request, invitation: Invitation | None) -> str:

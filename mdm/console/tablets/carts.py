@@ -19,7 +19,14 @@ from enrollment.tablets import carts
 from enrollment.tablets.labels import STATES
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 
 router = APIRouter(prefix="/carts", include_in_schema=False, route_class=PageRoute)
@@ -34,7 +41,7 @@ SlotField = Annotated[int, Form(ge=1, le=carts.MAX_SLOTS)]
 def show_carts(request: Request, work: WorkDep, town: UUID | None = None, after: str = "") -> Response:
     """Show the carts of a town by school."""
     actor, _ = require_sign_in(request, work)
-    return _render_carts(request, work, actor, _select_town(work, actor, town), after=after)
+    return _render_carts(request, work, actor, choose_town(work, actor, Permission.HANDLE, town), after=after)
 
 
 @router.post("/{town}/create")
@@ -50,7 +57,7 @@ def create_cart(
     """Make a cart with empty slots, and show it."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.HANDLE, town)
     made: list[UUID] = []
     refusal = attempt(work, lambda: made.append(carts.create_cart(work, actor, school_id, label.strip(), slots).id))
     if refusal is not None:
@@ -87,10 +94,6 @@ def empty_slot(request: Request, work: WorkDep, cart_id: UUID, csrf: CsrfField, 
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     return _answer(request, work, actor, cart_id, attempt(work, lambda: carts.empty_slot(work, actor, cart_id, number)))
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.HANDLE), town_id)
 
 
 def _answer(

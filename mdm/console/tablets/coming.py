@@ -24,7 +24,14 @@ from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, select_town
+from mdm.console.frame import (
+    check_csrf,
+    choose_town,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
 from mdm.console.page_route import PageRoute
 from mdm.console.tablets.custody_labels import INVITED, RESERVED
 from mdm.console.times import format_instant
@@ -43,7 +50,7 @@ ClassField = Annotated[UUID, Form()]
 def show_coming(request: Request, work: WorkDep, town: UUID | None = None, after: str = "", done: str = "") -> Response:
     """Show the reservations and the open invitations of a town."""
     actor, _ = require_sign_in(request, work)
-    return _render_coming(request, work, actor, _select_town(work, actor, town), after=after, notice=done)
+    return _render_coming(request, work, actor, choose_town(work, actor, Permission.HANDLE, town), after=after, notice=done)
 
 
 @router.post("/{town}/reserve")
@@ -59,7 +66,7 @@ def reserve_tablets(
     """Reserve serial numbers for a class: one for each pupil without a tablet, or for the class itself."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.HANDLE, town)
     kind = InvitationKind.PUPIL if for_pupils else InvitationKind.CLASS
     spec = InvitationSpec(kind, chosen.id, class_id=class_id)
     refusal = attempt(work, lambda: reservations.reserve_tablets(work, actor, serials.split(), spec))
@@ -72,7 +79,7 @@ def withdraw_reservation(request: Request, work: WorkDep, town: UUID, tablet_id:
     """Withdraw the reservation of a tablet."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.HANDLE, town)
     refusal = attempt(work, lambda: reservations.withdraw_reservation(work, actor, tablet_id))
     return _answer(request, work, actor, chosen, refusal, "withdrawn")
 
@@ -90,7 +97,7 @@ def invite_class(
     """Make an invitation for the tablets of a class."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.HANDLE, town)
     spec = InvitationSpec(InvitationKind.CLASS, chosen.id, class_id=class_id, max_uses=max_uses, valid_days=valid_days)
     return _answer(request, work, actor, chosen, attempt(work, lambda: joining.create_invitations(work, actor, spec)), "invited")
 
@@ -100,13 +107,9 @@ def revoke_invitation(request: Request, work: WorkDep, town: UUID, invitation_id
     """Withdraw an invitation."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _select_town(work, actor, town)
+    chosen = choose_town(work, actor, Permission.HANDLE, town)
     refusal = attempt(work, lambda: joining.revoke_invitation(work, actor, invitation_id))
     return _answer(request, work, actor, chosen, refusal, "revoked")
-
-
-def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.HANDLE), town_id)
 
 
 def _answer(
