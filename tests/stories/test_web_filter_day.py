@@ -73,6 +73,9 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveS
 class FilterDay(SchoolDay):
     """A town whose rules and lists differ by mode, and a class of three children."""
 
+    #: No resolver runs here, so nothing is called enforced.
+    remedy: Remedy | None = Remedy.MEND_RESOLVER
+
     def prepare(self) -> None:
         put, town = self.admin.put, str(self.town.id)
         calendar = {"periods": [{"first": str(self._date(14)), "last": str(self._date(20)), "name": "Vacances"}]}
@@ -146,7 +149,7 @@ class FilterDay(SchoolDay):
                 categories = FilterRepository(work.session).find_categories(self.town.id, host)
                 decision = decide_name(served, host, categories).decision
                 outcome = try_host(work, row.id, host)
-                assert outcome.remedy is Remedy.MEND_RESOLVER, "no resolver runs here: nothing is called enforced"
+                assert outcome.remedy is self.remedy, (name, host, outcome)
                 assert outcome.explanation.verdict.decision is decision, (name, host, outcome)
                 assert FilterPart.RESOLVER in outcome.on_tablet.parts, (name, outcome.on_tablet.parts)
                 assert (FilterPart.RESOLVER in outcome.closing) is (decision is HostDecision.BLOCK), (name, host, outcome)
