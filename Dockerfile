@@ -8,7 +8,7 @@ WORKDIR /app
 COPY requirements.lock .
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock && useradd --system --uid 10001 cartable
 COPY . .
-RUN python -m compileall -q . && install -d -o cartable -m 0700 /data
+RUN python -m compileall -q . && install -d -o cartable -m 0700 /data /resolver
 ENV PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CARTABLE_DATA_DIR=/data CARTABLE_LOG_JSON=true
 USER 10001
 VOLUME /data
