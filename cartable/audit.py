@@ -18,12 +18,11 @@ from uuid import UUID
 from zlib import crc32
 
 from sqlalchemy import ForeignKey, Index, String, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable import locks
 from cartable.crypto import Keyring
-from cartable.database import Base, BigKey, UtcDateTime
+from cartable.database import Base, BigKey, UtcDateTime, get_insert
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor
@@ -181,7 +180,7 @@ def _select_ends_for_update(work: UnitOfWork, keys: Collection[str]) -> dict[str
 
 def _insert_missing_ends(work: UnitOfWork, keys: Sequence[str]) -> int:
     """Create ends and return how many: after the newest event, where an end was removed beside the server. The registry shows that."""
-    insert: Any = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = get_insert(work.session.get_bind().dialect.name)
     newest = [_read_newest(work, key) for key in keys]
     rows = [
         {"chain": key, "sequence": sequence, "link": link, "seal": ""} for key, (sequence, link) in zip(keys, newest, strict=True)

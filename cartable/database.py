@@ -22,6 +22,7 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -184,6 +185,11 @@ def make_index_only_engine(engine: Engine, *, is_pooled: bool = False) -> Engine
     return renew_read_only_connections(
         create_engine(engine.url, pool_size=2, max_overflow=2, hide_parameters=True, connect_args=options)
     )
+
+
+def get_insert(dialect: str) -> Any:
+    """Return the function that builds an INSERT which knows ON CONFLICT: both databases have it, by a function of their own."""
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import String, delete, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, UtcDateTime
+from cartable.database import Base, UtcDateTime, get_insert
 from cartable.unit_of_work import UnitOfWork
 
 
@@ -25,7 +23,7 @@ class NamedLease(Base):
 
 def acquire_lease(work: UnitOfWork, name: str, holder: str, duration: timedelta) -> bool:
     """Take or renew the lease `name` for `holder`. Returns False while another holder has it."""
-    insert: Any = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = get_insert(work.session.get_bind().dialect.name)
     statement = insert(NamedLease).values(name=name, holder=holder, expires_at=work.now + duration)
     statement = statement.on_conflict_do_update(
         index_elements=["name"],

@@ -30,11 +30,10 @@ from sqlalchemy import (
     text,
     type_coerce,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cartable.bulk_params import build_parameters, build_table_sql
-from cartable.database import Base, BigKey, EnumText, UtcDateTime
+from cartable.database import Base, BigKey, EnumText, UtcDateTime, get_insert
 
 
 class Topic(StrEnum):
@@ -171,7 +170,7 @@ def enqueue_selected_jobs(
         .where(literal(1) == 1)  # without a WHERE, SQLite reads ON CONFLICT as a join condition
         .order_by(key)  # two transactions that add the same jobs lock them in the same order
     )
-    session.execute(_merge_with_waiting(_insert(dialect)(OutboxRow).from_select(_COLUMNS, source)))
+    session.execute(_merge_with_waiting(get_insert(dialect)(OutboxRow).from_select(_COLUMNS, source)))
 
 
 def _spell_key(column: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
@@ -186,10 +185,6 @@ def _spell_key(column: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
     return spelled
 
 
-def _insert(dialect: str) -> Any:
-    return postgresql.insert if dialect == "postgresql" else sqlite.insert
-
-
 @cache
 def _build_enqueue_statement(dialect: str) -> Any:
     """Build the statement that adds any number of jobs. It is cached, because every command result adds a job."""
@@ -199,7 +194,7 @@ def _build_enqueue_statement(dialect: str) -> Any:
         )
     ).bindparams(bindparam("not_before", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
     source = key_rows.columns(*(column(name) for name in _COLUMNS))
-    return _merge_with_waiting(_insert(dialect)(OutboxRow).from_select(_COLUMNS, source))
+    return _merge_with_waiting(get_insert(dialect)(OutboxRow).from_select(_COLUMNS, source))
 
 
 def _merge_with_waiting(statement: Any) -> Any:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import String, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from cartable.database import Base, UtcDateTime
+from cartable.database import Base, UtcDateTime, get_insert
 
 
 class ScheduledJob(Base):
@@ -34,7 +32,7 @@ class ScheduledJob(Base):
 
 def add_missing_jobs(session: Session, names: Sequence[str], now: datetime) -> None:
     """Add the jobs that have no row yet; they are due now."""
-    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = get_insert(session.get_bind().dialect.name)
     rows = [{"name": name, "next_run_at": now, "failures": 0} for name in sorted(names)]
     session.execute(insert(ScheduledJob).values(rows).on_conflict_do_nothing())
 

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import String, case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, UtcDateTime
+from cartable.database import Base, UtcDateTime, get_insert
 from cartable.unit_of_work import UnitOfWork
 
 
@@ -42,7 +40,7 @@ def count_attempt(work: UnitOfWork, limit: AttemptLimit, *key: str) -> int:
     Attempts with one key are thereby serial: many at once cannot all pass before the first one is counted. Callers with several
     limits count them in a fixed order, so that there is no deadlock.
     """
-    insert: Any = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = get_insert(work.session.get_bind().dialect.name)
     is_over = AttemptCounter.expires_at <= work.now
     statement = (
         insert(AttemptCounter)

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import String, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from cartable.database import Base, UtcDateTime
+from cartable.database import Base, UtcDateTime, get_insert
 
 #: A worker writes its heartbeat so often, and renews its leases with it.
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
@@ -40,7 +39,7 @@ class WorkerProcess(Base):
 
 def save_heartbeat(session: Session, worker: WorkerProcess) -> None:
     """Insert or replace the row of a worker."""
-    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = get_insert(session.get_bind().dialect.name)
     columns = [column.name for column in WorkerProcess.__table__.columns]
     statement = insert(WorkerProcess).values({name: getattr(worker, name) for name in columns})
     changed = {name: getattr(statement.excluded, name) for name in ("heartbeat_at", "stuck")}

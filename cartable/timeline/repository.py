@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import exists, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.ids import new_id
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
@@ -34,7 +33,7 @@ class TimelineRepository:
 
     def get_or_create_for_update(self, now: datetime, known: TimelinePoint | None) -> Timeline:
         """Return the row, locked until the commit. A new one is at position 0, of the database that `known` names if there is one."""
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         values = {
             "id": _ROW_ID, "database_id": known.database_id if known else new_id(), "epoch": 1, "position": 0,
             "known_at": known.known_at if known else now,

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.scope import Actor, Permission
 from enrollment.people.models import (
     AssignmentKind,
@@ -113,7 +113,7 @@ class PeopleRepository:
 
     def record_accesses(self, rows: Sequence[dict[str, Any]]) -> None:
         """Insert or count accesses in batches, in the order of the pupil ids: a fixed lock order, so that two readers cannot deadlock."""
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         ordered = sorted(rows, key=lambda row: str(row["pupil_id"]))
         for start in range(0, len(ordered), BATCH_SIZE):
             statement = insert(RecordAccess).values(ordered[start : start + BATCH_SIZE])

@@ -7,10 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Row, Select, delete, exists, func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
+from cartable.database import get_insert
 from cartable.keyset import fetch_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor
@@ -52,7 +52,7 @@ class ReturnRepository:
             .join(Loan, (Loan.pupil_id == RolloverLine.pupil_id) & Loan.closed_at.is_(None))
             .where(RolloverLine.rollover_id == campaign.rollover_id, RolloverLine.decision == RolloverDecision.LEAVER)
         )  # fmt: skip
-        insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         columns = ["campaign_id", "tablet_id", "school_id", "class_id", "added_at", "town_id"]
         self.session.execute(insert(ReturnTablet).from_select(columns, source).on_conflict_do_nothing())
 

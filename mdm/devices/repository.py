@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget
 from profiles.effective.models import DeclarationSet
@@ -294,7 +294,7 @@ class DeviceRepository:
 
     def _upsert(self, model: Any, values: dict[str, Any]) -> None:
         """Insert the row of an enrollment, or update the given columns of the existing one."""
-        insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        insert = get_insert(self.dialect)
         statement = insert(model).values(values)
         changed = {name: getattr(statement.excluded, name) for name in values if name != "enrollment_id"}
         self.session.execute(statement.on_conflict_do_update(index_elements=["enrollment_id"], set_=changed))

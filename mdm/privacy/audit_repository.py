@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from mdm.privacy.models import AuditCheckpoint
 
 
@@ -25,7 +25,7 @@ class CheckpointRepository:
             return checkpoints
         # Another process may create the same ones at this moment: anchors, verification and retention run side by side.
         rows = [{"chain": chain, "sequence": 0, "link": "", "seal": "", "anchored_sequence": 0} for chain in missing]
-        insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         self.session.execute(insert(AuditCheckpoint).values(rows).on_conflict_do_nothing(index_elements=["chain"]))
         return checkpoints | self._select_checkpoints(missing)
 

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from mdm.push.models import PushCertificate, PushResponseCount, PushSenderState
 
 _SENDER_ID = 1
@@ -76,4 +76,4 @@ class PushRepository:
         return {row[0]: row[1] for row in rows}
 
     def _insert(self, model: type[Any]) -> Any:
-        return (postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert)(model)
+        return get_insert(self.session.get_bind().dialect.name)(model)

@@ -8,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, literal, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cartable.bulk_params import build_parameters, build_table_sql
-from cartable.database import UtcDateTime
+from cartable.database import UtcDateTime, get_insert
 from cartable.keyset import fetch_keyed_rows, fetch_page
 from cartable.outbox import JobLane, Topic, enqueue_selected_jobs
 from cartable.paging import KeyPart, Page, PageRequest
@@ -88,7 +87,7 @@ class QueueRepository:
             .where(DeviceEnrollment.state.in_((EnrollmentState.PENDING, EnrollmentState.ENROLLED)))
             .order_by(DeviceEnrollment.id)
         )
-        dialect_insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        dialect_insert = get_insert(self.dialect)
         statement = dialect_insert(QueuedCommand).from_select(columns, rows).on_conflict_do_nothing()
         statement = statement.execution_options(preserve_rowcount=True)
         return int(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]

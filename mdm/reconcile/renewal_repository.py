@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.keyset import fetch_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor
@@ -50,7 +49,7 @@ class RenewalRepository:
 
     def get_or_create_renewal_for_update(self, enrollment_id: int, fingerprint: str, now: datetime) -> IdentityRenewal:
         """Return the row of an enrollment, locked; one without any order is created. Two workers at once get the same row."""
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         values = {
             "enrollment_id": enrollment_id, "fingerprint": fingerprint, "started_at": now, "attempts": 0, "ordered_at": now,
             "next_at": now,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from mdm.resolver.models import ResolverProcess
 
 
@@ -21,7 +20,7 @@ class ResolverRepository:
 
     def save(self, state: ResolverProcess) -> None:
         """Insert or replace the row of a resolver."""
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         names = [column.name for column in ResolverProcess.__table__.columns]
         statement = insert(ResolverProcess).values({name: getattr(state, name) for name in names})
         changed = {name: getattr(statement.excluded, name) for name in names if name != "id"}

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
 _USE_INTERVAL = timedelta(days=1)
@@ -49,6 +49,6 @@ class CompiledRepository:
         self._add_once(DeclarationSet, row)
 
     def _add_once(self, model: Any, row: Any) -> None:
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         values = {column.key: getattr(row, column.key) for column in model.__table__.columns}
         self.session.execute(insert(model).values(values).on_conflict_do_nothing())

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.ids import new_id
 from profiles.filters.models import FilterAddress, FilterCategory
 from profiles.filters.resolver_filter import ResolverFilter
@@ -99,7 +99,7 @@ class FilterAddressRepository:
         }
 
     def _merge(self, rows: list[dict[str, Any]]) -> None:
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         statement = insert(FilterAddress)
         columns = ("filter", "content_sha256", "changed_at", "last_used_at")
         statement = statement.on_conflict_do_update(

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.places.models import School, Town
@@ -198,7 +198,7 @@ class ScheduleRepository:
 
     def add_missing_modes(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add the first modes of tablets, in the order of their ids; one that another session has added meanwhile stays."""
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         self.session.execute(insert(TabletMode).on_conflict_do_nothing(), sorted(rows, key=lambda row: str(row["tablet_id"])))
 
     def select_due(self, now: datetime) -> Select[UUID]:

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from enrollment.identity.acme.models import AcmeAccount, AcmeNonce, AcmeOrder
 from enrollment.identity.models import DeviceCertificate
 
@@ -22,7 +22,7 @@ class AcmeRepository:
         self.session = session
 
     def _insert(self, model: Any) -> Any:
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         return insert(model)
 
     def record_nonce(self, nonce: str, expires_at: datetime) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.keyset import fetch_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor
@@ -66,8 +66,7 @@ class OrganisationRepository:
         }  # fmt: skip
         if not rows:
             return
-        postgres = self.session.get_bind().dialect.name == "postgresql"
-        insert: Any = (postgresql.insert if postgres else sqlite.insert)(OrganisationDevice).values(list(rows.values()))
+        insert = get_insert(self.session.get_bind().dialect.name)(OrganisationDevice).values(list(rows.values()))
         updated = {name: getattr(insert.excluded, name) for name in ("model", "family", "generation")}
         self.session.execute(insert.on_conflict_do_update(index_elements=["town_id", "serial"], set_=updated))
 

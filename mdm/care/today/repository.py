@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, delete, exists, func, literal, or_, select, union_all
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.scope import Actor, Permission
 from enrollment.joining.ade.models import AdeServer
 from enrollment.people.models import Pupil
@@ -123,7 +123,7 @@ class TodayRepository:
         ).all()
         if not rows:
             return 0
-        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        insert = get_insert(self.session.get_bind().dialect.name)
         days: list[dict[str, Any]] = [
             {"town_id": row[0], "day": day, "in_use": row[1], "seen": row[2], "complete": row[3]} for row in rows
         ]
