@@ -10,7 +10,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import trustme
 
 from cartable.clock import ManualClock
 from cartable.ids import new_id
@@ -25,19 +24,6 @@ from mdm.accounts.sign_in_limits import SignInClient
 from mdm.worker.drains import drain
 from tests.support.mail_server import LOGIN, PASSWORD, Mailbox, start_mail_server
 from tests.support.world import TownFactory, create_actor
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the certificate of the mail server."""
-    folder = tmp_path_factory.mktemp("mail")
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    certificate.private_key_pem.write_to_path(folder / "key.pem")
-    for part in certificate.cert_chain_pems:
-        part.write_to_path(folder / "chain.pem", append=True)
-    return folder
 
 
 @pytest.fixture

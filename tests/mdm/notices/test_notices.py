@@ -12,7 +12,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import trustme
 from sqlalchemy import select
 
 from cartable import alarms
@@ -34,19 +33,6 @@ from tests.support.mail_server import LOGIN, PASSWORD, Mailbox, WebhookReceiver,
 from tests.support.world import TownFactory, create_actor
 
 CRITICAL, WARNING = AlarmKind.SECOND_FACTOR_GUESSED, AlarmKind.INVITATION_CODES_GUESSED
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the certificate of the mail server."""
-    folder = tmp_path_factory.mktemp("mail")
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    certificate.private_key_pem.write_to_path(folder / "key.pem")
-    for part in certificate.cert_chain_pems:
-        part.write_to_path(folder / "chain.pem", append=True)
-    return folder
 
 
 @pytest.fixture
