@@ -16,7 +16,7 @@ from enrollment.people import access, name_index
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.name_index_repository import NameIndexRepository
 from enrollment.people.repository import PeopleRepository
-from enrollment.people.text import label_key
+from enrollment.people.text import compute_name_order
 from enrollment.places.models import SchoolClass
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import school_year_of
@@ -55,7 +55,7 @@ def list_pupils_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> list
     audit.record_reading(work, actor, "class.read", "school_class", class_id, town_id=school_class.town_id)
     pupils = repository.list_pupils_of_class(class_id)
     access.record_access(work, actor, pupils, AccessKind.CLASS_LIST)
-    return sorted(pupils, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))
+    return sorted(pupils, key=lambda p: compute_name_order(p.last_name, p.first_name))
 
 
 def search_pupils(
@@ -97,7 +97,7 @@ def suggest_pupils(
     exact_hashes = name_index.compute_exact_hashes(work.keyring, towns, text)
     candidates = NameIndexRepository(work.session).find_pupils(actor, hashes, exact_hashes, towns, among)
     matches = [pupil for pupil in candidates if name_index.matches(pupil, text)]
-    results = sorted(matches, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:limit]
+    results = sorted(matches, key=lambda p: compute_name_order(p.last_name, p.first_name))[:limit]
     access.record_access(work, actor, results, AccessKind.SEARCH)
     return results
 

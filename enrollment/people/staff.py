@@ -19,7 +19,7 @@ from enrollment.people.models import AssignmentKind, RosterState, StaffMember, T
 from enrollment.people.name_index_repository import NameIndexRepository
 from enrollment.people.rules import is_active_on
 from enrollment.people.staff_repository import StaffRepository
-from enrollment.people.text import compute_email_hash, compute_name_hash, label_key
+from enrollment.people.text import compute_email_hash, compute_name_hash, compute_name_order
 from enrollment.places.rules import clean_text
 from enrollment.places.service import get_town_date, require_school
 
@@ -50,7 +50,7 @@ def list_staff(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[StaffSumma
             assignments_by_member.setdefault(each.staff_id, []).append(each)
     sees_all = actor.has_permission(Permission.SEE, town_id)
     members = [each for each in repository.list_members(town_id) if sees_all or each.id in assignments_by_member]
-    members.sort(key=lambda each: (label_key(each.last_name), label_key(each.first_name)))
+    members.sort(key=lambda each: compute_name_order(each.last_name, each.first_name))
     return [StaffSummary(each, tuple(assignments_by_member.get(each.id, ()))) for each in members]
 
 
@@ -63,7 +63,7 @@ def search_staff(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, limit
     is_visible = StaffRepository.build_visibility(actor, town_id)
     candidates = NameIndexRepository(work.session).find_staff(hashes, exact_hashes, is_visible)
     matches = [member for member in candidates if name_index.matches(member, text)]
-    return sorted(matches, key=lambda each: (label_key(each.last_name), label_key(each.first_name)))[:limit]
+    return sorted(matches, key=lambda each: compute_name_order(each.last_name, each.first_name))[:limit]
 
 
 def add_staff_member(

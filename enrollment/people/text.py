@@ -25,6 +25,11 @@ def label_key(text: str) -> str:
     return _SPACES.sub(" ", strip_accents(text.upper())).strip()
 
 
+def compute_name_order(last_name: str, first_name: str) -> tuple[str, str]:
+    """Return the key by which people are sorted: last name, then first name, whatever their case and accents."""
+    return label_key(last_name), label_key(first_name)
+
+
 def split_name(text: str) -> list[str]:
     """Return the words of a name as they are compared in a search: upper case, without accents, hyphens and apostrophes."""
     return _WORD.findall(label_key(text).translate(_SPELLED_OUT))
