@@ -5,11 +5,13 @@ A lease is short and renewed while its worker lives, so the jobs of a worker tha
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cartable.outbox import JobLane, OutboxRow, Topic
@@ -179,17 +181,26 @@ def _is_leased_to(worker: str | None) -> ColumnElement[bool]:
 
 def _return_to_waiting(session: Session, row: OutboxRow, not_before: datetime, why: str | None = None) -> bool:
     """End a lease and return True. If an equal job is waiting meanwhile, it takes over the earlier time and the more urgent lane."""
+    while not _merge_into_waiting(session, row, not_before):
+        # Another transaction may add an equal job between the look and the update: then there is one to merge with.
+        with contextlib.suppress(IntegrityError), session.begin_nested():
+            row.lease_until, row.leased_by, row.not_before = None, None, not_before
+            row.last_error = row.last_error if why is None else redact(why)[:500]
+            session.flush()
+            return True
+    return False
+
+
+def _merge_into_waiting(session: Session, row: OutboxRow, not_before: datetime) -> bool:
+    """Delete a leased job for an equal one that is waiting. Return whether there is one."""
     waiting = session.scalar(
         select(OutboxRow)
         .where(OutboxRow.topic == row.topic, OutboxRow.key == row.key, OutboxRow.lease_until.is_(None), OutboxRow.id != row.id)
         .with_for_update()
     )
-    if waiting is not None:
-        waiting.not_before, waiting.lane = min(waiting.not_before, not_before), min(waiting.lane, row.lane)
-        session.delete(row)
-        session.flush()
+    if waiting is None:
         return False
-    row.lease_until, row.leased_by, row.not_before = None, None, not_before
-    row.last_error = row.last_error if why is None else redact(why)[:500]
+    waiting.not_before, waiting.lane = min(waiting.not_before, not_before), min(waiting.lane, row.lane)
+    session.delete(row)
     session.flush()
     return True

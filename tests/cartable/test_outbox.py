@@ -13,6 +13,7 @@ from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime
 from enrollment.tablets.models import Tablet
 from mdm.cli import jobs
+from tests.support import concurrency
 from tests.support.world import TownFactory
 
 LEASE = timedelta(minutes=1)
@@ -146,6 +147,22 @@ def test_a_job_that_failed_gives_its_earlier_time_to_the_one_that_waits(runtime:
         outbox_leases.record_failure(work.session, running, work.now, "the reason")
     (waiting,) = _rows(runtime)
     assert waiting.not_before == clock.now() + timedelta(seconds=2)
+
+
+def test_a_job_is_given_back_while_another_transaction_adds_the_same(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.PUSH, "7")
+    with runtime.open_unit_of_work() as work:
+        claimed = outbox_leases.claim_jobs(work.session, work.now, Topic.PUSH, 1)
+
+    concurrency.run_overlapping(
+        runtime,
+        lambda work: work.enqueue_job(Topic.PUSH, "7"),
+        lambda work: outbox_leases.return_jobs(work.session, claimed),
+    )
+
+    with runtime.open_unit_of_work() as work:
+        assert [row.lease_until for row in work.session.scalars(select(OutboxRow))] == [None]
 
 
 def test_a_job_that_waits_for_a_service_outside_is_never_parked(runtime: Runtime, clock: ManualClock) -> None:

@@ -59,24 +59,37 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
 def _create_tls_files(installation: Installation) -> tuple[Path, Path]:
     """Certificate and key of the public name, by the installation's own CA."""
-    runtime = _compose(installation)
-    with runtime.open_unit_of_work() as work:
+    with _open_runtime(installation) as runtime, runtime.open_unit_of_work() as work:
         return tls.ensure_server_certificate(work, ["localhost", "127.0.0.1"])
 
 
-def _compose(installation: Installation) -> Runtime:
+@contextlib.contextmanager
+def _open_runtime(installation: Installation) -> Iterator[Runtime]:
     """A runtime of the test on the same database and data folder."""
     names = {
         name.removeprefix("CARTABLE_").lower(): value
         for name, value in installation.build_environment().items()
         if name.startswith("CARTABLE_")
     }
-    return compose(Settings(_env_file=None, **names))  # type: ignore[arg-type]
+    runtime = compose(Settings(_env_file=None, **names))  # type: ignore[arg-type]
+    try:
+        yield runtime
+    finally:
+        runtime.engine.dispose()
 
 
 @pytest.mark.timeout(400)
 def test_commands_reach_tablets_while_processes_are_killed(installation: Installation) -> None:
-    runtime = _compose(installation)
+    with _open_runtime(installation) as runtime:
+        _enrol_and_obey_while_killing(installation, runtime)
+    codes_of = installation.terminate(*installation.web_ports, *WORKERS)
+    # The web server ends by the signal itself once its requests are answered; so does a process that was still starting.
+    assert set(codes_of.values()) <= {0, -signal.SIGTERM}, codes_of
+    logs = "".join(installation.read_log(name) for name in (*installation.web_ports, *WORKERS))
+    assert "Traceback" not in logs
+
+
+def _enrol_and_obey_while_killing(installation: Installation, runtime: Runtime) -> None:
     ca = runtime.settings.secrets_dir / "tls-ca.pem"
     assert wait_until(lambda: _is_ready(installation, ca), 150), installation.read_log("web-1") + installation.read_log("caddy")
     with runtime.open_unit_of_work() as work:
@@ -89,12 +102,6 @@ def test_commands_reach_tablets_while_processes_are_killed(installation: Install
     fleet = Fleet(FleetPlan(installation.url, codes, TABLETS, ca=ca.read_bytes(), pace=0.05))
     asyncio.run(_enrol_and_obey(installation, runtime, fleet))
     assert fleet.tally.failures.total() == 0, fleet.tally.format_summary()
-    codes_of = installation.terminate(*installation.web_ports, *WORKERS)
-    # The web server ends by the signal itself once its requests are answered; so does a process that was still starting.
-    assert set(codes_of.values()) <= {0, -signal.SIGTERM}, codes_of
-    logs = "".join(installation.read_log(name) for name in (*installation.web_ports, *WORKERS))
-    assert "Traceback" not in logs
-    runtime.engine.dispose()
 
 
 async def _enrol_and_obey(installation: Installation, runtime: Runtime, fleet: Fleet) -> None:
