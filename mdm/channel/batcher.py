@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from cartable.conflicts import MAX_RETRIES, is_conflict
+from cartable.conflicts import run_with_retries
 from cartable.database import make_index_only_engine
 from cartable.outages import find_outage
 from cartable.unit_of_work import Runtime
@@ -108,7 +108,7 @@ class Batcher:
         """
         try:
             self._trust.refresh()
-            return self._process_with_retries(requests)
+            return run_with_retries(lambda: self._process(requests), "batch of the device channel")
         except Exception as error:
             if (outage := find_outage(error)) is not None:
                 log.warning("channel.database_outage", outage=outage.value, size=len(requests))
@@ -118,16 +118,6 @@ class Batcher:
                 return [SERVER_ERROR]
             log.warning("channel.batch_failed", size=len(requests), exc_info=True)
         return [self.process_batch([request])[0] for request in requests]
-
-    def _process_with_retries(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
-        for _ in range(MAX_RETRIES):
-            try:
-                return self._process(requests)
-            except DBAPIError as error:
-                if not is_conflict(error):
-                    raise
-                log.warning("channel.transaction_conflict", size=len(requests))
-        return self._process(requests)
 
     def _process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         loaded = self._lookup.load(requests, self._runtime.clock.now())

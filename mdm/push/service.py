@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from cartable.conflicts import run_with_retries
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, postpone_job, return_jobs
 from cartable.settings import Settings
@@ -60,8 +61,7 @@ def send_due_pushes(runtime: Runtime, claimant: Claimant = ANY_LANE, transport: 
         urgent = all(row.lane == JobLane.URGENT for row in batch.rows.values())
         responses = sender.send(batch.notifications, settings.push_per_second, urgent=urgent)
         try:
-            with runtime.open_unit_of_work() as work:
-                _apply_responses(work, batch, responses)
+            run_with_retries(lambda: _store_responses(runtime, batch, responses), "responses of APNs")
         except JobLeaseLost:
             log.warning("push.lease_lost", jobs=len(batch.rows))  # another worker sends them again, which does no harm
     return batch.claimed
@@ -97,6 +97,11 @@ def _claim_batch(work: UnitOfWork, claimant: Claimant) -> _PushBatch | None:
         [PushNotification(key, targets[key].token, targets[key].magic, targets[key].topic) for key in rows],
         {key: targets[key].updated_at for key in rows},
     )
+
+
+def _store_responses(runtime: Runtime, batch: _PushBatch, responses: Sequence[PushResponse]) -> None:
+    with runtime.open_unit_of_work() as work:
+        _apply_responses(work, batch, responses)
 
 
 def _apply_responses(work: UnitOfWork, batch: _PushBatch, responses: Sequence[PushResponse]) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from cartable.alarms import AlarmKind, raise_alarm
-from cartable.conflicts import MAX_RETRIES, is_conflict
+from cartable.conflicts import run_with_retries
 from cartable.outages import find_outage
 from cartable.outbox import OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, record_failure
@@ -55,7 +54,7 @@ def drain_batch(runtime: Runtime, topic: Topic, claimant: Claimant) -> int:
 
 def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
     try:
-        _run_handler(runtime, topic, rows)
+        run_with_retries(lambda: _run_handler(runtime, topic, rows), topic.value)
     except JobLeaseLost:
         log.warning("worker.lease_lost", topic=topic.value, jobs=len(rows))  # rolled back: another worker has the jobs
     except Exception as error:
@@ -74,15 +73,7 @@ def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
 
 
 def _run_handler(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
-    """Run the handler of a batch and complete its jobs in one transaction. Runs it again after a conflict with another one."""
-    for remaining in range(MAX_RETRIES, -1, -1):
-        try:
-            with runtime.open_unit_of_work() as work:
-                HANDLERS[topic](work, [row.key for row in rows])
-                complete_jobs(work.session, rows)
-        except DBAPIError as error:
-            if remaining == 0 or not is_conflict(error):
-                raise
-            log.warning("worker.transaction_conflict", topic=topic.value, jobs=len(rows))
-        else:
-            return
+    """Run the handler of a batch and complete its jobs in one transaction."""
+    with runtime.open_unit_of_work() as work:
+        HANDLERS[topic](work, [row.key for row in rows])
+        complete_jobs(work.session, rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from cartable.conflicts import run_with_retries
 from cartable.outbox_leases import LEASE
 from cartable.scheduled_jobs import add_missing_jobs, claim_due_job, finish_job
 from cartable.unit_of_work import Runtime
@@ -27,7 +28,7 @@ def run_due_job(runtime: Runtime, watch: TimelineWatch, worker: str) -> bool:
         return False
     failure = None
     try:
-        run_housekeeping(runtime, watch, job.name)
+        run_with_retries(lambda: run_housekeeping(runtime, watch, job.name), job.name)
     except Exception as error:
         log.exception("worker.housekeeping_failed", name=job.name)
         failure = f"{type(error).__name__}: {error}"

@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 import structlog
 
+from cartable.conflicts import is_conflict
 from cartable.leases import acquire_lease, release_leases, renew_named_leases
 from cartable.outbox import Topic
 from cartable.outbox_figures import list_due_topics
@@ -90,8 +91,11 @@ class WorkThread:
                 while not self._stopping.is_set() and self._work_once():
                     pass
                 pause = FIRST_PAUSE
-            except Exception:
-                log.exception("worker.thread_failed", kind=self.kind.value)
+            except Exception as error:
+                if is_conflict(error):
+                    log.warning("worker.transaction_conflict", kind=self.kind.value)
+                else:
+                    log.exception("worker.thread_failed", kind=self.kind.value)
                 self._give_back()
                 self._stopping.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
