@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 from cartable.errors import DomainError
@@ -19,12 +18,8 @@ MAX_READERS = 2
 #: Seconds that one file may be read, and that a request waits for its turn.
 READING_SECONDS = 120.0
 WAITING_SECONDS = 30.0
-#: What one file may use up in its child process: 5000 lines of a roster take 0.3 seconds, 49,000 rows of a calendar one.
-CPU_SECONDS = 30
-MEMORY_BYTES = 512 * 2**20
 
 _readers = threading.BoundedSemaphore(MAX_READERS)
-_deadline: ContextVar[float | None] = ContextVar("upload_deadline", default=None)
 
 
 class UploadsBusy(DomainError):
@@ -35,41 +30,40 @@ class UploadsBusy(DomainError):
     message = Message("Other files are being read. Try again in a minute.")
 
 
-class UploadTooSlow(DomainError):
-    """Reading the file took longer than any file of its size needs."""
+@dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """What one file may use up in its child process. A roster of 5000 lines takes 0.3 seconds, a calendar of 49,000 rows one."""
 
-    code = "upload_too_slow"
-    status = 422
-    message = Message("The file takes too long to read. It is damaged, or much larger unpacked than it looks.")
+    cpu_seconds: int = 30
+    memory_bytes: int = 512 * 2**20
+    seconds: float = READING_SECONDS
+
+
+DEFAULT_LIMITS = ReadingLimits()
 
 
 @contextmanager
-def reading_upload(seconds: float = READING_SECONDS) -> Iterator[None]:
-    """Give the block a turn to read a file, with a time limit. Raises `UploadsBusy`, and `UploadTooSlow` where a parser asks.
+def reading_upload() -> Iterator[None]:
+    """Give the block a turn to read a file. Raises `UploadsBusy`.
 
     No unit of work may be open: on SQLite every tablet would wait for its end.
     """
     if not _readers.acquire(timeout=WAITING_SECONDS):
         raise UploadsBusy
-    token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
     finally:
-        _deadline.reset(token)
         _readers.release()
 
 
-def read_upload(function: Callable[..., Result], *arguments: object) -> Result:
+def read_upload(function: Callable[..., Result], *arguments: object, limits: ReadingLimits | None = None) -> Result:
     """Return what a parser makes of a file, in a turn and in a child process. Raises `UploadsBusy`, `FileTooDemanding`, the parser's errors.
 
     The parser is a function of a module; arguments and result are plain data. As for `reading_upload`, no unit of work may be open.
     """
     with reading_upload():
-        return run_limited(function, *arguments, cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES, wall_seconds=READING_SECONDS)
-
-
-def check_time() -> None:
-    """Raise `UploadTooSlow` when the time of `reading_upload` is over. Parsers call it every few thousand lines."""
-    deadline = _deadline.get()
-    if deadline is not None and time.monotonic() > deadline:
-        raise UploadTooSlow
+        limits = limits or DEFAULT_LIMITS
+        return run_limited(
+            function, *arguments,
+            cpu_seconds=limits.cpu_seconds, memory_bytes=limits.memory_bytes, wall_seconds=limits.seconds,
+        )  # fmt: skip

@@ -65,6 +65,7 @@ PARSER_MODULES = (
     "enrollment.places.schools",
     "enrollment.rosters.exports.service",
     "enrollment.rosters.imports.service",
+    "profiles.filters.reading",
     "profiles.schedule.calendar_import",
 )
 ROUTERS = (

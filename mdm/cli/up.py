@@ -37,6 +37,9 @@ from mdm.resolver.engine import ResolverUnavailable
 from mdm.resolver.supervisor import ResolverSupervisor
 from mdm.web import create_app
 
+#: The name by which the page /check sees that the resolver answers. Nobody can register it: `.internal` belongs to private networks.
+CHECK_HOST = "check.cartable.internal"
+
 
 @dataclass(slots=True)
 class PreparedServer:
@@ -107,6 +110,8 @@ def settle_resolver(settings: Settings) -> Settings:
     values: dict[str, Any] = {"resolver_url": f"https://{host}:{settings.resolver_port}"}
     with contextlib.suppress(ValueError):
         values["resolver_addresses"] = (str(ip_address(host)),)
+    if not settings.resolver_check_host:
+        values["resolver_check_host"] = CHECK_HOST
     return Settings.model_validate(settings.model_dump(exclude_unset=True) | values)
 
 

@@ -52,6 +52,7 @@ class MergeRule(StrEnum):
     INTERSECTION = "intersection"
     UNION = "union"
     EACH = "each"  # all entries of all lists; of entries with the same identity, that of the strongest source
+    STRICTEST = "strictest"  # of choices, the one that is listed first
     AGREE = "agree"  # the value of the strongest source
 
 

@@ -186,6 +186,7 @@ _RULES: dict[MergeRule, Callable[[Setting, Sequence[Any]], Any]] = {
     MergeRule.INTERSECTION: lambda _, values: sorted(set.intersection(*(set(value) for value in values))),
     MergeRule.UNION: lambda _, values: sorted(set().union(*values)),
     MergeRule.EACH: _each,
+    MergeRule.STRICTEST: lambda setting, values: min(values, key=setting.choices.index),
     MergeRule.AGREE: lambda _, values: values[0],
 }
 

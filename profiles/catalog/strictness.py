@@ -28,5 +28,6 @@ _ORDERS: dict[MergeRule, Callable[[Setting, Any, Any], bool]] = {
     MergeRule.UNION: lambda _, value, than: set(value) >= set(than),
     # An entry may be written in another way by a stronger source; that it is there is what counts.
     MergeRule.EACH: lambda setting, value, than: _identities(setting, value) >= _identities(setting, than),
+    MergeRule.STRICTEST: lambda setting, value, than: setting.choices.index(value) <= setting.choices.index(than),
     MergeRule.AGREE: lambda _, value, than: bool(value == than),
 }

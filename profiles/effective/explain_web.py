@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
+from profiles.catalog.hosts import clean_host
 from profiles.effective.contents import build_mode_content
 from profiles.effective.resolving import build_resolver_filter
 from profiles.effective.situation import PolicyData, Situation, build_situation, compose_mode_filter, load_policy
@@ -21,7 +22,6 @@ from profiles.filters.rules import (
     DeliveryKind,
     EffectiveFilter,
     HostVerdict,
-    clean_host,
     find_covering_entry,
     judge_host,
 )

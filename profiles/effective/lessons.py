@@ -14,6 +14,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.tablets.repository import TabletRepository
+from profiles.catalog.hosts import clean_host
 from profiles.effective.errors import AppsNotOfClass, SitesClosed
 from profiles.effective.situation import (
     Lesson,
@@ -26,7 +27,7 @@ from profiles.effective.situation import (
 )
 from profiles.filters.errors import BadHost
 from profiles.filters.repository import FilterRepository
-from profiles.filters.rules import HostDecision, clean_host, judge_host
+from profiles.filters.rules import HostDecision, judge_host
 from profiles.policy.baseline import BASE_APPS
 from profiles.schedule import sessions
 from profiles.schedule.models import ClassSession

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO
 
-from cartable.uploads import check_time
-from profiles.filters.rules import clean_host
+from profiles.catalog.hosts import clean_host
 
 MAX_MEMBERS = 5000
 MAX_LINES = 8_000_000
@@ -106,8 +105,6 @@ class ListArchive:
     def _read_hosts(self, lines: IO[bytes] | gzip.GzipFile, member_name: str) -> Iterator[str]:
         try:
             for count in range(MAX_LINES + 1):
-                if count % 4096 == 0:
-                    check_time()
                 line = lines.readline(MAX_LINE + 1)
                 if not line:
                     return

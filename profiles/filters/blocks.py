@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from cartable.uploads import check_time
-
 BLOCK = 4096
 #: Hosts that are sorted in memory at once; sorted lists of any length pass without it.
 CHUNK = 200_000
@@ -48,7 +46,7 @@ def hash_blocks(blocks: Iterable[HostBlock]) -> str:
 
 
 def build_blocks(hosts: Iterable[str]) -> Iterator[HostBlock]:
-    """Yield blocks that do not overlap where the list is sorted, and hardly where it is not. Raises `UploadTooSlow`."""
+    """Yield blocks that do not overlap where the list is sorted, and hardly where it is not."""
     chunk: list[str] = []
     for host in hosts:
         chunk.append(host)
@@ -67,6 +65,5 @@ def read_block(body: bytes) -> list[bytes]:
 def _build_from_chunk(chunk: list[str]) -> Iterator[HostBlock]:
     ordered = [host for host, _ in groupby(sorted(chunk, key=str.encode))]
     for start in range(0, len(ordered), BLOCK):
-        check_time()
         block = ordered[start : start + BLOCK]
         yield HostBlock(block[0].encode(), block[-1].encode(), zlib.compress("\n".join(block).encode(), 6), len(block))

@@ -15,14 +15,13 @@ from cartable.errors import DomainError
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
-from cartable.uploads import reading_upload
 from profiles.filters import service
 from profiles.filters.mirror import MirrorProblem, fetch_archive
 from profiles.filters.models import ListUpdates, UpdateProblem
+from profiles.filters.reading import ReadLists, read_archive
 from profiles.filters.repository import FilterRepository
 
 UPDATE_INTERVAL = timedelta(days=1)
-READING_SECONDS = 1800.0
 #: The share of its hosts that a category may lose in one update; small categories may lose more.
 MAX_LOSS = 0.2
 SMALL_CATEGORY = 100
@@ -79,8 +78,7 @@ def update_lists(runtime: Runtime, town_id: UUID) -> UpdateResult:
         ) as archive:
             if archive is None:
                 return _record(runtime, town_id, None)
-            with reading_upload(READING_SECONDS):
-                lists = service.read_lists(archive.file)
+            lists = read_archive(archive.file)
             new_etag = archive.etag
     except MirrorProblem as error:
         return _record(runtime, town_id, error.problem)
@@ -100,7 +98,7 @@ def list_shrunk(before: Mapping[str, int], after: Mapping[str, int]) -> list[str
     )
 
 
-def _import(work: UnitOfWork, town_id: UUID, lists: service.ReadLists, etag: str | None) -> None:
+def _import(work: UnitOfWork, town_id: UUID, lists: ReadLists, etag: str | None) -> None:
     repository = FilterRepository(work.session)
     row = repository.get_updates(town_id)
     if row is None or not row.is_wanted:

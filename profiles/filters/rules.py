@@ -12,10 +12,6 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any
 
-import idna
-
-from profiles.catalog.text_formats import TextFormat
-
 #: Categories that are blocked for every child in every mode, whatever hosts are permitted.
 LEGAL_CATEGORIES = frozenset(
     {
@@ -225,17 +221,6 @@ def list_domains(host: str) -> list[str]:
     """A host and the domains above it: a listed domain covers its sub-domains."""
     parts = host.lower().strip(".").split(".")
     return [".".join(parts[index:]) for index in range(max(1, len(parts) - 1))]
-
-
-def clean_host(text: str) -> str | None:
-    """A host as lists keep it, without scheme and path, with A-labels for letters beyond ASCII; None when it is none."""
-    host = text.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0].strip(".")
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode()
-        except idna.IDNAError:
-            return None
-    return host if TextFormat.FILTER_HOST.matches(host) else None
 
 
 #: Stands for every host that is not permitted.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 from uuid import UUID
 
 import structlog
@@ -13,11 +12,11 @@ from cartable import audit, locks
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from profiles.filters import archive
-from profiles.filters.blocks import HostBlock, build_blocks, hash_blocks
-from profiles.filters.errors import BadList, DamagedMember, ListImportUnconfirmed
+from profiles.filters.blocks import hash_blocks
+from profiles.filters.errors import ListImportUnconfirmed
 from profiles.filters.former_repository import FormerListRepository
 from profiles.filters.models import FilterCategory
+from profiles.filters.reading import ReadLists
 from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import LEGAL_CATEGORIES
 
@@ -37,33 +36,6 @@ class ListImport:
     emptied: list[str]
     missing_baseline: list[str]
     skipped: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLists:
-    """What an archive contains: the compressed blocks of hosts of each category, and whether it lists what is good."""
-
-    categories: dict[str, tuple[bool, list[HostBlock]]]
-    skipped: list[str]
-
-    def count_hosts(self) -> dict[str, int]:
-        """Return how many hosts each category has."""
-        return {name: sum(block.count for block in blocks) for name, (_, blocks) in self.categories.items()}
-
-
-def read_lists(file: IO[bytes]) -> ReadLists:
-    """Read an archive in UT1's format; it needs no database. Memory is bounded by what the hosts have compressed. Raises `BadList`."""
-    lists = archive.ListArchive(file)
-    categories: dict[str, tuple[bool, list[HostBlock]]] = {}
-    try:
-        for category in lists.read():
-            _, blocks = categories.setdefault(category.category, (category.white, []))
-            blocks.extend(build_blocks(category.hosts))
-    except archive.BadArchive as error:
-        if error.why == "damaged_member":
-            raise DamagedMember(why=error.why, member=error.member) from error
-        raise BadList(why=error.why, **({"member": error.member} if error.member else {})) from error
-    return ReadLists(categories, lists.skipped)
 
 
 @dataclass(frozen=True, slots=True)

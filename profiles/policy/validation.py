@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from profiles.catalog.composites import expand_composites, list_authorable_fields
+from profiles.catalog.hosts import clean_host
 from profiles.catalog.kinds import SettingGroup
 from profiles.catalog.settings import load_catalog
 from profiles.catalog.text_formats import TextFormat
-from profiles.filters.rules import clean_host
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import ALL_MODES, AppUse, PlaceKind, PresetKind
 from profiles.schedule.modes import Mode

@@ -16,7 +16,7 @@ from enrollment.people.models import Pupil
 from enrollment.people.repository import PeopleRepository
 from enrollment.places.models import SchoolClass
 from enrollment.tablets.repository import TabletRepository
-from profiles.catalog.text_formats import TextFormat
+from profiles.catalog.hosts import clean_host
 from profiles.schedule.errors import InvalidDuration, InvalidSchedule, NoOpenBand, ScheduleEntryNotFound, SessionRunning
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool, Span
@@ -187,9 +187,10 @@ def create_guardian_rule(
     elif kind is GuardianRuleKind.HIDE_APP and not subject:
         raise InvalidSchedule(field="subject", why="missing")
     elif kind is GuardianRuleKind.ONLY_LISTED_SITES and subject:
-        subject = subject.strip().lower().rstrip(".")
-        if not TextFormat.FILTER_HOST.matches(subject):
+        host = clean_host(subject)
+        if host is None:
             raise InvalidSchedule(field="subject", why="no_host_name")
+        subject = host
     try:
         night = None
         if window is not None or kind is GuardianRuleKind.QUIET:

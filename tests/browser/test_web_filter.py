@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
 from profiles.filters import service
+from profiles.filters.reading import read_lists
 from tests.browser.accessible import check_page
 from tests.conftest import KEYRING
 from tests.mdm.console.test_hours_pages import HoursTown
@@ -31,7 +32,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 def test_the_resolver_is_chosen_published_and_an_address_tried(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     place = HoursTown(server)
     with server.runtime.open_unit_of_work() as work:
-        lists = service.read_lists(archive({"l/adult/domains": b"adulte.example\n"}))
+        lists = read_lists(archive({"l/adult/domains": b"adulte.example\n"}).read())
         service.import_lists(work, SYSTEM, place.town_id, lists)
     page = sign_in(place.town_id, Role.TOWN_ADMIN, "admin")
     page.goto(server.url + "/rules")

@@ -81,8 +81,9 @@ class Installation:
             XDG_DATA_HOME=str(self.folder / "caddy"), XDG_CONFIG_HOME=str(self.folder / "caddy"),
         )  # fmt: skip
         file = self.folder / "Caddyfile"
-        # The administration port and the redirection from port 80 are the machine's: two tests at once would share them.
-        file.write_text((FOLDER / "Caddyfile").read_text().replace("{\n", "{\n\tadmin off\n\tauto_https disable_redirects\n", 1))
+        # The administration port and port 80 are the machine's: two tests at once would share them.
+        options = f"{{\n\tadmin off\n\thttp_port {find_free_port()}\n\tauto_https disable_redirects\n"
+        file.write_text((FOLDER / "Caddyfile").read_text().replace("{\n", options, 1))
         self.start_process("caddy", [program, "run", "--config", str(file), "--adapter", "caddyfile"], environment)
 
     def start_pgbouncer(self, program: str, socket_folder: Path, database: str) -> None:

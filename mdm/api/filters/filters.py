@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.scope import Permission
 from cartable.unit_of_work import UnitOfWork
-from cartable.uploads import reading_upload
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
@@ -19,6 +18,7 @@ from mdm.care.web_filter import Remedy, try_host
 from profiles.filters import list_updates, service
 from profiles.filters.models import ListUpdates, UpdateProblem
 from profiles.filters.proved_filter import FilterPart
+from profiles.filters.reading import read_archive
 from profiles.filters.rules import HostDecision, VerdictReason
 from profiles.schedule.modes import Mode
 
@@ -100,8 +100,7 @@ def import_filter_lists(
     An import that would empty or remove a category answers 409 and names it, until it is confirmed.
     """
     actor.require_permission(Permission.AUTHOR, town_id)
-    with reading_upload():
-        lists = service.read_lists(file.file)
+    lists = read_archive(file.file)
     with runtime.open_unit_of_work() as work:
         return service.import_lists(work, actor, town_id, lists, remove_others=remove_others, confirmed=confirm)
 

@@ -13,7 +13,6 @@ from cartable.errors import DomainError
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from cartable.uploads import reading_upload
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.filters.labels import UPDATE_PROBLEMS
@@ -30,6 +29,7 @@ from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day, format_instant
 from profiles.filters import former_lists, list_updates, service
 from profiles.filters.models import ListUpdates
+from profiles.filters.reading import read_archive
 from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_CATEGORIES
 from profiles.filters.service import ImportPreview
 
@@ -76,8 +76,7 @@ def preview_import(
         chosen = choose_town(work, actor, Permission.AUTHOR, town)
     digest = _compute_digest(file)
     try:
-        with reading_upload():
-            lists = service.read_lists(file.file)
+        lists = read_archive(file.file)
     except DomainError as refusal:
         with runtime.open_unit_of_work() as work:
             return _render_lists(request, work, actor, chosen, refusal=refusal)
@@ -104,8 +103,7 @@ def import_lists(
         chosen = choose_town(work, actor, Permission.AUTHOR, town)
     given = _compute_digest(file)
     try:
-        with reading_upload():
-            lists = service.read_lists(file.file)
+        lists = read_archive(file.file)
         if given == digest:
             with runtime.open_unit_of_work() as work:
                 service.import_lists(work, actor, chosen.id, lists, remove_others=remove_others, confirmed=confirmed)

@@ -24,6 +24,7 @@ from mdm.console.policy.documents import PlacePolicy, load_place_policy, open_ow
 from mdm.console.policy.labels import VERDICTS
 from mdm.console.system.labels import RESOLVER_STATUSES
 from mdm.resolver.service import ResolverStatus, load_resolver_state
+from profiles.catalog.hosts import display_host
 from profiles.effective.explain_web import explain_host_at_place, load_town_filter
 from profiles.filters import service
 from profiles.filters.rules import LEGAL_CATEGORIES, AwayBehaviour, DeliveryKind, EffectiveFilter, HostDecision
@@ -164,7 +165,7 @@ def _try_host(
     return {
         "is_open": is_open,
         "reason": VERDICTS[verdict.reason].translate(language),
-        "decided_by": verdict.decided_by,
+        "decided_by": display_host(verdict.decided_by),
         "categories": ", ".join(found.wanted.categories),
         "closing": [FILTER_PARTS[part].translate(language) for part in found.closing],
         "is_enforced": is_open or bool(found.closing),

@@ -28,6 +28,7 @@ from mdm.console.policy.labels import GUARDIAN_RULES
 from mdm.console.tablets.custody_labels import AGREEMENTS
 from mdm.console.times import format_day, format_instant, show_times_in
 from profiles.apps import service as apps
+from profiles.catalog.hosts import display_host
 from profiles.schedule import sessions
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool
@@ -215,7 +216,7 @@ def _describe_rule(rule: GuardianRule, language: Language) -> dict[str, Any]:
     return {
         "id": rule.id,
         "kind": GUARDIAN_RULES[rule.kind].translate(language),
-        "subject": rule.subject,
+        "subject": display_host(rule.subject),
         "window": window,
         "until": format_instant(rule.ends) if rule.ends is not None else "",
         "since": format_day(rule.written_at),

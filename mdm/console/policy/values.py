@@ -11,8 +11,10 @@ from typing import Any
 
 from mdm.console.policy.home_screen import HOME_SCREEN, NotAHomeScreen, format_home_screen, parse_home_screen
 from profiles.catalog.fields import Field
+from profiles.catalog.hosts import display_host
 from profiles.catalog.kinds import ValueKind
 from profiles.catalog.secrets import hide_secrets
+from profiles.catalog.text_formats import TextFormat
 
 MAX_TEXT = 20_000
 
@@ -62,7 +64,8 @@ def format_value(field: Field, value: Any) -> str:
         case FormKind.SWITCH:
             return "true" if shown else "false"
         case FormKind.LINES:
-            return "\n".join(str(entry) for entry in shown)
+            is_host = field.text_format is TextFormat.FILTER_HOST
+            return "\n".join(display_host(entry) if is_host else str(entry) for entry in shown)
         case FormKind.SCREENS:
             return format_home_screen(shown)
         case FormKind.JSON:

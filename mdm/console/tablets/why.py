@@ -32,6 +32,7 @@ from mdm.console.policy.labels import (
 )
 from mdm.console.schedule.labels import candidate_label
 from mdm.console.times import format_instant, show_times_in
+from profiles.catalog.hosts import display_host
 from profiles.catalog.merge import Resolved
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.effective.explain import Explanation, explain, list_coming_modes
@@ -142,7 +143,7 @@ def _try_host(work: UnitOfWork, facts: TabletFacts, host: str, language: Languag
     return {
         "is_open": verdict.decision is HostDecision.ALLOW,
         "reason": VERDICTS[verdict.reason].translate(language),
-        "decided_by": verdict.decided_by,
+        "decided_by": display_host(verdict.decided_by),
         "categories": ", ".join(outcome.explanation.categories),
         "in_force": [FILTER_PARTS[part].translate(language) for part in outcome.on_tablet.parts],
         "closed_by": [FILTER_PARTS[part].translate(language) for part in outcome.closing],

@@ -23,6 +23,7 @@ from cartable.unit_of_work import Runtime
 from mdm.resolver.supervisor import ResolverSupervisor
 from profiles.filters import service as filters
 from profiles.filters.address_repository import AddressContent, FilterAddressRepository
+from profiles.filters.reading import read_lists
 from profiles.filters.resolver_filter import ResolverFilter
 from tests.conftest import KEYRING
 from tests.interop.conftest import require_program
@@ -54,7 +55,7 @@ class ResolverTown:
     def import_lists(self, lists: Mapping[str, str]) -> None:
         """Import an archive with these hosts by category."""
         file = archive({f"blacklists/{name}/domains": hosts.encode() for name, hosts in lists.items()})
-        read = filters.read_lists(file)
+        read = read_lists(file.read())
         with self.runtime.open_unit_of_work() as work:
             filters.import_lists(work, SYSTEM, self.town_id, read, confirmed=True)
 

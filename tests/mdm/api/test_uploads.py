@@ -17,12 +17,10 @@ from sqlalchemy import Connection, event
 from cartable import limited_process, uploads
 from cartable.scope import Role
 from cartable.spreadsheets import build_workbook
-from cartable.uploads import UploadsBusy, UploadTooSlow, check_time, reading_upload
+from cartable.uploads import ReadingLimits, UploadsBusy, reading_upload
 from enrollment.places.models import Town
-from profiles.filters.service import read_lists
 from simulator import SimulatedTablet
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
-from tests.profiles.filters.test_lists import archive
 from tests.support.enrolled import run_scenario
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
@@ -68,20 +66,12 @@ def test_a_tablet_is_answered_while_a_roster_is_being_read(server: LiveServer, m
     run_scenario(server, scenario)
 
 
-def test_reading_has_a_time_limit_and_few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_in_few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "WAITING_SECONDS", 0.0)
-    check_time()  # outside a turn there is no limit
-    with pytest.raises(UploadTooSlow), reading_upload(seconds=-1):
-        check_time()
     with reading_upload(), reading_upload(), pytest.raises(UploadsBusy), reading_upload():
         pass
     with reading_upload():
-        check_time()
-
-
-def test_an_archive_that_takes_too_long_is_refused() -> None:
-    with pytest.raises(UploadTooSlow), reading_upload(seconds=-1):
-        read_lists(archive({"l/games/domains": b"a.example\n"}))
+        pass
 
 
 def _build_expanding_sheet() -> bytes:
@@ -110,7 +100,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 def test_a_bomb_is_refused_in_time_and_other_requests_are_answered(
     server: LiveServer, monkeypatch: pytest.MonkeyPatch, bomb: str
 ) -> None:
-    monkeypatch.setattr(uploads, "CPU_SECONDS", 1)
+    monkeypatch.setattr(uploads, "DEFAULT_LIMITS", ReadingLimits(cpu_seconds=1))
     with server.runtime.open_unit_of_work() as work:
         town = TownFactory(work).create_town()
         school = TownFactory(work).create_school(town)
@@ -136,12 +126,15 @@ def test_a_bomb_is_refused_in_time_and_other_requests_are_answered(
     assert longest < 2
 
 
-@pytest.mark.parametrize("path", ["/schools/import", "/rosters", "/rosters/columns", "/rosters/exports/apple-school-manager"])
+@pytest.mark.parametrize(
+    "path", ["/schools/import", "/rosters", "/rosters/columns", "/rosters/exports/apple-school-manager", "filter-lists"]
+)
 def test_no_transaction_is_open_while_a_file_is_read(server: LiveServer, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """What reads the file writes to the database meanwhile, which on SQLite no open transaction of another would allow."""
     with server.runtime.open_unit_of_work() as work:
         town = TownFactory(work).create_town()
         school = TownFactory(work).create_school(town)
+    path = f"/towns/{town.id}/filter-lists" if path == "filter-lists" else path
     client, states = server.sign_in(town.id, Role.TOWN_ADMIN, "admin"), []
     open_now: set[int] = set()
     engine = server.runtime.engine

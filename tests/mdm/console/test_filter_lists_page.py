@@ -13,6 +13,7 @@ import pytest
 
 from cartable.scope import SYSTEM, Role
 from profiles.filters import service
+from profiles.filters.reading import read_lists
 from tests.mdm.console.conftest import Person
 from tests.profiles.filters.test_lists import archive
 from tests.support.server import LiveServer
@@ -28,7 +29,7 @@ LISTS = {
 def town_id(server: LiveServer) -> UUID:
     with server.runtime.open_unit_of_work() as work:
         town_id = TownFactory(work).create_town().id
-        service.import_lists(work, SYSTEM, town_id, service.read_lists(archive(LISTS)))
+        service.import_lists(work, SYSTEM, town_id, read_lists(archive(LISTS).read()))
         return town_id
 
 
@@ -108,7 +109,7 @@ def test_a_former_list_is_seen_and_put_back(server: LiveServer, person: Callable
     admin = person(town_id, Role.TOWN_ADMIN)
     with server.runtime.open_unit_of_work() as work:
         service.import_lists(
-            work, SYSTEM, town_id, service.read_lists(archive({"adult/domains": b"b.example\nc.example\nd.example\n"}))
+            work, SYSTEM, town_id, read_lists(archive({"adult/domains": b"b.example\nc.example\nd.example\n"}).read())
         )
     assert f"/filter-lists/{town_id}/undo?category=adult" in admin.client.get("/filter-lists").text
     preview = html.unescape(admin.client.get(f"/filter-lists/{town_id}/undo?category=adult").text)

@@ -80,6 +80,10 @@ def test_a_rule_of_the_family_from_the_wish_to_its_withdrawal(person: Callable[.
     assert withdraw is not None
     assert send(head, withdraw[1]).status_code == 303
     assert "19:00 – 07:30" not in head.client.get(page).text
+    site = {"guardian_id": place.guardian_id, "kind": "only_listed_sites", "subject": "https://École-à-la-mer.example/accueil"}
+    assert send(head, f"{page}/rules", **site).status_code == 303
+    assert "<code>école-à-la-mer.example</code>" in head.client.get(page).text
+    assert send(head, f"{page}/rules", **site | {"subject": "pas de site"}).status_code == 422
     assert send(head, f"{page}/guardians/{place.guardian_id}/court-order", in_force="true").status_code == 303
     assert "Retirer la mention du tribunal" in read(head.client.get(page))
     assert send(head, f"{page}/guardians/{place.guardian_id}/court-order").status_code == 303

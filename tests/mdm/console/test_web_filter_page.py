@@ -17,6 +17,7 @@ from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Grade
 from profiles.filters import service
 from profiles.filters.models import UpdateProblem
+from profiles.filters.reading import read_lists
 from profiles.filters.repository import FilterRepository
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.repository import PolicyRepository
@@ -42,7 +43,7 @@ def town_id(server: LiveServer) -> UUID:
         world = TownFactory(work)
         town = world.create_town()
         world.create_pupil(world.create_class(world.create_school(town)), Grade.CE2)
-        lists = service.read_lists(archive({"l/games/domains": b"jeux.example\n", "l/adult/domains": b"adulte.example\n"}))
+        lists = read_lists(archive({"l/games/domains": b"jeux.example\n", "l/adult/domains": b"adulte.example\n"}).read())
         service.import_lists(work, SYSTEM, town.id, lists)
         publish_document(work, town.id, PlaceKind.GRADE, "CE2", {"home": {"web.blocked_categories": ["games"]}})
         return town.id

@@ -179,3 +179,12 @@ def test_a_category_is_decided_by_the_narrowest_place_that_names_it() -> None:
     }
     locked = replace(town, locks=frozenset({"web.blocked_categories"}))
     assert resolve_values([locked, grade])["web.blocked_categories"] == ["games", "press"]
+
+
+def test_of_equal_places_and_of_locks_the_stricter_restriction_of_videos_holds() -> None:
+    key = "web.restricted_video"
+    equal = [PolicySource("A", 3, {key: "moderate"}), PolicySource("B", 3, {key: "off"})]
+    assert resolve_values(equal) == {key: "moderate"}
+    town = PolicySource("town", 1, {key: "moderate"}, frozenset({key}))
+    assert resolve_values([town, PolicySource("class", 5, {key: "off"})]) == {key: "moderate"}
+    assert resolve_values([town, PolicySource("class", 5, {key: "strict"})]) == {key: "strict"}

@@ -98,7 +98,7 @@ def test_the_merge_rule_fits_the_kind_of_value() -> None:
             ValueKind.REAL: {MergeRule.SMALLEST, MergeRule.LARGEST},
             ValueKind.STRINGS: {MergeRule.INTERSECTION, MergeRule.UNION},
             ValueKind.OBJECTS: {MergeRule.EACH},
-        }.get(setting.kind, {MergeRule.AGREE})
+        }.get(setting.kind, {MergeRule.AGREE, *([MergeRule.STRICTEST] if setting.choices else [])})
         assert setting.merge_rule in allowed, setting.key
         assert bool(setting.identity_paths) == (setting.merge_rule is MergeRule.EACH), setting.key
         assert setting.payload_key is not None or setting.kind in (ValueKind.OBJECT, ValueKind.OBJECTS)

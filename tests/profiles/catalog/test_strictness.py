@@ -36,7 +36,7 @@ _SETTINGS = {
 def settings_with_values(draw: st.DrawFn) -> tuple[Setting, Any, Any, Any]:
     """A setting and three of its values."""
     setting = _SETTINGS[draw(st.sampled_from(list(MergeRule)))]
-    values = _KINDS.get(setting.kind, st.sampled_from(["one", "other"]))
+    values = st.sampled_from(setting.choices) if setting.choices else _KINDS.get(setting.kind, st.sampled_from(["one", "other"]))
     return setting, draw(values), draw(values), draw(values)
 
 

@@ -17,6 +17,7 @@ from mdm.privacy import history
 from profiles.filters import former_lists, service
 from profiles.filters.former_repository import FormerListRepository
 from profiles.filters.models import FormerBlock
+from profiles.filters.reading import read_lists
 from profiles.filters.repository import FilterRepository
 from tests.profiles.filters.test_lists import archive
 from tests.support.world import TownFactory
@@ -41,7 +42,7 @@ def town(work: UnitOfWork) -> Town:
 
 def import_lists(work: UnitOfWork, town: Town, hosts: dict[str, list[str]], *, remove_others: bool = False) -> None:
     file = archive({f"l/{name}/domains": "\n".join(lines).encode() + b"\n" for name, lines in hosts.items()})
-    service.import_lists(work, SYSTEM, town.id, service.read_lists(file), remove_others=remove_others, confirmed=True)
+    service.import_lists(work, SYSTEM, town.id, read_lists(file.read()), remove_others=remove_others, confirmed=True)
 
 
 def test_the_preview_names_what_leaves_and_what_comes(work: UnitOfWork, town: Town) -> None:
@@ -83,7 +84,7 @@ def test_a_list_that_was_replaced_after_the_preview_is_not_put_back(work: UnitOf
 def test_a_refused_import_keeps_no_former_content(work: UnitOfWork, town: Town) -> None:
     before = former_lists.preview_undo(work, SYSTEM, town.id, "games").former.content_sha256
     with pytest.raises(DomainError):
-        service.import_lists(work, SYSTEM, town.id, service.read_lists(archive({"l/games/domains": b"\n"})))
+        service.import_lists(work, SYSTEM, town.id, read_lists(archive({"l/games/domains": b"\n"}).read()))
     work.session.expire_all()
     assert former_lists.preview_undo(work, SYSTEM, town.id, "games").former.content_sha256 == before
 

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from cartable.audit import AuditEvent
+from cartable.limited_process import FileTooDemanding
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from profiles.filters.archive import BadArchive, ListArchive
 from profiles.filters.errors import BadList, DamagedMember, ListImportUnconfirmed
+from profiles.filters.reading import read_archive
 from profiles.filters.repository import FilterRepository
 from tests.conftest import KEYRING
 from tests.profiles.filters.archives import import_archive
@@ -183,3 +186,15 @@ def test_the_api_names_what_would_vanish_and_takes_a_confirmation(server: LiveSe
             "bad_list",
             {"why": "damaged_member", "member": "l/adult/domains.gz"},
         )
+
+
+def test_an_archive_is_read_in_a_process_that_a_bomb_alone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("profiles.filters.reading._CPU_SECONDS", 1)
+    lines = b"h.example\n" * 5_000_000  # some kilobytes when compressed
+    begun = time.process_time()
+    with pytest.raises(FileTooDemanding):
+        read_archive(archive({"l/games/domains": lines}))
+    assert read_archive(archive({"l/games/domains": b"a.example\n"})).count_hosts() == {"games": 1}
+    with pytest.raises(BadList):
+        read_archive(io.BytesIO(b"no archive"))
+    assert time.process_time() - begun < 2, "the hosts were not read in this process"

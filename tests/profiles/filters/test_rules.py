@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from profiles.catalog.hosts import clean_host, display_host
 from profiles.filters.payloads import DNS, FILTER, build_filter_payloads
 from profiles.filters.rules import (
     LEGAL_CATEGORIES,
@@ -15,7 +16,6 @@ from profiles.filters.rules import (
     EffectiveFilter,
     HostDecision,
     VerdictReason,
-    clean_host,
     compare_filters,
     compose_filter,
     judge_host,
@@ -148,3 +148,10 @@ def test_hosts_are_cleaned_or_refused() -> None:
 )
 def test_a_host_is_looked_up_as_lists_and_resolvers_write_it(typed: str, host: str | None) -> None:
     assert clean_host(typed) == host
+
+
+def test_a_host_is_shown_with_its_letters_and_taken_back_as_it_was() -> None:
+    assert clean_host("https://École.example/menu") == "xn--cole-9oa.example"
+    assert display_host("xn--cole-9oa.example") == "école.example"
+    assert clean_host(display_host("xn--cole-9oa.example")) == "xn--cole-9oa.example"
+    assert display_host("xn--a.example") == "xn--a.example", "what stands for no letters stays"
