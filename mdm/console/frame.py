@@ -28,7 +28,7 @@ from enrollment.places.models import Town
 from enrollment.safeguards.stop_switch import list_stopped_town_names
 from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token
-from mdm.console.chapters import HOME_PAGE, list_chapters
+from mdm.console.chapters import HOME_PAGE, list_menu
 from mdm.console.labels import ACCESSIBILITY_LEVELS
 from mdm.console.places_bar import PLACE_RANKS, Place, build_place_links, count_waiting_at, load_place
 from mdm.console.static_files import build_asset_url
@@ -161,7 +161,7 @@ def render_page(request: Request, template: str, *, status: int = 200, foreign_p
         "person": actor.name if actor is not None else None,
         "languages": available_languages(),
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
-        "chapters": list_chapters(request, language),
+        "menu": list_menu(request, language),
         "csrf": make_csrf_token(request),
         "session_seconds": _count_session_seconds(request),
         "accessibility": ACCESSIBILITY_LEVELS[request.app.state.runtime.settings.accessibility_level].translate(language),

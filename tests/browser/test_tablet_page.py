@@ -26,7 +26,9 @@ def test_helpdesk_finds_the_child_and_the_technician_reports_the_repair(server: 
         tablet.state = TabletState.IN_USE
     page = sign_in(world.town_id, Role.HELPDESK, "helpdesk")
     check_page(page)
-    page.get_by_role("navigation", name="Chapitres").get_by_role("link", name="Tablettes").click()
+    menu = page.get_by_role("navigation", name="Chapitres")
+    menu.get_by_text("Tablettes", exact=True).click()
+    menu.get_by_role("link", name="Toutes les tablettes").click()
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("basile")
     page.keyboard.press("Enter")

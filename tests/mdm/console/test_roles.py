@@ -29,7 +29,7 @@ from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 #: The chapters of whoever administers a town: all but the operator's.
-ADMIN_MENU = {address for address, *_ in CHAPTERS} - {"/towns"}
+ADMIN_MENU = {chapter.address for chapter in CHAPTERS} - {"/towns"}
 #: Role → the page on which it begins, its menu, and pages that it may not open.
 EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
     Role.OPERATOR: ("/start", {"/towns", "/system"}, {"/rosters", "/desk/{town}", "/town", "/accounts", "/class", "/activities"}),
@@ -68,7 +68,7 @@ EXPECTED: dict[Role, tuple[str, set[str], set[str]]] = {
     ),
     Role.SUBSTITUTE: ("/class", {"/", "/losses", "/class"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
     Role.AFTER_SCHOOL_AGENT: ("/activities", {"/losses", "/activities"}, {"/rosters", "/town", "/accounts", "/desk/{town}"}),
-    Role.DPO: ("/data", {"/data"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
+    Role.DPO: ("/data", {"/data", "/data/duties", "/audit"}, {"/rosters", "/town", "/accounts", "/desk/{town}", "/activities"}),
 }
 DAY = [{"kind": "school", "from": "08:00", "to": "16:30"}, {"kind": "after_school", "from": "16:30", "to": "18:30"}]
 WEEK: dict[str, list[dict[str, object]]] = dict.fromkeys(("mon", "tue", "thu", "fri"), DAY)  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ def test_a_role_begins_where_its_day_does_and_sees_what_it_may(world: RoleWorld,
     person = world.sign_in(role)
     page = person.client.get("/today", follow_redirects=True)
     assert (page.status_code, page.url.path) == (200, begins)
-    chapters = re.search(r'<nav aria-label="Chapitres">(.*?)</nav>', page.text, re.DOTALL)
+    chapters = re.search(r'<nav [^>]*aria-label="Chapitres">(.*?)</nav>', page.text, re.DOTALL)
     assert chapters is not None
     assert set(re.findall(r'href="([^"]+)"', chapters[1])) == menu
     for address in menu - {"/"}:
@@ -170,7 +170,7 @@ def test_a_role_begins_where_its_day_does_and_sees_what_it_may(world: RoleWorld,
     roles_page = html.unescape(person.client.get("/roles").text)
     assert "le vôtre" in roles_page
     english = person.client.get("/", headers={"Accept-Language": "en"}, follow_redirects=True)
-    assert ('<nav aria-label="Chapters">' in english.text, ">Sign out</button>" in english.text) == (True, True)
+    assert ('aria-label="Chapters">' in english.text, ">Sign out</button>" in english.text) == (True, True)
     former = str(person.client.cookies[SESSION_COOKIE])
     person.client.post("/sign-out", data={"csrf": read_csrf(page.text)})
     assert 'action="/sign-in"' in person.client.get("/").text
@@ -275,6 +275,23 @@ def test_an_agent_runs_an_activity_with_first_names_in_after_school_time_alone(w
     assert agent.client.post(find_form(page, "/end"), data={"csrf": csrf}).status_code == 303
     assert "En cours jusqu'à" not in html.unescape(agent.client.get("/activities").text)
     assert agent.client.get(f"/tablets/{world.tablet_ids[0]}").status_code == 404
+
+
+def test_one_line_of_the_menu_is_the_page_and_a_group_of_one_chapter_is_that_chapter(world: RoleWorld) -> None:
+    world.set_time(IN_SCHOOL)
+    admin, helpdesk = world.sign_in(Role.TOWN_ADMIN, "menu-admin"), world.sign_in(Role.HELPDESK, "menu-helpdesk")
+    for path, address, group in (
+        ("/hours/days", "/hours/days", "Horaires"),
+        ("/filter-lists", "/filter-lists", "Filtre"),
+        (f"/tablets/{world.tablet_ids[0]}", "/", "Tablettes"),
+        ("/rosters", "/rosters", None),
+    ):
+        page = html.unescape(admin.client.get(path).text)
+        assert re.findall(r'<a href="([^"]+)" aria-current="page"', page) == [address], path
+        assert re.findall(r'<summary aria-current="true">([^<]+)<', page) == ([group] if group else []), path
+    page = html.unescape(helpdesk.client.get("/today").text)
+    assert re.findall(r"<summary >([^<]+)<", page) == ["Tablettes"], "the safeguards are their only page of settings"
+    assert '<a href="/safeguards" >' in page
 
 
 def test_every_role_permission_and_scope_has_a_label() -> None:
