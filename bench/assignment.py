@@ -22,9 +22,9 @@ from cartable.migrate import upgrade
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.joining.ade import service
+from enrollment.joining.ade import service, syncing
 from enrollment.joining.ade.models import AdeServer
-from enrollment.joining.ade.service import AdeSyncResult
+from enrollment.joining.ade.syncing import AdeSyncResult
 from enrollment.places.towns import create_town
 from mdm.composition import compose
 
@@ -104,7 +104,7 @@ def _measure_line(runtime: Runtime, what: str, devices: int, run: Callable[[], A
 
 
 def _run_sync(runtime: Runtime, server_id: UUID) -> AdeSyncResult:
-    return service.sync_server(runtime, server_id)
+    return syncing.sync_server(runtime, server_id)
 
 
 def _get_peak_memory() -> float:

@@ -24,7 +24,7 @@ from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Pupil
 from enrollment.places.models import SchoolClass
-from enrollment.rollover.service import preview_rollover
+from enrollment.rollover.drafting import preview_rollover
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.accounts import service as accounts
 from mdm.accounts.models import SessionKind

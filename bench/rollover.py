@@ -26,8 +26,7 @@ from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.places.rules import uai_check_letter
 from enrollment.places.towns import create_town
-from enrollment.rollover import applying, incoming_year, returns
-from enrollment.rollover import service as years
+from enrollment.rollover import applying, drafting, incoming_year, returns, succession
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from profiles.apps.service import create_app
@@ -62,8 +61,8 @@ def _measure_town(folder: Path, url: str, count: int) -> None:
     print_progress("seeding")
     with runtime.open_unit_of_work() as work:
         town_id = _seed_town(work, count)
-    rollover = _measure_line(runtime, "preview", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
-    _measure_line(runtime, "preview again", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
+    rollover = _measure_line(runtime, "preview", count, lambda work: drafting.preview_rollover(work, SYSTEM, town_id))
+    _measure_line(runtime, "preview again", count, lambda work: drafting.preview_rollover(work, SYSTEM, town_id))
     _measure_line(runtime, "licence overlap, 20 apps", count, lambda work: list_licence_overlaps(work, SYSTEM, rollover.id))
     with runtime.open_unit_of_work() as work:
         school_id = work.session.scalars(select(School.id).where(School.town_id == town_id)).first()
@@ -92,7 +91,7 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
     schools = [School(id=new_id(), town_id=town.id, uai=code + uai_check_letter(code), name=code) for code in codes]
     work.session.add_all(schools)
     work.session.flush()
-    years.record_school_succession(work, SYSTEM, schools[0].id, schools[-1].id)
+    succession.record_school_succession(work, SYSTEM, schools[0].id, schools[-1].id)
     classes = [
         SchoolClass(id=new_id(), town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"C{n}", label_key=f"C{n}")
         for school in schools[:SCHOOLS]

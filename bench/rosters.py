@@ -26,7 +26,7 @@ from enrollment.places.schools import create_school
 from enrollment.places.towns import create_town
 from enrollment.rosters import demo
 from enrollment.rosters.exports import service as exports
-from enrollment.rosters.imports import service
+from enrollment.rosters.imports import previewing, service
 from enrollment.rosters.imports.changes import ChangeKind
 from enrollment.rosters.reading import read_roster
 from mdm.composition import compose
@@ -120,7 +120,7 @@ def _measure_line(what: str, lines: int, act: Callable[[], T]) -> T:
 
 def _preview_import(runtime: Runtime, actor: Actor, town_id: UUID, content: bytes, uai: str | None = None) -> ImportPreview:
     with runtime.open_unit_of_work() as work:
-        row = service.preview_import(work, actor, town_id, content, uai)
+        row = previewing.preview_import(work, actor, town_id, content, uai)
         summary = ", ".join(f"{count} {kind.value}" for kind in ChangeKind if (count := row.counts[kind.value]))
         return ImportPreview(row.id, summary)
 

@@ -66,6 +66,7 @@ PARSER_MODULES = (
     "enrollment.rosters.exports.service",
     "enrollment.rosters.imports.service",
     "profiles.filters.reading",
+    "enrollment.rosters.imports.previewing",
     "profiles.schedule.calendar_import",
 )
 ROUTERS = (

@@ -16,11 +16,12 @@ from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import PupilState
 from enrollment.places.models import Grade, Town
+from enrollment.rollover.drafting import refresh_lines
 from enrollment.rollover.errors import RolloverNotApplied, RolloverTooEarly
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import PlacedLine, RolloverRepository
 from enrollment.rollover.rules import applicable_from, leaving_date
-from enrollment.rollover.service import get_town_rollover_for_update, refresh_lines
+from enrollment.rollover.service import get_town_rollover_for_update
 from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.repository import TabletRepository
 

@@ -18,7 +18,7 @@ from enrollment.people.undo_log import UndoLog
 from enrollment.places.models import Grade
 from enrollment.places.rules import school_year_of
 from enrollment.places.service import get_town_date
-from enrollment.rollover import service
+from enrollment.rollover import drafting
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository
 from enrollment.rollover.rules import (
@@ -165,7 +165,7 @@ def open_incoming_year(work: UnitOfWork, actor: Actor, town_id: UUID, year: str)
 def prepare_rollover(work: UnitOfWork, actor: Actor, town_id: UUID, year: str) -> Rollover:
     """Return the rollover into a year with a line for every pupil, so that a roster of that year can be compared with it."""
     locks.lock_town(work, town_id)
-    rollover = service.get_or_create_draft(work, actor, town_id, f"{int(year[:4]) - 1}-{year[:4]}")
+    rollover = drafting.get_or_create_draft(work, actor, town_id, f"{int(year[:4]) - 1}-{year[:4]}")
     if rollover.state is RolloverState.DRAFT:
-        service.refresh_lines(work, rollover)
+        drafting.refresh_lines(work, rollover)
     return rollover

@@ -14,7 +14,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import PupilState
 from enrollment.people.undo_log import UndoLog
 from enrollment.places.models import Grade
-from enrollment.rollover import service
+from enrollment.rollover import drafting
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository
 from enrollment.rollover.rules import default_decision, resolve_decision
@@ -59,8 +59,8 @@ def record_proposals(
         active = PupilState.ACTIVE
         if all(resolve_decision(p.grade, active, p.decision) is default_decision(p.grade, active) for p in decision_proposals):
             return
-        rollover = service.get_or_create_draft(work, actor, town_id, year)
-    service.refresh_lines(work, rollover, only_missing=True)
+        rollover = drafting.get_or_create_draft(work, actor, town_id, year)
+    drafting.refresh_lines(work, rollover, only_missing=True)
     lines = _get_lines(work, rollover, decision_proposals)
     updates = [
         (line, proposal.decision)
@@ -74,7 +74,7 @@ def record_proposals(
         undo_log.set_fields("proposal", line, {"proposed_decision": decision}, key=line.pupil_id)
     if updates:
         undo_log.proposals_rollover_id = rollover.id
-        service.refresh_lines(work, rollover)
+        drafting.refresh_lines(work, rollover)
 
 
 def _accepts_proposals(work: UnitOfWork, town_id: UUID, year: str) -> bool:
@@ -82,7 +82,7 @@ def _accepts_proposals(work: UnitOfWork, town_id: UUID, year: str) -> bool:
     open, no other is created.
     """
     rollover = RolloverRepository(work.session).find_by_from_year(town_id, year)
-    return service.get_current_from_year(work, town_id) == year and (rollover is None or rollover.state is RolloverState.DRAFT)
+    return drafting.get_current_from_year(work, town_id) == year and (rollover is None or rollover.state is RolloverState.DRAFT)
 
 
 def _get_lines(work: UnitOfWork, rollover: Rollover | None, proposals: Sequence[DecisionProposal]) -> dict[UUID, RolloverLine]:

@@ -1,6 +1,6 @@
-"""Prepares a rollover: draft, decisions of the heads, classes of the next year, progress of the schools. Never commits.
+"""Prepares a rollover: decisions of the heads, classes of the next year, progress of the schools. Never commits.
 
-Applying it is in `applying`, what rosters contribute in `incoming_year` and `proposals`, the return of the leavers' tablets in
+Its draft is in `drafting`, applying it in `applying`, what rosters contribute in `incoming_year` and `proposals`, the return of the leavers' tablets in
 `returns`. See docs/domain/school-year.md#rules.
 """
 
@@ -17,102 +17,22 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.models import AccessKind, Pupil
-from enrollment.people.text import label_key
+from enrollment.people.text import compute_name_order, label_key
 from enrollment.places.models import Grade, School, SchoolClass
-from enrollment.places.rules import school_year_of
-from enrollment.places.service import get_town_date
+from enrollment.rollover.drafting import require_open
 from enrollment.rollover.errors import (
     DecisionNotSelectable,
     RolloverAlreadyApplied,
-    RolloverClosed,
     RolloverNotFound,
-    RolloverOutOfSeason,
 )
-from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverSchool, RolloverState, SchoolSuccession
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverSchool
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository, visible_lines
 from enrollment.rollover.rules import (
     SELECTABLE_DECISIONS,
-    default_freeze_date,
-    first_day_of_year,
     grade_after,
-    is_in_season,
-    is_ulis,
-    next_school_year,
-    resolve_decision,
 )
 from enrollment.safeguards import budget
 from enrollment.safeguards.models import IrreversibleAct
-
-
-def preview_rollover(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
-    """Create the draft of a town's rollover, or refresh it from the present roster. Decisions of heads and of rosters stay.
-
-    Raises `RolloverOutOfSeason`, `RolloverClosed`, `Forbidden`.
-    """
-    actor.require_permission(Permission.LEAD, town_id)
-    locks.lock_town(work, town_id)
-    rollover = get_or_create_draft(work, actor, town_id, from_year or get_current_from_year(work, town_id))
-    _require_open(rollover)
-    audit.record_event(work, actor, "rollover.preview", "rollover", rollover.id, town_id=town_id)
-    refresh_lines(work, rollover)
-    return rollover
-
-
-def get_current_from_year(work: UnitOfWork, town_id: UUID) -> str:
-    """Return the school year that the town's current rollover leaves: that of an open rollover, else the present year."""
-    latest = RolloverRepository(work.session).find_latest(town_id)
-    if latest is not None and latest.state is not RolloverState.CLOSED:
-        return latest.from_year
-    return school_year_of(get_town_date(work, town_id))
-
-
-def get_or_create_draft(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
-    """Return the rollover out of a year; without one, create an empty draft. Raises `RolloverOutOfSeason`."""
-    repository = RolloverRepository(work.session)
-    rollover = repository.find_by_from_year(town_id, from_year)
-    if rollover is None:
-        to_year = next_school_year(from_year)
-        if not is_in_season(to_year, get_town_date(work, town_id)):
-            raise RolloverOutOfSeason(year=from_year)
-        rollover = Rollover(
-            town_id=town_id, from_year=from_year, to_year=to_year, state=RolloverState.DRAFT, freezes_on=default_freeze_date(to_year),
-            starts_on=first_day_of_year(to_year), created_by=actor.account_id, created_at=work.now,
-        )  # fmt: skip
-        work.session.add(rollover)
-        work.session.flush()
-    return rollover
-
-
-def refresh_lines(work: UnitOfWork, rollover: Rollover, *, only_missing: bool = False) -> None:
-    """Add a line for every pupil without one, and recompute the lines that nobody has decided from the present roster and its proposals.
-
-    `only_missing`: existing lines are not recomputed.
-    """
-    repository = RolloverRepository(work.session)
-    lines, successors = repository.get_lines_by_pupil(rollover.id), repository.get_successor_schools(rollover.town_id)
-    for pupil_id, school_id, class_id, grade, state, key, year in repository.list_pupil_placements(rollover.town_id):
-        line = lines.get(pupil_id)
-        is_in_new_class = year is not None and year >= rollover.to_year
-        if line is not None and (only_missing or line.applied_at is not None or line.decided_by_roster or is_in_new_class):
-            continue
-        default_school = successors.get(school_id, school_id)
-        if line is None:
-            line = RolloverLine(
-                rollover_id=rollover.id, pupil_id=pupil_id, town_id=rollover.town_id, decided_by_head=False, decided_by_roster=False,
-                pupil_changed=False,
-            )  # fmt: skip
-            work.session.add(line)
-            line.school_after = default_school
-        elif line.school_id != school_id:
-            line.class_after, line.school_after = None, default_school  # moved to another school: its head places them
-        elif line.class_after is None:
-            line.school_after = default_school
-        line.grade_before, line.class_before, line.school_id, line.ulis = grade, class_id, school_id, is_ulis(key)
-        if not line.decided_by_head:
-            arrived = RolloverDecision.ARRIVED
-            line.decision = arrived if is_in_new_class else resolve_decision(grade, state, line.proposed_decision)
-        line.grade_after = grade_after(grade, line.decision)
-    work.session.flush()
 
 
 def set_dates(work: UnitOfWork, actor: Actor, rollover_id: UUID, freezes_on: date, starts_on: date) -> Rollover:
@@ -219,34 +139,6 @@ def mark_school_done(
     return row
 
 
-def record_school_succession(work: UnitOfWork, actor: Actor, old_school_id: UUID, new_school_id: UUID) -> SchoolSuccession:
-    """Record that a school is continued by another: its pupils change school at the next rollover.
-
-    Raises `NotFound`, `Forbidden`, `Invalid` for a school that would be continued by itself.
-    """
-    old = work.session.get(School, old_school_id)
-    if old is None:
-        raise NotFound(field="old_school_id")
-    new = require_in_town(work, School, new_school_id, old.town_id, field="new_school_id")
-    actor.require_permission(Permission.LEAD, old.town_id)
-    if old.id == new.id or RolloverRepository(work.session).get_successor_schools(old.town_id).get(new.id) == old.id:
-        raise Invalid(field="new_school_id")
-    audit.record_event(work, actor, "school.succession", "school", old.id, town_id=old.town_id, new=str(new.id))
-    row = work.session.get(SchoolSuccession, old.id)
-    if row is None:
-        row = SchoolSuccession(town_id=old.town_id, old_school_id=old.id, new_school_id=new.id)
-        work.session.add(row)
-    row.new_school_id = new.id
-    work.session.flush()
-    return row
-
-
-def list_successors(work: UnitOfWork, actor: Actor, town_id: UUID) -> dict[UUID, UUID]:
-    """Return the schools of a town that go on as another one, with that one. Raises `Forbidden`."""
-    actor.require_permission(Permission.SEE, town_id)
-    return RolloverRepository(work.session).get_successor_schools(town_id)
-
-
 def get_rollover(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
     """Return a rollover of a town in which the actor sees a school. Raises `RolloverNotFound`."""
     rollover = RolloverRepository(work.session).find_visible(actor, rollover_id)
@@ -277,11 +169,10 @@ def list_lines_of_class(
         work, actor, "rollover.read", "school", school_id, town_id=rollover.town_id, class_id=str(class_id or "")
     )
     access.record_access(work, actor, [pupil for _, pupil in rows], AccessKind.CLASS_LIST)
-    return sorted(((line, pupil) for line, pupil in rows), key=lambda row: _name_key(row[1]))
-
-
-def _name_key(pupil: Pupil) -> tuple[str, str, str]:
-    return label_key(pupil.usage_name or pupil.last_name), label_key(pupil.first_name), str(pupil.id)
+    return sorted(
+        ((line, pupil) for line, pupil in rows),
+        key=lambda row: compute_name_order(row[1].usage_name or row[1].last_name, row[1].first_name),
+    )
 
 
 def get_rollover_for_update(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
@@ -294,7 +185,7 @@ def get_rollover_for_update(work: UnitOfWork, actor: Actor, rollover_id: UUID) -
         raise Forbidden(permission=Permission.LEAD.value)
     locks.lock_town(work, rollover.town_id)
     work.session.refresh(rollover)
-    _require_open(rollover)
+    require_open(rollover)
     return rollover
 
 
@@ -319,11 +210,6 @@ def _get_open_lines(work: UnitOfWork, actor: Actor, rollover: Rollover, pupil_id
     if not lines:
         raise NotFound(field="pupil_ids")
     return [lines[pupil_id] for pupil_id in dict.fromkeys(pupil_ids)]
-
-
-def _require_open(rollover: Rollover) -> None:
-    if rollover.state is RolloverState.CLOSED:
-        raise RolloverClosed
 
 
 def find_current_rollover(work: UnitOfWork, actor: Actor, town_id: UUID) -> Rollover | None:

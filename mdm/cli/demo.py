@@ -15,7 +15,7 @@ from enrollment.places.repository import PlaceRepository
 from enrollment.places.schools import create_school
 from enrollment.places.towns import create_town
 from enrollment.rosters import demo
-from enrollment.rosters.imports import service
+from enrollment.rosters.imports import previewing, service
 from enrollment.tablets import carts, inventory
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
@@ -94,7 +94,7 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
             if PlaceRepository(work.session).find_school_by_uai(file.uai) is not None:
                 continue
             create_school(work, SYSTEM, town_id, file.uai, file.school_name)
-            previewed = service.preview_import(work, SYSTEM, town_id, file.content, file.uai)
+            previewed = previewing.preview_import(work, SYSTEM, town_id, file.content, file.uai)
             service.confirm_import(work, SYSTEM, previewed.id)
     _create_bundle(runtime, town_id)
     _create_policy(runtime, town_id)

@@ -14,7 +14,7 @@ from enrollment.places import service as places
 from enrollment.places.models import School
 from enrollment.places.rules import check_uai
 from enrollment.rollover import closing
-from enrollment.rollover.service import record_school_succession
+from enrollment.rollover.succession import record_school_succession
 from mdm.cli.towns import find_school, find_town
 from mdm.places import school_merge
 

@@ -12,7 +12,7 @@ import structlog
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, claim_jobs, complete_jobs, postpone_job
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.joining.ade import service as ade
+from enrollment.joining.ade import syncing
 from enrollment.joining.apple_school_manager import service as apple_school_manager
 from mdm.care.lost_mode import service as lost_mode
 from mdm.care.restores.service import advance_timeline, notice_restore_by_certificates
@@ -128,7 +128,7 @@ def _sync_due_licences(runtime: Runtime, claimant: Claimant) -> int:
 
 
 def _sync_due_assignments(runtime: Runtime, claimant: Claimant) -> int:
-    return sync_due(runtime, Topic.ADE_SYNC, ade.sync_server, claimant)
+    return sync_due(runtime, Topic.ADE_SYNC, syncing.sync_server, claimant)
 
 
 def _sync_due_organisations(runtime: Runtime, claimant: Claimant) -> int:

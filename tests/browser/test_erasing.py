@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Grade
-from enrollment.rollover import service as years
+from enrollment.rollover import drafting
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition
 from mdm.care.erasing.bulk import send_due_bulk_erases
@@ -28,7 +28,7 @@ def test_two_people_erase_returned_tablets(server: LiveServer, sign_in: Callable
         world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town), "CM2"), Grade.CM2))
         tablet.needs_wipe = True
         world.enroll_tablet(tablet)
-        open_return_campaign(work, SYSTEM, years.preview_rollover(work, SYSTEM, town.id))
+        open_return_campaign(work, SYSTEM, drafting.preview_rollover(work, SYSTEM, town.id))
         custody.take_back(work, SYSTEM, tablet, Condition.WORN, ())
         town_id, tag = town.id, tablet.tag
 

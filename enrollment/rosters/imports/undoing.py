@@ -14,7 +14,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Guardian, GuardianLink, Pupil, PupilGroup, PupilGroupMember, StaffMember, TeacherAssignment
 from enrollment.people.undo_log import MODELS, Json, to_json_value
 from enrollment.places.models import SchoolClass
-from enrollment.rollover import service as rollovers
+from enrollment.rollover import drafting
 from enrollment.rollover.models import Rollover, RolloverState
 from enrollment.rollover.repository import RolloverRepository
 from enrollment.rosters.imports.repository import ImportRepository
@@ -87,7 +87,7 @@ def _restore_proposals(work: UnitOfWork, undo_log: Json) -> None:
         lines = RolloverRepository(work.session).get_lines_of_pupils(rollover.id, map(UUID, changed))
         for pupil_id, line in lines.items():
             _restore_fields(line, changed[str(pupil_id)])
-        rollovers.refresh_lines(work, rollover)
+        drafting.refresh_lines(work, rollover)
 
 
 def _restore_fields(row: Any, fields: dict[str, list[object]]) -> None:

@@ -17,7 +17,7 @@ from cartable.paging import PageRequest, paginate
 from cartable.uploads import read_upload
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases
 from enrollment.rosters.files.tables import MAX_BYTES
-from enrollment.rosters.imports import deciding, mapping, report, service
+from enrollment.rosters.imports import deciding, mapping, previewing, report, service
 from enrollment.rosters.imports.changes import ChangeKind, Subject
 from enrollment.rosters.models import ImportState
 from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
@@ -160,10 +160,10 @@ def preview_roster(
     Nothing is written before the import is confirmed; the file is not stored.
     """
     with runtime.open_unit_of_work() as work:
-        options = service.prepare_reading(work, actor, town_id, school_uai, kind=kind, keep_contacts=keep_contacts, year=year)
-    roster_file = read_upload(service.read_file, file.file.read(MAX_BYTES + 1), options)
+        options = previewing.prepare_reading(work, actor, town_id, school_uai, kind=kind, keep_contacts=keep_contacts, year=year)
+    roster_file = read_upload(previewing.read_file, file.file.read(MAX_BYTES + 1), options)
     with runtime.open_unit_of_work() as work:
-        return service.store_preview(work, actor, town_id, roster_file, school_uai, only_classes=only_classes)
+        return previewing.store_preview(work, actor, town_id, roster_file, school_uai, only_classes=only_classes)
 
 
 @router.get("")

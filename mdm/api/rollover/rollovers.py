@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.paging import paginate
 from enrollment.places.models import Grade
-from enrollment.rollover import applying, service
+from enrollment.rollover import applying, drafting, service, succession
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository, visible_lines
 from mdm.api.deps import ActorDep, WorkDep
@@ -139,7 +139,7 @@ def preview_rollover(town_id: UUID, work: WorkDep, actor: ActorDep, from_year: s
 
     Nothing changes for pupils.
     """
-    return _load_rollover_out(work, actor, service.preview_rollover(work, actor, town_id, from_year))
+    return _load_rollover_out(work, actor, drafting.preview_rollover(work, actor, town_id, from_year))
 
 
 @router.get("/rollovers/{rollover_id}")
@@ -176,7 +176,7 @@ def create_next_class(rollover_id: UUID, body: NextClassIn, work: WorkDep, actor
 @router.put("/schools/{school_id}/successor", status_code=204)
 def set_school_successor(school_id: UUID, body: SchoolSuccessorIn, work: WorkDep, actor: ActorDep) -> None:
     """Record that a school continues under another code."""
-    service.record_school_succession(work, actor, school_id, body.new_school_id)
+    succession.record_school_succession(work, actor, school_id, body.new_school_id)
 
 
 @router.post("/rollovers/{rollover_id}/apply")

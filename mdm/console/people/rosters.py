@@ -22,7 +22,7 @@ from enrollment.rollover.incoming_year import SummerFreeze, get_summer_freeze
 from enrollment.rollover.rules import next_school_year
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases, header_key
 from enrollment.rosters.files.tables import MAX_BYTES
-from enrollment.rosters.imports import mapping, service
+from enrollment.rosters.imports import mapping, previewing, service
 from enrollment.rosters.imports.changes import ChangeKind
 from enrollment.rosters.models import ImportState, RosterImport
 from mdm.api.deps import RuntimeDep, WorkDep
@@ -79,12 +79,12 @@ def upload_roster(
         chosen = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town)
     try:
         with runtime.open_unit_of_work() as work:
-            options = service.prepare_reading(
+            options = previewing.prepare_reading(
                 work, actor, chosen.id, school or None, kind=_parse_kind(kind), keep_contacts=keep_contacts, year=year or None
             )
-        roster_file = read_upload(service.read_file, file.file.read(MAX_BYTES + 1), options)
+        roster_file = read_upload(previewing.read_file, file.file.read(MAX_BYTES + 1), options)
         with runtime.open_unit_of_work() as work:
-            row = service.store_preview(work, actor, chosen.id, roster_file, school or None, only_classes=only_classes)
+            row = previewing.store_preview(work, actor, chosen.id, roster_file, school or None, only_classes=only_classes)
     except ReauthenticationRequired:
         raise
     except DomainError as problem:

@@ -19,7 +19,7 @@ from enrollment.places import towns
 from enrollment.places.models import Town
 from enrollment.places.schools import SchoolLineOutcome
 from enrollment.rollover import closing
-from enrollment.rollover.service import list_successors, record_school_succession
+from enrollment.rollover.succession import list_successors, record_school_succession
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.places.schools import MAX_LIST
 from mdm.console.forms import CsrfField, attempt

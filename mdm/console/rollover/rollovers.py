@@ -18,7 +18,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade, School, Town
-from enrollment.rollover import applying, returns, service
+from enrollment.rollover import applying, drafting, returns, service
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverSchool, RolloverState
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.returns import TabletReturn
@@ -86,7 +86,7 @@ def preview_rollover(request: Request, work: WorkDep, town: UUID, csrf: CsrfFiel
     """Create the draft, or update it from the rosters."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    service.preview_rollover(work, actor, town)
+    drafting.preview_rollover(work, actor, town)
     return _redirect(town, "previewed")
 
 

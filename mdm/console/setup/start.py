@@ -17,8 +17,8 @@ from enrollment.places import towns
 from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport, read_schools
 from enrollment.places.zones import HolidayZone
 from enrollment.rosters.files.tables import MAX_BYTES
-from enrollment.rosters.imports import service as imports
-from enrollment.rosters.imports.service import RosterFile
+from enrollment.rosters.imports import previewing
+from enrollment.rosters.imports.previewing import RosterFile
 from mdm.accounts import operators
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.places.schools import MAX_LIST
@@ -102,9 +102,9 @@ def _read_first_roster(request: Request, runtime: Runtime, facts: dict[str, Any]
         actor, _ = require_sign_in(request, work)
         with work.session.begin_nested() as trial:
             town = towns.create_town(work, actor, **facts)
-            options = imports.prepare_reading(work, operators.as_administrator(actor, town.id), town.id, None)
+            options = previewing.prepare_reading(work, operators.as_administrator(actor, town.id), town.id, None)
             trial.rollback()
-    return read_upload(imports.read_file, roster.file.read(MAX_BYTES + 1), options)
+    return read_upload(previewing.read_file, roster.file.read(MAX_BYTES + 1), options)
 
 
 def describe_lines(reports: list[SchoolLineReport], language: Language) -> list[dict[str, Any]]:

@@ -17,9 +17,9 @@ from enrollment.joining.models import InvitationKind
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, School, SchoolClass, Town
-from enrollment.rollover import service as rollovers
+from enrollment.rollover import drafting
 from enrollment.rollover.models import Rollover, RolloverState
-from enrollment.rosters.imports import service as imports
+from enrollment.rosters.imports import previewing
 from enrollment.tablets import inventory
 from enrollment.tablets.models import Tablet, TabletState
 from mdm.accounts import links
@@ -86,12 +86,12 @@ def make_walk_world(runtime: Runtime) -> WalkWorld:
         tablets = _create_tablets(factory, town, pupils)
         keys = fill_tables(work, town)
         _finish_rollover(work, keys["rollover"])
-        rollovers.preview_rollover(work, SYSTEM, town.id)
+        drafting.preview_rollover(work, SYSTEM, town.id)
         bundle = _create_policy(work, town.id, tablets[0])
         _set_schedule(work, town)
         inventory.register_purchase_order(work, SYSTEM, town.id, [f"ORDER{n:07d}" for n in range(3)], HOSTILE_NAMES[4])
         content = text_file(ONDE, onde_line(HOSTILE_NAMES[8], f"Ana {MARK}"), encoding="utf-8-sig")
-        roster = imports.preview_import(work, SYSTEM, town.id, content, school.uai)
+        roster = previewing.preview_import(work, SYSTEM, town.id, content, school.uai)
         keys |= {
             "school": school.id, "school_class": school_class.id, "pupil": pupils[0].id, "tablet": tablets[0].id, "roster_import": roster.id,
             "policy_preset": bundle.id, "push_certificate": requests.create_request(work, SYSTEM, "push@ville.test").id,

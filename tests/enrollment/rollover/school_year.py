@@ -13,8 +13,9 @@ from cartable.scope import Actor, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, School, SchoolClass, Town
-from enrollment.rollover import applying, service
+from enrollment.rollover import applying, drafting
 from enrollment.rollover.models import Rollover, RolloverLine
+from enrollment.rosters.imports import previewing
 from enrollment.rosters.imports import service as imports
 from enrollment.rosters.models import RosterImport
 from enrollment.tablets.models import Tablet
@@ -72,7 +73,7 @@ class RolloverTown:
         return pupil, tablet
 
     def preview_rollover(self) -> Rollover:
-        return service.preview_rollover(self.work, self.admin, self.town.id, "2026-2027")
+        return drafting.preview_rollover(self.work, self.admin, self.town.id, "2026-2027")
 
     def get_line(self, rollover: Rollover, pupil: Pupil) -> RolloverLine:
         return self.work.session.get_one(RolloverLine, (rollover.id, pupil.id))
@@ -95,7 +96,7 @@ class RolloverTown:
 
     def preview_roster(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
         content = text_file(ONDE, *lines)
-        return imports.preview_import(self.work, self.admin, self.town.id, content, (school or self.school).uai, **options)
+        return previewing.preview_import(self.work, self.admin, self.town.id, content, (school or self.school).uai, **options)
 
     def import_roster(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
         """Import an ONDE file, with a second person where one is needed."""

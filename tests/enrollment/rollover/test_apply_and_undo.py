@@ -13,7 +13,7 @@ from cartable.clock import ManualClock
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade
-from enrollment.rollover import applying, service
+from enrollment.rollover import applying, service, succession
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverState
 from enrollment.tablets.models import Tablet
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, pupil_line, set_clock
@@ -103,7 +103,7 @@ def test_apply_then_undo_changes_nothing(
         town = RolloverTown(work)
         school_class = town.world.create_class(town.school)
         if merged:
-            service.record_school_succession(work, town.admin, town.school.id, town.other.id)
+            succession.record_school_succession(work, town.admin, town.school.id, town.other.id)
         made: list[tuple[Pupil, tuple[object, ...]]] = []
         for drawn in pupils:
             grade, _, absent, tablet, _, _ = drawn
@@ -139,7 +139,7 @@ def test_a_batch_costs_the_same_statements_for_few_and_many(runtime: Runtime, cl
         with runtime.open_unit_of_work() as work:
             town = RolloverTown(work)
             school_class = town.world.create_class(town.school)
-            service.record_school_succession(work, town.admin, town.school.id, town.other.id)
+            succession.record_school_succession(work, town.admin, town.school.id, town.other.id)
             for number in range(size):
                 town.with_tablet(school_class, Grade.CM2 if number % 5 == 0 else Grade.CE1)
             rollover = town.preview_rollover()

@@ -11,7 +11,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.people.models import AssignmentKind as Kind
 from enrollment.people.models import Pupil, PupilState, RosterState, StaffMember, TeacherAssignment
 from enrollment.places.models import Grade
-from enrollment.rollover import applying, service
+from enrollment.rollover import applying, drafting, service, succession
 from enrollment.rollover.errors import DecisionNotSelectable, RolloverAlreadyApplied, RolloverNotFound
 from enrollment.rollover.models import RolloverDecision
 from enrollment.rollover.rules import leaving_date
@@ -121,9 +121,9 @@ def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runt
         pupil, tablet = town.with_tablet(old_class, Grade.CE2)
         stays, elsewhere = town.with_tablet(town.world.create_class(town.other, "CP"), Grade.CP)
         rule = documents.open_document(work, town.admin, town.town.id, PlaceKind.PUPIL, str(pupil.id))
-        service.record_school_succession(work, town.admin, town.school.id, town.other.id)
+        succession.record_school_succession(work, town.admin, town.school.id, town.other.id)
         with pytest.raises(Invalid):
-            service.record_school_succession(work, town.admin, town.other.id, town.school.id)
+            succession.record_school_succession(work, town.admin, town.other.id, town.school.id)
         rollover = town.preview_rollover()
         made = service.create_class(work, town.create_head(town.other), rollover.id, town.other.id, "CM1 A", [pupil.id])
         town.apply(rollover)
@@ -229,9 +229,9 @@ def test_a_head_sees_and_decides_the_own_school_alone(runtime: Runtime, clock: M
         ):
             with pytest.raises(NotFound):
                 act()
-        for refused in (service.preview_rollover, applying.apply_batch, applying.undo_batch, applying.close_rollover):
+        for refused in (drafting.preview_rollover, applying.apply_batch, applying.undo_batch, applying.close_rollover):
             with pytest.raises(Forbidden):
-                refused(work, head, town.town.id if refused is service.preview_rollover else rollover.id)
+                refused(work, head, town.town.id if refused is drafting.preview_rollover else rollover.id)
         assert town.get_line(rollover, mine).decided_by_head is False
         assert service.mark_school_done(work, head, rollover.id, town.school.id).decisions_completed_at == work.now
         elsewhere = RolloverTown(work)

@@ -10,7 +10,7 @@ from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.unit_of_work import Runtime
 from enrollment.places.models import Grade
-from enrollment.rollover import returns, service
+from enrollment.rollover import drafting, returns, service
 from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen, ReturnDaysMissing, RolloverOutOfSeason
 from enrollment.rollover.models import RolloverDecision
 from enrollment.tablets import custody
@@ -101,5 +101,5 @@ def test_a_rollover_of_a_past_or_distant_year_is_not_drafted(runtime: Runtime) -
         town = RolloverTown(work)
         for year in ("2024-2025", "2025-2026", "2027-2028"):
             with pytest.raises(RolloverOutOfSeason):
-                service.preview_rollover(work, town.admin, town.town.id, year)
-        assert service.preview_rollover(work, town.admin, town.town.id, "2026-2027").to_year == "2027-2028"
+                drafting.preview_rollover(work, town.admin, town.town.id, year)
+        assert drafting.preview_rollover(work, town.admin, town.town.id, "2026-2027").to_year == "2027-2028"

@@ -14,7 +14,7 @@ from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, SchoolClass, Town
-from enrollment.rollover import applying, returns, service
+from enrollment.rollover import applying, drafting, returns, service, succession
 from enrollment.rollover.errors import RolloverClosed, RolloverNotApplied, RolloverNotFound, RolloverTooEarly
 from enrollment.rollover.models import RolloverDecision, RolloverState
 from enrollment.rollover.repository import RolloverRepository
@@ -63,16 +63,16 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
         world.lend_tablet(tablet, pupils["leaver"])
         world.lend_tablet(world.create_tablet(town), pupils["promoted"])
         admin = _admin(town)
-        service.record_school_succession(work, admin, old.id, new.id)
+        succession.record_school_succession(work, admin, old.id, new.id)
         with pytest.raises(Invalid):
-            service.record_school_succession(work, admin, new.id, old.id)
-        rollover = service.preview_rollover(work, admin, town.id)
+            succession.record_school_succession(work, admin, new.id, old.id)
+        rollover = drafting.preview_rollover(work, admin, town.id)
         assert (rollover.from_year, rollover.to_year) == ("2026-2027", "2027-2028")
         service.record_decision(work, admin, rollover.id, [ids["retained"]], RolloverDecision.RETAINED)
         service.record_decision(work, admin, rollover.id, [ids["skipping"]], RolloverDecision.SKIPPING)
         made = service.create_class(work, admin, rollover.id, new.id, "CE1-CE2", [ids["promoted"], ids["skipping"]])
         assert made.id != here.id
-        service.preview_rollover(work, admin, town.id)
+        drafting.preview_rollover(work, admin, town.id)
         lines = RolloverRepository(work.session).get_lines_by_pupil(rollover.id)
         assert {name: lines[each].decision for name, each in ids.items()} == {
             "promoted": RolloverDecision.PROMOTED, "retained": RolloverDecision.RETAINED, "skipping": RolloverDecision.SKIPPING, "ulis": RolloverDecision.PROMOTED,
@@ -124,9 +124,9 @@ def test_another_town_cannot_act(runtime: Runtime) -> None:
         world = TownFactory(work)
         town, other = world.create_town(), world.create_town()
         pupil = world.create_pupil(world.create_class(world.create_school(town)), Grade.CE2)
-        rollover, stranger = service.preview_rollover(work, SYSTEM, town.id), _admin(other)
+        rollover, stranger = drafting.preview_rollover(work, SYSTEM, town.id), _admin(other)
         with pytest.raises(Forbidden):
-            service.preview_rollover(work, stranger, town.id)
+            drafting.preview_rollover(work, stranger, town.id)
         for act in (
             service.get_rollover,
             applying.apply_batch,
@@ -138,7 +138,7 @@ def test_another_town_cannot_act(runtime: Runtime) -> None:
         ):
             with pytest.raises(RolloverNotFound):
                 act(work, stranger, rollover.id)
-        theirs = service.preview_rollover(work, SYSTEM, other.id)
+        theirs = drafting.preview_rollover(work, SYSTEM, other.id)
         with pytest.raises(NotFound):
             service.record_decision(work, stranger, theirs.id, [pupil.id], RolloverDecision.RETAINED)
 
@@ -153,7 +153,7 @@ def test_a_batch_costs_the_same_statements_for_few_and_many(runtime: Runtime, cl
             school_class = world.create_class(world.create_school(town))
             for _ in range(size):
                 world.create_pupil(school_class, Grade.CE1)
-            rollover = service.preview_rollover(work, SYSTEM, town.id, "2026-2027")
+            rollover = drafting.preview_rollover(work, SYSTEM, town.id, "2026-2027")
         with runtime.open_unit_of_work() as work:
             statements: list[str] = []
             event.listen(runtime.engine, "before_cursor_execute", lambda *a, seen=statements: seen.append(a[2]))

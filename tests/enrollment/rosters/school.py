@@ -12,7 +12,7 @@ from cartable.scope import Actor, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Guardian, GuardianLink, Pupil, StaffMember, TeacherAssignment
 from enrollment.places.models import School, SchoolClass, Town
-from enrollment.rosters.imports import service
+from enrollment.rosters.imports import previewing, service
 from enrollment.rosters.models import RosterImport
 from tests.support.world import TownFactory, create_actor
 
@@ -36,7 +36,7 @@ class SchoolScenario:
 
     def preview_file(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
         uai = (school or self.school).uai if named else None
-        return service.preview_import(self.work, self.admin, self.town.id, content, uai, **options)
+        return previewing.preview_import(self.work, self.admin, self.town.id, content, uai, **options)
 
     def import_file(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
         """Preview and confirm, by a second person where one is needed."""

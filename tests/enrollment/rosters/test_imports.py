@@ -27,7 +27,7 @@ from enrollment.rosters.errors import (
     SchoolRequired,
     UndoBlocked,
 )
-from enrollment.rosters.imports import service
+from enrollment.rosters.imports import previewing, service
 from enrollment.rosters.imports.deciding import decide_line
 from enrollment.rosters.models import ImportState, RosterImport
 from tests.enrollment.rosters.files import ONDE, OWN, build_oneroster, onde_line, text_file
@@ -317,7 +317,7 @@ def test_tenant_isolation(scenario: SchoolScenario) -> None:
     helpdesk = create_actor(Role.HELPDESK, scenario.town, name="helpdesk")
     for actor in (stranger, helpdesk):
         with pytest.raises(Forbidden):
-            service.preview_import(scenario.work, actor, scenario.town.id, FILE, scenario.school.uai)
+            previewing.preview_import(scenario.work, actor, scenario.town.id, FILE, scenario.school.uai)
     made = scenario.preview_file(FILE)
     for act in (service.get_import, service.list_lines, service.confirm_import, service.undo_import, service.discard_import):
         for actor in (stranger, helpdesk):
@@ -331,15 +331,15 @@ def test_a_head_brings_the_own_school_and_a_technician_a_named_one(scenario: Sch
     head = create_actor(Role.HEAD, scenario.town, scenario.school, name="head")
     technician = create_actor(Role.TECHNICIAN, scenario.town, name="technician")
     for actor in (head, technician):
-        assert service.preview_import(scenario.work, actor, scenario.town.id, FILE, scenario.school.uai).counts["new"] == 23
+        assert previewing.preview_import(scenario.work, actor, scenario.town.id, FILE, scenario.school.uai).counts["new"] == 23
     of_both = text_file(OWN, f"{scenario.school.uai};CP A;CP;A;B;;", f"{other.uai};CP A;CP;C;D;;")
     with pytest.raises(Forbidden):
-        service.preview_import(scenario.work, head, scenario.town.id, FILE, other.uai)
+        previewing.preview_import(scenario.work, head, scenario.town.id, FILE, other.uai)
     with pytest.raises(Forbidden):
-        service.preview_import(scenario.work, head, scenario.town.id, of_both)
+        previewing.preview_import(scenario.work, head, scenario.town.id, of_both)
     with pytest.raises(SchoolRequired):
-        service.preview_import(scenario.work, technician, scenario.town.id, of_both)
-    assert service.preview_import(scenario.work, scenario.admin, scenario.town.id, of_both).counts["new"] == 2
+        previewing.preview_import(scenario.work, technician, scenario.town.id, of_both)
+    assert previewing.preview_import(scenario.work, scenario.admin, scenario.town.id, of_both).counts["new"] == 2
     theirs = scenario.preview_file(FILE, school=other)
     with pytest.raises(NotFound):
         service.confirm_import(scenario.work, head, theirs.id)

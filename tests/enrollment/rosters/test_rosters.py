@@ -16,7 +16,7 @@ from enrollment.places.rules import check_uai
 from enrollment.rosters import demo
 from enrollment.rosters.errors import ImportNeedsSecondPerson
 from enrollment.rosters.files.errors import UnreadableRoster
-from enrollment.rosters.imports import service
+from enrollment.rosters.imports import previewing, service
 from enrollment.rosters.reading import read_roster
 from mdm.tables import metadata
 from tests.support.world import TownFactory, create_actor
@@ -58,7 +58,7 @@ def test_forbidden_columns_are_nowhere(runtime: Runtime) -> None:
         town = world.create_town()
         school = world.create_school(town)
         actor = create_actor(Role.TOWN_ADMIN, town, name="admin")
-        made = service.preview_import(work, actor, town.id, _file(4), school.uai)
+        made = previewing.preview_import(work, actor, town.id, _file(4), school.uai)
         assert "CANARY" not in (made.plan or "")
         service.confirm_import(work, actor, made.id)
     with runtime.engine.connect() as connection:
@@ -72,8 +72,8 @@ def test_a_partial_file_needs_a_second_person(runtime: Runtime) -> None:
         town = world.create_town()
         school = world.create_school(town)
         first, second = (create_actor(Role.TOWN_ADMIN, town, name=name) for name in ("first", "second"))
-        service.confirm_import(work, first, service.preview_import(work, first, town.id, _file(40), school.uai).id)
-        partial = service.preview_import(work, first, town.id, _file(10), school.uai)
+        service.confirm_import(work, first, previewing.preview_import(work, first, town.id, _file(40), school.uai).id)
+        partial = previewing.preview_import(work, first, town.id, _file(10), school.uai)
         assert (partial.counts["left_file"], partial.counts["unchanged"], partial.needs_second_person) == (30, 10, True)
         with pytest.raises(ImportNeedsSecondPerson):
             service.confirm_import(work, first, partial.id)

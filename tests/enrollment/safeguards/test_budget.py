@@ -17,6 +17,7 @@ from cartable.errors import DomainError, Forbidden, Invalid, NotFound, NotTruste
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Grade, Town
+from enrollment.rollover import drafting
 from enrollment.rollover import service as rollovers
 from enrollment.rollover.models import RolloverDecision
 from enrollment.safeguards import budget, extensions, stop_switch
@@ -316,7 +317,7 @@ def test_a_head_marks_no_school_as_leavers(runtime: Runtime, town: Town) -> None
         classes = {grade: world.create_class(school, f"{grade} A") for grade in (Grade.CE2, Grade.CM2)}
         pupils = {grade: [world.create_pupil(each, grade).id for _ in range(30)] for grade, each in classes.items()}
         head = create_actor(Role.HEAD, town, school)
-        rollover = rollovers.preview_rollover(work, SYSTEM, town.id)
+        rollover = drafting.preview_rollover(work, SYSTEM, town.id)
         rollovers.record_decision(work, head, rollover.id, pupils[Grade.CM2], RolloverDecision.LEAVER)
         with pytest.raises(BudgetUsedUp):
             rollovers.record_decision(work, head, rollover.id, pupils[Grade.CE2], RolloverDecision.LEAVER)

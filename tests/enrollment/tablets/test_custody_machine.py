@@ -34,9 +34,10 @@ from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import SchoolClass
-from enrollment.rollover import applying, returns
+from enrollment.rollover import applying, drafting, returns
 from enrollment.rollover import service as years
 from enrollment.rollover.models import Rollover, RolloverDecision
+from enrollment.rosters.imports import previewing
 from enrollment.rosters.imports import service as imports
 from enrollment.rosters.models import RosterImport
 from enrollment.tablets import carts, custody, incidents, inventory, lookup, storage
@@ -101,7 +102,7 @@ class Ground:
             schools = [world.create_school(town) for _ in range(2)]
             self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
             lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", grade="CM2") for n in range(4)]
-            made = imports.preview_import(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
+            made = previewing.preview_import(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
             imports.confirm_import(work, self.two, made.id)
             self.class_id = work.session.scalars(select(SchoolClass.id)).first()
             cart = Cart(town_id=town.id, school_id=self.schools[1], label="Chariot")
@@ -180,7 +181,7 @@ class Stage:
     def roster(self) -> None:
         lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", grade="CM2") for n in range(5) if n != self.number]
         uai = self.town.uais[self.yes]
-        made = imports.preview_import(self.work, self.town.one, self.town.id, text_file(ONDE, *lines), uai, year="2026-2027")
+        made = previewing.preview_import(self.work, self.town.one, self.town.id, text_file(ONDE, *lines), uai, year="2026-2027")
         imports.confirm_import(self.work, self.town.two, made.id)
 
     def confirmed(self) -> None:
@@ -234,7 +235,7 @@ ACTS: dict[str, Callable[[Stage], object]] = {
     "take": lambda s: carts.empty_slot(s.work, s.actor, s.town.cart_id, 1 + s.number % 2),
     "put away": lambda s: storage.store_tablets(s.work, s.actor, s.town.id),
     "bring back": lambda s: acts.return_ready_tablets(s.work, s.actor, s.town.id),
-    "preview": lambda s: years.preview_rollover(s.work, s.actor, s.town.id, "2026-2027"),
+    "preview": lambda s: drafting.preview_rollover(s.work, s.actor, s.town.id, "2026-2027"),
     "tick": lambda s: years.record_decision(
         s.work,
         s.actor,

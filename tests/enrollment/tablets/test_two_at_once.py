@@ -23,8 +23,8 @@ from enrollment.joining.service import create_invitations, revoke_invitation
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade
-from enrollment.rollover import applying
-from enrollment.rollover import service as years
+from enrollment.rollover import applying, drafting
+from enrollment.rosters.imports import previewing
 from enrollment.rosters.imports import service as imports
 from enrollment.tablets import carts, custody, inventory, lookup
 from enrollment.tablets.custody import HandoverForm
@@ -203,8 +203,8 @@ def test_the_year_turns_while_a_roster_is_confirmed(runtime: Runtime, clock: Man
     desk = Desk(runtime)
     file = text_file(ONDE, *(onde_line(f"NOM{n}", "Ana", ine=f"{n:010d}A", grade="CM1") for n in range(4)))
     with runtime.open_unit_of_work() as work:
-        passage = years.preview_rollover(work, desk.one, desk.town, "2026-2027").id
-        roster = imports.preview_import(work, desk.one, desk.town, file, desk.uai).id
+        passage = drafting.preview_rollover(work, desk.one, desk.town, "2026-2027").id
+        roster = previewing.preview_import(work, desk.one, desk.town, file, desk.uai).id
     outcomes = desk.together(
         lambda work: applying.apply_batch(work, desk.one, passage),
         lambda work: applying.apply_batch(work, desk.two, passage),
@@ -222,7 +222,7 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
             custody.hand_over(work, desk.one, work.session.get_one(Tablet, tablet_id), desk.pupils[number], SIGNED)
             work.session.get_one(Pupil, desk.pupils[number]).grade = Grade.CM2
             TownFactory(work).enroll_tablet(work.session.get_one(Tablet, tablet_id))
-        open_return_campaign(work, desk.one, years.preview_rollover(work, desk.one, desk.town))
+        open_return_campaign(work, desk.one, drafting.preview_rollover(work, desk.one, desk.town))
         for tablet_id in desk.tablets:
             custody.take_back(work, desk.one, work.session.get_one(Tablet, tablet_id), Condition.GOOD, ())
         asked = bulk.request_bulk_erase(work, desk.one, desk.town, desk.tablets, "end of CM2", "T1").id

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from cartable.scope import SYSTEM, Role
-from enrollment.rollover import service as rollovers
+from enrollment.rollover import drafting
 from enrollment.tablets import inventory
 from enrollment.tablets.models import TabletState
 from profiles.apps.apps_and_books import service as content_tokens
@@ -80,7 +80,7 @@ class Stolen:
             content_token = content_tokens.install_token(work, SYSTEM, town.id, build_content_token(server.runtime.clock.now()))
             other = create_account(work, town.id, login="other")
             create_account(work, town.id, Role.TOWN_ADMIN, "admin")
-            rollover = rollovers.preview_rollover(work, SYSTEM, town.id)
+            rollover = drafting.preview_rollover(work, SYSTEM, town.id)
             set_return_day(work, rollover)
             self.ids = {
                 "town_id": town.id, "tablet_id": tablet.id, "retired_id": retired.id, "account_id": other.id,

@@ -16,8 +16,7 @@ from cartable.errors import Forbidden, Invalid, SamePerson
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Grade, Town
-from enrollment.rollover import returns
-from enrollment.rollover import service as years
+from enrollment.rollover import drafting, returns
 from enrollment.safeguards import stop_switch
 from enrollment.safeguards.errors import DestructiveCommandsStopped
 from enrollment.tablets import custody
@@ -48,7 +47,7 @@ class ReturnCampaign:
         for tablet in tablets:
             world.lend_tablet(tablet, world.create_pupil(school_class, Grade.CM2))
             world.enroll_tablet(tablet)
-        self.rollover = years.preview_rollover(work, self.requester, self.town.id)
+        self.rollover = drafting.preview_rollover(work, self.requester, self.town.id)
         open_return_campaign(work, self.requester, self.rollover)
         for tablet in tablets[:returned]:
             custody.take_back(work, SYSTEM, tablet, Condition.WORN, ())

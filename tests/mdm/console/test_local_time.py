@@ -11,7 +11,7 @@ import pytest
 from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Town
 from enrollment.places.zones import HolidayZone
-from enrollment.rosters.imports import service as imports
+from enrollment.rosters.imports import previewing
 from profiles.schedule import authoring
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.mdm.console.conftest import Person
@@ -31,7 +31,7 @@ def test_a_roster_import_and_a_tablet_are_shown_in_the_time_of_the_town(
         tablet = world.create_tablet(town)
         world.lend_tablet(tablet, pupil).opened_at = now - timedelta(hours=7)
         authoring.set_town_zones(work, SYSTEM, town.id, zone=zone, time_zone=None)
-        made = imports.preview_import(work, SYSTEM, town.id, text_file(ONDE, onde_line("MARTIN", "Zoé")), school.uai)
+        made = previewing.preview_import(work, SYSTEM, town.id, text_file(ONDE, onde_line("MARTIN", "Zoé")), school.uai)
         town_id, tablet_id, import_id = town.id, tablet.id, made.id
         local = ZoneInfo(work.session.get_one(Town, town_id).time_zone)
     admin = person(town_id, Role.TOWN_ADMIN)

@@ -18,9 +18,9 @@ from cartable.scope import SYSTEM, Role
 from enrollment.people.models import Pupil
 from enrollment.people.text import compute_name_hash
 from enrollment.places.models import Grade
-from enrollment.rollover import service
+from enrollment.rollover import drafting
 from enrollment.rollover.models import RolloverLine
-from enrollment.rosters.imports import service as imports
+from enrollment.rosters.imports import previewing
 from enrollment.rosters.models import RosterImport
 from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
@@ -49,9 +49,9 @@ class RosterWorld:
             self.school, self.other = world.create_school(self.town, "Ici"), world.create_school(self.town, "Ailleurs")
             self.classes = [world.create_class(each) for each in (self.school, self.other)]
             self.pupils = [world.create_pupil(each, Grade.CE2, last="CANARI", first="Zoé") for each in self.classes]
-            self.rollover = service.preview_rollover(work, SYSTEM, self.town.id)
+            self.rollover = drafting.preview_rollover(work, SYSTEM, self.town.id)
             content = text_file(ONDE, onde_line("CANARI", "Ana"))
-            self.imported = imports.preview_import(work, SYSTEM, self.town.id, content, self.other.uai)
+            self.imported = previewing.preview_import(work, SYSTEM, self.town.id, content, self.other.uai)
 
     def pages(self) -> list[str]:
         own, other = self.classes

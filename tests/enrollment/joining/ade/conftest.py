@@ -13,9 +13,9 @@ from sqlalchemy import select
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from enrollment.joining.ade import service
+from enrollment.joining.ade import service, syncing
 from enrollment.joining.ade.models import AdeDevice, AdeServer
-from enrollment.joining.ade.service import AdeSyncResult
+from enrollment.joining.ade.syncing import AdeSyncResult
 from enrollment.joining.ade.testserver import Portal, serve
 from enrollment.tablets.models import Tablet
 from tests.support.world import TownFactory
@@ -34,7 +34,7 @@ class AdeSetup:
     def sync(self) -> AdeSyncResult:
         """Synchronise after a minute has passed."""
         self.clock.advance(timedelta(minutes=1))
-        return service.sync_server(self.runtime, self.server_id)
+        return syncing.sync_server(self.runtime, self.server_id)
 
     def server(self) -> AdeServer:
         with self.runtime.open_unit_of_work() as work:

@@ -19,7 +19,7 @@ from cartable.clock import ManualClock
 from cartable.errors import Forbidden
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
-from enrollment.joining.ade import service
+from enrollment.joining.ade import service, syncing
 from enrollment.joining.ade.errors import OtherPortalServer, ServerTokenExpired, ServerTokenInUse
 from enrollment.joining.ade.models import AdeServer
 from enrollment.joining.ade.testserver import Portal, serve
@@ -207,7 +207,7 @@ def _set_up(
     portal.scripted_responses = [("/account", 403, b"T_C_NOT_SIGNED", {})]
     with live.runtime.open_unit_of_work() as work:
         work.session.get_one(AdeServer, UUID(made.json()["id"])).paused_until = None
-    service.sync_server(live.runtime, UUID(made.json()["id"]))
+    syncing.sync_server(live.runtime, UUID(made.json()["id"]))
     alarms = technician.get("/system/state").json()["ade_servers"]
     assert [(each["alarm"], each["warning"]) for each in alarms] == [("terms_not_signed", 30)]
     assert stranger.get("/system/state").json()["ade_servers"] == []
