@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy import JSON, Connection, TypeDecorator, text
 
 from cartable.database import make_engine
+from cartable.partitions import create_default_partitions, list_partition_names, list_partitioned_tables
 from cartable.private_files import ensure_private_folder
 from cartable.settings import Settings
 from mdm.tables import metadata
@@ -30,12 +31,15 @@ def render_item(kind: str, item: object, context: Any) -> str | bool:
 def run(connection: Connection) -> None:
     """Apply migrations on an open connection."""
     sqlite = connection.dialect.name == "sqlite"
+    partitions = list_partition_names(connection)
+    connection.rollback()  # what follows begins its own transactions
     context.configure(
         connection=connection,
         target_metadata=metadata,
         render_as_batch=sqlite,
         transaction_per_migration=not sqlite,
         compare_type=True,
+        include_name=lambda name, kind, _parents: kind != "table" or name not in partitions,
         render_item=render_item,
     )
     with context.begin_transaction():
@@ -44,6 +48,9 @@ def run(connection: Connection) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
             connection.execute(text("SET LOCAL lock_timeout = '4s'"))
         context.run_migrations()
+    if not sqlite:
+        create_default_partitions(connection, list_partitioned_tables(metadata))
+        connection.commit()
 
 
 given = context.config.attributes.get("connection")

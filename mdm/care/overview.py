@@ -27,7 +27,7 @@ from mdm.devices.manifests import build_manifest_contents
 from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, PushTarget
 from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
-from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
+from mdm.queue.models import ArchivedCommand, CommandBody, CommandResult, CommandState, QueuedCommand
 from mdm.queue.repository import UNSENT_STATES
 from mdm.reconcile.models import ProfileReason, ProfileState, TabletApp, TabletProfile, TrialState
 from mdm.reconcile.renewals import IdentityStatus, get_identity_status
@@ -229,8 +229,10 @@ def list_timeline(
     without = SYSTEM.name if only_people else None
     events = OverviewRepository(work.session).list_events(tablet_id, page, source=1, without=without)
     commands = queue.list_commands(work, tablet_id, page, source=0, without=without)
+    archived = queue.list_archived_commands(work, tablet_id, page, source=0, without=without)
     entries = [(key, _build_entry(event)) for key, (event,) in events]
     entries += [(key, _build_command_entry(*row)) for key, row in commands]
+    entries += [(key, _build_archived_entry(command)) for key, (command,) in archived]
     return cut_page(sorted(entries, key=lambda entry: entry[0], reverse=True), page)
 
 
@@ -238,6 +240,12 @@ def _build_command_entry(command: QueuedCommand, body: CommandBody, result: Comm
     at = command.finished_at or command.sent_at or command.created_at
     detail = command.state_reason or (result.status if result else None)
     return TimelineEntry(at, body.request_type, body.requested_by_name, command.state, detail, command_id=command.id)
+
+
+def _build_archived_entry(command: ArchivedCommand) -> TimelineEntry:
+    at = command.finished_at or command.sent_at or command.created_at
+    detail = command.state_reason or command.status
+    return TimelineEntry(at, command.request_type, command.requested_by_name, command.state, detail, command_id=command.id)
 
 
 def _build_entry(event: AuditEvent) -> TimelineEntry:

@@ -1,20 +1,24 @@
-"""Ends what grows with time: commands and their results, notes of the channel, what was compiled. A bounded number of rows at a time.
+"""Ends what grows with time: archived commands, notes of the channel, what was compiled. A bounded number of rows at a time.
 
-The terms of commands and notes are those of the retention table; they are the same on both databases.
+The terms of commands and notes are those of the retention table; they are the same on both databases. On PostgreSQL archived commands
+end by the month: its partition is dropped, whatever its number of rows.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import Select, select
 
+from cartable.partitions import Month
 from cartable.unit_of_work import UnitOfWork
 from mdm.care.commands.repository import CommandRepository
 from mdm.channel.models import ChannelNote
 from mdm.privacy.repository import PrivacyRepository
 from mdm.privacy.rules import find_rule
-from mdm.queue.history_repository import CommandHistoryRepository
+from mdm.queue.archive_repository import CommandArchiveRepository
+from mdm.queue.models import ArchivedCommand
 from mdm.reconcile.compiled_repository import UnusedCompiledRepository
 from profiles.filters.address_repository import FilterAddressRepository
 from profiles.filters.former_lists import KEPT_FOR
@@ -32,13 +36,14 @@ ADDRESS_UNUSED_AFTER = timedelta(days=730)
 
 def purge_history(work: UnitOfWork) -> dict[str, int]:
     """Delete the oldest rows whose term is over, of each kind up to `ROWS_PER_RUN`. Returns how many of each kind were deleted."""
-    commands = CommandHistoryRepository(work.session)
+    commands = CommandArchiveRepository(work.session)
     compiled = UnusedCompiledRepository(work.session)
     unused_before = work.now - UNUSED_AFTER
-    ended = commands.select_ended_commands(work.now - get_term("command"))
+    cutoff = compute_archive_cutoff(work.now)
+    rows_to_delete = 0 if commands.has_partition_due(cutoff) else ROWS_PER_RUN
     sets = compiled.delete_unused_sets(unused_before, ROWS_PER_RUN)
     return {
-        "command": commands.delete_commands(list(work.session.scalars(ended.limit(ROWS_PER_RUN)))),
+        "command": commands.delete_archived(commands.select_archived(cutoff), rows_to_delete),
         "bulk_command": CommandRepository(work.session).delete_old(work.now - get_term("command"), BULK_PER_RUN),
         "channel_note": delete_notes(work),
         "declaration_set": sets,
@@ -46,6 +51,22 @@ def purge_history(work: UnitOfWork) -> dict[str, int]:
         "former_filter_category": FormerListRepository(work.session).delete_old(work.now - KEPT_FOR),
         "rendered_profile": compiled.delete_unused_profiles(unused_before, ROWS_PER_RUN),
     }
+
+
+def drop_ended_month(work: UnitOfWork) -> Month | None:
+    """Drop the partition of the oldest month of archived commands if its term is over. Returns the month.
+
+    A job of its own, before `purge_history` finds the same rows: dropping locks out those who read the archive for a moment.
+    """
+    month = CommandArchiveRepository(work.session).drop_oldest_month(compute_archive_cutoff(work.now))
+    if month is not None:
+        structlog.get_logger().info("history.month_dropped", table=ArchivedCommand.__tablename__, month=str(month))
+    return month
+
+
+def compute_archive_cutoff(now: datetime) -> datetime:
+    """Return the instant before which archived commands are due: their term begins at the end of the month of the command."""
+    return Month.of(now - get_term("command")).start
 
 
 def get_term(rule_id: str) -> timedelta:

@@ -21,11 +21,11 @@ from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.models import Loan
 from mdm.care.lost_mode.models import LossReport, LostCase, PositionRequest
 from mdm.privacy.erasing import clear_cases, erase_identities
-from mdm.privacy.history import delete_notes, select_old_notes
+from mdm.privacy.history import compute_archive_cutoff, delete_notes, select_old_notes
 from mdm.privacy.models import PrivacyReport, PrivacyRequest
 from mdm.privacy.repository import BATCH_SIZE, PrivacyRepository
 from mdm.privacy.rules import SECURITY_ACTS, compute_departure_cutoff
-from mdm.queue.history_repository import CommandHistoryRepository
+from mdm.queue.archive_repository import CommandArchiveRepository
 from mdm.queue.models import CommandBody
 from profiles.schedule.repository import ScheduleRepository
 
@@ -68,7 +68,7 @@ class Purge:
     """How a rule is counted and applied. With `includes_global` it also applies to rows of no town.
 
     `count_all` counts the rows of the rule, due or not. None: rows that live for days only, so that all may be due at once after
-    the holidays.
+    the holidays; or that end by the month, so that many are due at once.
     """
 
     count_due: Callable[[PurgeContext], DueCount]
@@ -183,15 +183,30 @@ def _purge_lost_cases(context: PurgeContext) -> int:
     return len(cases) + context.repository.delete_rows(LossReport, reports)
 
 
+def _get_archive(context: PurgeContext) -> CommandArchiveRepository:
+    return CommandArchiveRepository(context.work.session)
+
+
+def _count_command_reasons_before(context: PurgeContext, before: datetime) -> int:
+    """Return how many commands of the town name a reason or a person: those of the queue by their bodies, and archived ones."""
+    queued = context.repository.select_command_reasons(context.required_town_id, before)
+    archived = _get_archive(context).select_authors(context.required_town_id, before)
+    return context.repository.count_rows(queued) + context.repository.count_rows(archived)
+
+
 def _count_command_reasons(context: PurgeContext) -> DueCount:
-    return DueCount(
-        context.repository.count_rows(context.repository.select_command_reasons(context.required_town_id, context.cutoff))
-    )
+    return DueCount(_count_command_reasons_before(context, context.cutoff))
 
 
 def _purge_command_reasons(context: PurgeContext) -> int:
     ids = context.repository.list_first_ids(context.repository.select_command_reasons(context.required_town_id, context.cutoff))
-    return context.repository.set_columns(CommandBody, ids, {"reason": None, "requested_by": None, "requested_by_name": ""})
+    archive = _get_archive(context)
+    archived_count = context.repository.count_rows(archive.select_authors(context.required_town_id, context.cutoff))
+    archive.clear_authors(context.required_town_id, context.cutoff)
+    queued_count = context.repository.set_columns(
+        CommandBody, ids, {"reason": None, "requested_by": None, "requested_by_name": ""}
+    )
+    return queued_count + archived_count
 
 
 def _count_class_absences(context: PurgeContext) -> DueCount:
@@ -289,19 +304,19 @@ def _count_table(model: Any) -> Callable[[PurgeContext], int]:
     return lambda context: context.repository.count_town_rows(model, context.town_id)
 
 
-def _count_commands(context: PurgeContext) -> int:
-    return context.repository.count_rows(
-        context.repository.select_command_reasons(context.required_town_id, datetime.max.replace(tzinfo=UTC))
-    )
+def _count_all_command_reasons(context: PurgeContext) -> int:
+    return _count_command_reasons_before(context, datetime.max.replace(tzinfo=UTC))
 
 
-def _select_ended_commands(context: PurgeContext) -> Select[int]:
-    return CommandHistoryRepository(context.work.session).select_ended_commands(context.cutoff, context.required_town_id)
+def _select_due_commands(context: PurgeContext) -> Select[int]:
+    return _get_archive(context).select_archived(compute_archive_cutoff(context.work.now), context.required_town_id)
 
 
 def _purge_commands(context: PurgeContext) -> int:
-    ids = list(context.work.session.scalars(_select_ended_commands(context).limit(BATCH_SIZE)))
-    return CommandHistoryRepository(context.work.session).delete_commands(ids)
+    """Delete the first due rows. Those of a partition are left: within a minute the schedule drops it as a whole."""
+    if _get_archive(context).has_partition_due(compute_archive_cutoff(context.work.now)):
+        return 0
+    return _get_archive(context).delete_archived(_select_due_commands(context), BATCH_SIZE)
 
 
 def _count_notes(context: PurgeContext) -> DueCount:
@@ -318,10 +333,8 @@ PURGES: dict[str, Purge] = {
     "staff_identity": Purge(_count_staff, _purge_staff, _count_table(StaffMember)),
     "position": Purge(_count_positions, _purge_positions),
     "lost_reason": Purge(_count_lost_cases, _purge_lost_cases, _count_table(LostCase)),
-    "command_reason": Purge(_count_command_reasons, _purge_command_reasons, _count_commands),
-    "command": Purge(
-        lambda context: DueCount(context.repository.count_rows(_select_ended_commands(context))), _purge_commands, _count_commands
-    ),
+    "command_reason": Purge(_count_command_reasons, _purge_command_reasons, _count_all_command_reasons),
+    "command": Purge(lambda context: DueCount(context.repository.count_rows(_select_due_commands(context))), _purge_commands),
     "channel_note": Purge(_count_notes, lambda context: delete_notes(context.work), includes_global=True),
     "class_absence": Purge(_count_class_absences, _purge_class_absences),
     "import": Purge(_count_imports, _purge_imports),

@@ -1,4 +1,4 @@
-"""Tables of the command queue: command bodies, one row per command and enrollment, results."""
+"""Tables of the command queue: command bodies, one row per command and enrollment, results, and the archive of ended commands."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class EndReason(StrEnum):
 
 OPEN_STATES = (CommandState.QUEUED, CommandState.SENT, CommandState.NOT_NOW)
 _OPEN = text("state IN ('queued', 'sent', 'not_now')")
+_BY_A_PERSON = text("reason IS NOT NULL OR requested_by IS NOT NULL")
 
 
 class CommandBody(Base):
@@ -70,7 +71,7 @@ class CommandBody(Base):
 
 
 class QueuedCommand(Base):
-    """One command for one enrollment. Delivery never deletes rows: they are the history.
+    """One command for one enrollment. Delivery never deletes rows: ended ones are archived some weeks later.
 
     `state_reason` says why the command ended as it did: the tablet's error, or the server's reason. `delivery_count` counts
     the deliveries since the tablet last answered to it.
@@ -105,14 +106,14 @@ class QueuedCommand(Base):
         # No index on the deadline: with a partial one the planner would look up one tablet's open commands in it, and read
         # those of all tablets. The reaper scans the open rows once a minute.
         Index("ix_command_history", "enrollment_id", "id"),
-        # For the purge, which looks for the oldest. Written once for each row, so updates of a row stay on its page.
+        # For the archive, which looks for the oldest. Written once for each row, so updates of a row stay on its page.
         Index("ix_command_created", "created_at", "id"),
         {"postgresql_with": HOT_ROWS},
     )
 
 
 class CommandResult(Base):
-    """The result that a tablet reported: status, error chain, and the compressed raw plist for a limited time.
+    """The result that a tablet reported: status, error chain, and the compressed raw plist, until the command is archived.
 
     `status` is Apple's word, or `Unreadable`: then `body` holds the bytes as received, cut when they were too many.
     """
@@ -124,7 +125,43 @@ class CommandResult(Base):
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     error_chain: Mapped[list[Any] | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class ArchivedCommand(Base):
+    """A command that ended some weeks ago, with its result: without its arguments and without the raw plist.
+
+    Its row in `command` is gone; the id is the same. One partition a month on PostgreSQL, by the day of the command. It has no foreign
+    keys: a partition that is made or dropped would lock the tables that they name, and every check-in needs these.
+    """
+
+    __tablename__ = "archived_command"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    town_id: Mapped[UUID]
+    enrollment_id: Mapped[int] = mapped_column(BigInteger)
+    generation: Mapped[int]
+    request_type: Mapped[str] = mapped_column(String(64))
+    state: Mapped[CommandState] = mapped_column(EnumText(CommandState))
+    state_reason: Mapped[str | None] = mapped_column(String(200))
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    requested_by: Mapped[UUID | None]
+    requested_by_name: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    status: Mapped[str | None] = mapped_column(String(24))
+    received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error_chain: Mapped[list[Any] | None]
     __table_args__ = (
-        # The reaper deletes the oldest bodies each minute, and reads no other result.
-        Index("ix_command_result_body", "received_at", sqlite_where=body.is_not(None), postgresql_where=body.is_not(None)),
+        Index("ix_archived_command_enrollment", "enrollment_id", "id"),
+        Index("ix_archived_command_created", "created_at", "id"),
+        # Only a few commands come from people; these lose their author after the term of the town.
+        Index(
+            "ix_archived_command_author",
+            "town_id",
+            "created_at",
+            sqlite_where=_BY_A_PERSON,
+            postgresql_where=_BY_A_PERSON,
+        ),
+        {"postgresql_partition_by": "RANGE (created_at)"},
     )

@@ -26,9 +26,9 @@ from mdm.care.today.service import record_fleet_day
 from mdm.devices.repository import select_last_contact
 from mdm.notices.service import purge_notices
 from mdm.privacy.audit_jobs import verify_next_events, write_anchors
-from mdm.privacy.history import purge_history
+from mdm.privacy.history import drop_ended_month, purge_history
 from mdm.privacy.retention import apply_next_due
-from mdm.queue.service import reap_commands
+from mdm.queue.service import archive_ended_commands, reap_commands
 from mdm.reconcile.refresh import refresh_stale_tablets, wake_silent_tablets
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
 from mdm.reconcile.rollouts import watch_rollouts
@@ -83,6 +83,8 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "rollovers": apply_due_rollovers,
     "bulk_erases": send_due_bulk_erases,
     "retention": apply_next_due,
+    "archive_commands": archive_ended_commands,
+    "ended_months": drop_ended_month,
     "history": purge_history,
     "audit_anchors": write_anchors,
     "audit_verification": verify_next_events,
@@ -98,7 +100,8 @@ DECIDED_BY_CLOCK = frozenset(
     {
         "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",
         "retention", "purge_imports", "purge_positions", "purge_idempotency_keys", "purge_acme", "purge_sessions", "purge_attempt_counters",
-        "purge_account_links", "purge_notices", "history", "fleet_days",
+        "purge_account_links", "purge_notices", "history", "ended_months", "archive_commands",
+        "fleet_days",
     }
 )  # fmt: skip
 #: Time between two runs of each job.
@@ -132,6 +135,8 @@ INTERVALS: dict[str, timedelta] = {
     "rollovers": timedelta(minutes=1),
     "bulk_erases": timedelta(minutes=1),
     "retention": timedelta(minutes=10),
+    "archive_commands": timedelta(minutes=1),
+    "ended_months": timedelta(minutes=1),
     "history": timedelta(minutes=1),
     "audit_anchors": timedelta(minutes=5),
     "audit_verification": timedelta(minutes=10),

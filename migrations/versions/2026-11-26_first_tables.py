@@ -58,6 +58,42 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_acme_nonce_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
+        "archived_command",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.Column("enrollment_id", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("request_type", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("state_reason", sa.String(length=200), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_by_name", sa.String(length=200), nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=True),
+        sa.Column("status", sa.String(length=24), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "error_chain",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", "created_at", name=op.f("pk_archived_command")),
+        postgresql_partition_by="RANGE (created_at)",
+    )
+    with op.batch_alter_table("archived_command", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_archived_command_author",
+            ["town_id", "created_at"],
+            unique=False,
+            sqlite_where=sa.text("reason IS NOT NULL OR requested_by IS NOT NULL"),
+            postgresql_where=sa.text("reason IS NOT NULL OR requested_by IS NOT NULL"),
+        )
+        batch_op.create_index("ix_archived_command_created", ["created_at", "id"], unique=False)
+        batch_op.create_index("ix_archived_command_enrollment", ["enrollment_id", "id"], unique=False)
+
+    op.create_table(
         "attempt_counter",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -1976,6 +2012,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_approval_request_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "bulk_command_tablet",
+        sa.Column("bulk_id", sa.Uuid(), nullable=False),
+        sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("command_id", sa.BigInteger(), nullable=True),
+        sa.Column("obstacle", sa.String(length=32), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["bulk_id"], ["bulk_command.id"], name=op.f("fk_bulk_command_tablet_bulk_id_bulk_command"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tablet_id"], ["tablet.id"], name=op.f("fk_bulk_command_tablet_tablet_id_tablet"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_bulk_command_tablet_town_id_town")),
+        sa.PrimaryKeyConstraint("bulk_id", "tablet_id", name=op.f("pk_bulk_command_tablet")),
+    )
+    with op.batch_alter_table("bulk_command_tablet", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_tablet_id"), ["tablet_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "bulk_erase_tablet",
         sa.Column("bulk_id", sa.Uuid(), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
@@ -2758,30 +2814,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_reservation_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "bulk_command_tablet",
-        sa.Column("bulk_id", sa.Uuid(), nullable=False),
-        sa.Column("tablet_id", sa.Uuid(), nullable=False),
-        sa.Column("command_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("obstacle", sa.String(length=32), nullable=True),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["bulk_id"], ["bulk_command.id"], name=op.f("fk_bulk_command_tablet_bulk_id_bulk_command"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["command_id"], ["command.id"], name=op.f("fk_bulk_command_tablet_command_id_command"), ondelete="SET NULL"
-        ),
-        sa.ForeignKeyConstraint(
-            ["tablet_id"], ["tablet.id"], name=op.f("fk_bulk_command_tablet_tablet_id_tablet"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_bulk_command_tablet_town_id_town")),
-        sa.PrimaryKeyConstraint("bulk_id", "tablet_id", name=op.f("pk_bulk_command_tablet")),
-    )
-    with op.batch_alter_table("bulk_command_tablet", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_command_id"), ["command_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_tablet_id"), ["tablet_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_bulk_command_tablet_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "command_result",
         sa.Column("command_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("status", sa.String(length=24), nullable=False),
@@ -2797,15 +2829,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("command_id", name=op.f("pk_command_result")),
     )
-    with op.batch_alter_table("command_result", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_command_result_body",
-            ["received_at"],
-            unique=False,
-            sqlite_where=sa.text("body IS NOT NULL"),
-            postgresql_where=sa.text("body IS NOT NULL"),
-        )
-
     op.create_table(
         "device_certificate",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -2952,18 +2975,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_device_certificate_not_after")
 
     op.drop_table("device_certificate")
-    with op.batch_alter_table("command_result", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_command_result_body", sqlite_where=sa.text("body IS NOT NULL"), postgresql_where=sa.text("body IS NOT NULL")
-        )
-
     op.drop_table("command_result")
-    with op.batch_alter_table("bulk_command_tablet", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_town_id"))
-        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_tablet_id"))
-        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_command_id"))
-
-    op.drop_table("bulk_command_tablet")
     with op.batch_alter_table("reservation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservation_town_id"))
         batch_op.drop_index(batch_op.f("ix_reservation_school_id"))
@@ -3152,6 +3164,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_bulk_erase_tablet_tablet_id"))
 
     op.drop_table("bulk_erase_tablet")
+    with op.batch_alter_table("bulk_command_tablet", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_town_id"))
+        batch_op.drop_index(batch_op.f("ix_bulk_command_tablet_tablet_id"))
+
+    op.drop_table("bulk_command_tablet")
     with op.batch_alter_table("approval_request", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_approval_request_town_id"))
         batch_op.drop_index(batch_op.f("ix_approval_request_tablet_id"))
@@ -3572,6 +3589,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_attempt_counter_expires_at"))
 
     op.drop_table("attempt_counter")
+    with op.batch_alter_table("archived_command", schema=None) as batch_op:
+        batch_op.drop_index("ix_archived_command_enrollment")
+        batch_op.drop_index("ix_archived_command_created")
+        batch_op.drop_index(
+            "ix_archived_command_author",
+            sqlite_where=sa.text("reason IS NOT NULL OR requested_by IS NOT NULL"),
+            postgresql_where=sa.text("reason IS NOT NULL OR requested_by IS NOT NULL"),
+        )
+
+    op.drop_table("archived_command")
     with op.batch_alter_table("acme_nonce", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_acme_nonce_expires_at"))
 

@@ -152,8 +152,8 @@ def list_bulk_command_tablets(
             tablet_id=row[1].id,
             tag=row[1].tag,
             command_id=row[0].command_id,
-            state=row[2].state if row[2] is not None else None,
-            detail=row[2].state_reason if row[2] is not None else None,
+            state=row[2],
+            detail=row[3],
             obstacle=row[0].obstacle,
         ),
     )

@@ -19,7 +19,6 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
 from enrollment.safeguards.stop_switch import check_not_stopped
-from enrollment.tablets.models import Tablet
 from mdm.care.commands.checks import check_command
 from mdm.care.commands.delivery import enqueue_kind
 from mdm.care.commands.errors import BulkCommandEnded, BulkCommandNotFound, NobodyReached
@@ -31,7 +30,7 @@ from mdm.care.commands.parameters import (
     dump_parameters,
     load_parameters,
 )
-from mdm.care.commands.repository import CommandRepository, TabletSelection
+from mdm.care.commands.repository import BulkLine, CommandRepository, TabletSelection
 from mdm.care.commands.rules import (
     MAX_IN_OWN_LANE,
     MAX_TABLETS,
@@ -40,7 +39,7 @@ from mdm.care.commands.rules import (
     find_obstacle,
     needs_second_person,
 )
-from mdm.queue.models import CommandState, Lane, QueuedCommand
+from mdm.queue.models import CommandState, Lane
 from mdm.queue.repository import QueueRepository
 from mdm.queue.service import DeliveryOptions
 from profiles.apps.models import App
@@ -242,10 +241,8 @@ def _load_progress(work: UnitOfWork, rows: Sequence[BulkCommand]) -> dict[BulkCo
     return {bulk: BulkProgress(bulk, counts.get(bulk.id, {}), *places[bulk.id]) for bulk in rows}
 
 
-def list_bulk_lines(
-    work: UnitOfWork, actor: Actor, bulk_id: UUID, page: PageRequest = FIRST_PAGE
-) -> Page[tuple[BulkCommandTablet, Tablet, QueuedCommand | None]]:
-    """List the tablets of a bulk command by tag, each with its command. Raises `BulkCommandNotFound`, `Forbidden`."""
+def list_bulk_lines(work: UnitOfWork, actor: Actor, bulk_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[BulkLine]:
+    """List the tablets of a bulk command by tag, each with the state of its command. Raises `BulkCommandNotFound`, `Forbidden`."""
     return CommandRepository(work.session).list_lines(_get_bulk(work, actor, bulk_id).id, page)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
@@ -46,14 +46,14 @@ class BulkCommand(TownOwned, Base):
 class BulkCommandTablet(TownOwned, Base):
     """One tablet of a bulk command: its command in the queue, or the obstacle that kept it from getting one.
 
-    Before the bulk command is sent both are empty; later both are empty when the command was purged with the history.
+    Before the bulk command is sent both are empty. `command_id` stays when the command is archived, so it is no foreign key.
     """
 
     __tablename__ = "bulk_command_tablet"
 
     bulk_id: Mapped[UUID] = mapped_column(ForeignKey("bulk_command.id", ondelete="CASCADE"), primary_key=True)
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True, index=True)
-    command_id: Mapped[int | None] = mapped_column(ForeignKey("command.id", ondelete="SET NULL"), index=True)
+    command_id: Mapped[int | None] = mapped_column(BigInteger)
     obstacle: Mapped[Obstacle | None] = mapped_column(EnumText(Obstacle))
 
 

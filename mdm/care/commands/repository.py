@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, delete, exists, func, select, true, update
@@ -23,9 +23,14 @@ from mdm.care.commands.rules import CommandTarget, Obstacle
 from mdm.care.lost_mode.models import LostCase
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import select_last_contact
-from mdm.queue.models import CommandState, QueuedCommand
+from mdm.queue.models import ArchivedCommand, CommandState, QueuedCommand
 from mdm.reconcile.models import AppState, TabletApp
 from profiles.apps.models import App
+
+#: A tablet of a bulk command with the state of its command and the reason of that state; both None without a command.
+BulkLine: TypeAlias = tuple[BulkCommandTablet, Tablet, CommandState | None, str | None]
+#: State of the command of a line, which is in the queue or in the archive.
+_COMMAND_STATE = func.coalesce(QueuedCommand.state, ArchivedCommand.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +126,15 @@ class CommandRepository:
     def list_tablet_ids(self, bulk_id: UUID) -> list[UUID]:
         return list(self.session.scalars(select(BulkCommandTablet.tablet_id).where(BulkCommandTablet.bulk_id == bulk_id)))
 
-    def list_lines(self, bulk_id: UUID, page: PageRequest) -> Page[tuple[BulkCommandTablet, Tablet, QueuedCommand | None]]:
-        """List the tablets of a bulk command by tag, each with its command."""
+    def list_lines(self, bulk_id: UUID, page: PageRequest) -> Page[BulkLine]:
+        """List the tablets of a bulk command by tag, each with the state of its command."""
         statement = (
-            select(BulkCommandTablet, Tablet, QueuedCommand)
+            select(
+                BulkCommandTablet, Tablet, _COMMAND_STATE, func.coalesce(QueuedCommand.state_reason, ArchivedCommand.state_reason)
+            )
             .join(Tablet, Tablet.id == BulkCommandTablet.tablet_id)
             .outerjoin(QueuedCommand, QueuedCommand.id == BulkCommandTablet.command_id)
+            .outerjoin(ArchivedCommand, ArchivedCommand.id == BulkCommandTablet.command_id)
             .where(BulkCommandTablet.bulk_id == bulk_id)
         )
         return fetch_page(self.session, statement, page, Tablet.tag, Tablet.id)
@@ -134,10 +142,11 @@ class CommandRepository:
     def count_lines(self, bulk_ids: Collection[UUID]) -> dict[UUID, dict[CommandState | Obstacle | None, int]]:
         """Return for each bulk command how many of its tablets are in each state: of their command, or of their obstacle."""
         rows = self.session.execute(
-            select(BulkCommandTablet.bulk_id, QueuedCommand.state, BulkCommandTablet.obstacle, func.count())
+            select(BulkCommandTablet.bulk_id, _COMMAND_STATE, BulkCommandTablet.obstacle, func.count())
             .outerjoin(QueuedCommand, QueuedCommand.id == BulkCommandTablet.command_id)
+            .outerjoin(ArchivedCommand, ArchivedCommand.id == BulkCommandTablet.command_id)
             .where(BulkCommandTablet.bulk_id.in_(bulk_ids))
-            .group_by(BulkCommandTablet.bulk_id, QueuedCommand.state, BulkCommandTablet.obstacle)
+            .group_by(BulkCommandTablet.bulk_id, _COMMAND_STATE, BulkCommandTablet.obstacle)
         )
         counts: dict[UUID, dict[CommandState | Obstacle | None, int]] = {}
         for bulk_id, state, obstacle, number in rows:

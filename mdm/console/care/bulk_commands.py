@@ -146,11 +146,10 @@ def show_bulk_command(request: Request, bulk_command_id: UUID, work: WorkDep, do
         counts=_describe_counts(progress, language),
         lines=[
             {
-                "id": tablet.id, "tag": tablet.tag, "tone": _get_tone(command.state if command is not None else line.obstacle),
-                "state": _label_outcome(command.state if command is not None else line.obstacle, language),
-                "detail": command.state_reason if command is not None else "",
+                "id": tablet.id, "tag": tablet.tag, "tone": _get_tone(state or line.obstacle),
+                "state": _label_outcome(state or line.obstacle, language), "detail": state_reason or "",
             }
-            for line, tablet, command in page.items
+            for line, tablet, state, state_reason in page.items
         ],
         next_url=f"/commands/{bulk_command_id}?{urlencode({'after': page.next_cursor})}" if page.next_cursor else "",
     )  # fmt: skip

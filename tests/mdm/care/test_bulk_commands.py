@@ -16,6 +16,7 @@ from cartable.alarms import Alarm, AlarmKind
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid, NotFound, ReauthenticationRequired, SamePerson
 from cartable.ids import new_id
+from cartable.paging import PageRequest
 from cartable.scope import Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.safeguards import stop_switch
@@ -32,6 +33,7 @@ from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.registry import build_command
 from mdm.queue.batch_statements import BatchStatements
 from mdm.queue.models import CommandBody, CommandState, Lane, QueuedCommand
+from mdm.queue.service import archive_ended_commands
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from profiles.apps.models import App
 from tests.support.statements import count_statements
@@ -84,6 +86,24 @@ def test_a_class_is_locked_and_what_has_not_left_is_cancelled(runtime: Runtime, 
         progress = bulk.get_bulk_command(work, fleet.technician, row.id)
         assert progress.counts == {CommandState.SENT: 1, CommandState.CANCELLED: 2}
         assert (progress.state, progress.can_cancel) == (BulkState.RUNNING, False)
+
+
+def test_the_result_of_each_tablet_stays_when_its_command_is_archived(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        fleet = Fleet(work)
+        row = bulk.request_bulk_command(work, fleet.technician, fleet.everything, CommandKind.RESTART, CommandParameters())
+        bulk.cancel_bulk_command(work, fleet.technician, row.id)
+        before = [
+            (state, reason) for _, _, state, reason in bulk.list_bulk_lines(work, fleet.technician, row.id, PageRequest(2)).items
+        ]
+    clock.advance(timedelta(days=31))
+    with runtime.open_unit_of_work() as work:
+        assert archive_ended_commands(work) == 2, "the newest stays"
+    with runtime.open_unit_of_work() as work:
+        lines = bulk.list_bulk_lines(work, fleet.technician, row.id, PageRequest(2)).items
+        assert [(state, reason) for _, _, state, reason in lines] == before
+        progress = bulk.get_bulk_command(work, fleet.technician, row.id)
+        assert (progress.state, progress.counts) == (BulkState.CANCELLED, {CommandState.CANCELLED: 3})
 
 
 def test_a_preview_tells_those_apart_who_cannot_receive_it(runtime: Runtime, clock: ManualClock) -> None:
@@ -282,7 +302,7 @@ def test_a_cancellation_and_a_delivery_at_once_agree_on_each_command(runtime: Ru
     with runtime.open_unit_of_work() as work:
         fleet = Fleet(work, size=20)
         row = bulk.request_bulk_command(work, fleet.technician, fleet.everything, CommandKind.RESTART)
-        ids = [line.command_id for line, _, _ in bulk.list_bulk_lines(work, fleet.technician, row.id).items]
+        ids = [line.command_id for line, *_ in bulk.list_bulk_lines(work, fleet.technician, row.id).items]
 
     def deliver() -> set[int]:
         with runtime.open_unit_of_work() as work:

@@ -17,7 +17,7 @@ from mdm.care.commands.kinds import CommandKind
 from mdm.care.commands.parameters import CommandParameters, WallpaperPlace
 from mdm.care.commands.reports import TabletReport, TabletReportKind
 from mdm.care.commands.repository import TabletSelection
-from mdm.queue.models import CommandState, QueuedCommand
+from mdm.queue.models import CommandState
 from simulator import Hardware, SimulatedTablet
 from simulator.device import DeviceState
 from tests.support.enrolled import run_scenario
@@ -48,9 +48,9 @@ class GivenCommands:
 
         def read() -> tuple[CommandState, str | None]:
             with self.server.runtime.open_unit_of_work() as work:
-                [(_, _, command)] = bulk.list_bulk_lines(work, SYSTEM, bulk_id).items  # type: ignore[arg-type]
-                assert isinstance(command, QueuedCommand)
-                return command.state, command.state_reason
+                [(_, _, state, reason)] = bulk.list_bulk_lines(work, SYSTEM, bulk_id).items  # type: ignore[arg-type]
+                assert state is not None
+                return state, reason
 
         return await asyncio.to_thread(read)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, func, select, update
@@ -13,7 +13,7 @@ from mdm.channel.models import ChannelNote
 from mdm.devices.models import DeclarativeState
 from mdm.privacy import history
 from mdm.queue import service as queue
-from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
+from mdm.queue.models import ArchivedCommand, CommandBody, CommandResult, CommandState, QueuedCommand
 from mdm.worker.schedule import HOUSEKEEPING
 from profiles.effective.models import DeclarationSet, RenderedProfile
 from profiles.effective.repository import CompiledRepository
@@ -42,8 +42,9 @@ def year(runtime: Runtime, clock: ManualClock) -> datetime:
             for channel in channels:
                 state = CommandState.QUEUED if day % 5 == 0 else CommandState.ACKNOWLEDGED
                 row = QueuedCommand(
-                    enrollment_id=channel, generation=1, body_id=body.id, state=state, deadline=at, created_at=at, lane=1
-                )
+                    enrollment_id=channel, generation=1, body_id=body.id, state=state, deadline=at, created_at=at, lane=1,
+                    finished_at=at if state is CommandState.ACKNOWLEDGED else None,
+                )  # fmt: skip
                 work.session.add(row)
                 work.session.flush()
                 if state is CommandState.ACKNOWLEDGED:
@@ -66,6 +67,7 @@ def test_a_year_of_history_is_reduced_and_what_is_active_survives(
     runtime: Runtime, year: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "ROWS_PER_RUN", 10)
+    monkeypatch.setattr(queue, "ARCHIVED_PER_RUN", 10)
     sizes: list[int] = []
 
     def note_size(*arguments: object) -> None:
@@ -74,37 +76,28 @@ def test_a_year_of_history_is_reduced_and_what_is_active_survives(
             sizes.append(cursor.rowcount)  # type: ignore[attr-defined]
 
     event.listen(runtime.engine, "after_cursor_execute", note_size)
-    deleted = 1
-    while deleted:
+    changed = 1
+    while changed:
         with runtime.open_unit_of_work() as work:
-            deleted = sum(history.purge_history(work).values())
+            changed = queue.archive_ended_commands(work)
+            changed += sum(history.purge_history(work).values())
+            changed += history.drop_ended_month(work) is not None
     event.remove(runtime.engine, "after_cursor_execute", note_size)
     assert max(sizes) <= 10, "each statement deletes a bounded number of rows"
     with runtime.open_unit_of_work() as work:
-        oldest = work.session.scalars(
-            select(QueuedCommand.created_at).where(QueuedCommand.state == CommandState.ACKNOWLEDGED).order_by(QueuedCommand.id)
-        ).first()
-        assert oldest == year - timedelta(days=364), "the command of the day before is still open"
+        assert work.session.scalar(select(func.min(ArchivedCommand.created_at))) >= datetime(2026, 12, 1, tzinfo=UTC)  # type: ignore[operator]
+        kept_for = year - timedelta(days=30)
+        ended = QueuedCommand.state == CommandState.ACKNOWLEDGED
+        assert work.session.scalar(select(func.min(QueuedCommand.created_at)).where(ended)) >= kept_for  # type: ignore[operator]
         assert count(work, CommandResult) == count(work, QueuedCommand) - 2 * 80
         assert work.session.scalar(select(func.count()).where(QueuedCommand.state == CommandState.QUEUED)) == 2 * 80
+        archived_days = (kept_for - datetime(2026, 12, 1, 8, tzinfo=UTC)).days
+        assert abs(count(work, ArchivedCommand) - archived_days * 4 / 5 * 2) <= 4, "one a day and tablet, but every fifth"
         used = work.session.scalars(select(QueuedCommand.body_id).distinct()).all()
         assert set(work.session.scalars(select(CommandBody.id))) == set(used)
         assert count(work, ChannelNote) == 2 * 30
         assert list(work.session.scalars(select(DeclarationSet.sha256))) == ["desired-set"]
         assert list(work.session.scalars(select(RenderedProfile.sha256))) == ["desired-set-profile"]
-
-
-def test_raw_answers_end_after_thirty_days_in_batches(runtime: Runtime, year: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "BODIES_PER_RUN", 7)
-
-    def count_bodies() -> int:
-        with runtime.open_unit_of_work() as work:
-            return work.session.scalar(select(func.count()).where(CommandResult.body.is_not(None))) or 0
-
-    before = count_bodies()
-    with runtime.open_unit_of_work() as work:
-        queue.reap_commands(work)
-    assert count_bodies() == before - 7
 
 
 def test_what_is_compiled_again_is_kept_for_the_next_weeks(runtime: Runtime, year: datetime) -> None:
@@ -121,12 +114,12 @@ def test_nothing_due_means_nothing_deleted_and_the_newest_rows_keep_their_number
     runtime: Runtime, year: datetime, clock: ManualClock
 ) -> None:
     with runtime.open_unit_of_work() as work:
-        work.session.execute(update(QueuedCommand).values(state=CommandState.ACKNOWLEDGED))
+        work.session.execute(update(QueuedCommand).values(state=CommandState.ACKNOWLEDGED, finished_at=work.now))
     clock.advance(timedelta(days=400))
     with runtime.open_unit_of_work() as work:
         newest = work.session.scalar(select(func.max(QueuedCommand.id)))
-        HOUSEKEEPING["history"](work)
+        HOUSEKEEPING["archive_commands"](work)
         work.session.flush()
         assert list(work.session.scalars(select(QueuedCommand.id))) == [newest]
         assert count(work, CommandBody) == 1
-        assert not any(history.purge_history(work).values())
+        assert queue.archive_ended_commands(work) == 0
