@@ -1,4 +1,4 @@
-"""Validates a value against its schema, down to the sub-key that is not acceptable. Pure."""
+"""Validates a value against its schema, down to the sub-key that is not acceptable. Repeated entries of a list: `settings`. Pure."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from profiles.catalog import expansions
 from profiles.catalog.fields import Field
 from profiles.catalog.kinds import SettingGroup, ValueKind
 from profiles.catalog.merge import merge
-from profiles.catalog.settings import load_catalog
+from profiles.catalog.settings import find_value_problem, load_catalog
 from profiles.catalog.text_formats import TextFormat
 
 Values = dict[str, Any]
@@ -171,7 +171,7 @@ def expand_composites(values: Mapping[str, Any]) -> Values:
     composites = load_composites()
     expanded: dict[str, list[Any]] = {}
     for key in sorted(composites.keys() & values.keys()):
-        if composites[key].find_problem(values[key]) is None:
+        if find_value_problem(composites[key], values[key]) is None:
             for name, value in composites[key].expand(values[key]).items():
                 expanded.setdefault(name, []).append(value)
     merged = {name: merge(load_catalog()[name], candidates) for name, candidates in expanded.items()}

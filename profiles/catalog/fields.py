@@ -62,17 +62,6 @@ class Field(Support):
     former: str | None = None
     fields: Mapping[str, Field] = field(default_factory=lambda: _NOTHING)
 
-    def describe_problem(self, value: Any) -> str | None:
-        """Return the first problem of `value` as an English text with its path; None when it is acceptable."""
-        problem = self.find_problem(value)
-        return None if problem is None else str(problem)
-
-    def find_problem(self, value: Any) -> ValueProblem | None:
-        """Return the first problem of `value`; None when it is acceptable."""
-        from profiles.catalog.check import find_problem
-
-        return find_problem(self, value)
-
 
 @dataclass(frozen=True, slots=True)
 class ValueProblem:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cartable.i18n import Message, read_message
+from profiles.catalog import check
 from profiles.catalog.fields import Field, Support, ValueProblem
 from profiles.catalog.kinds import MergeRule, PayloadCardinality, SettingGroup, ValueKind, parse_version
 from profiles.catalog.text_formats import TextFormat
@@ -24,6 +25,7 @@ __all__ = [
     "SettingGroup",
     "ValueKind",
     "ValueProblem",
+    "find_value_problem",
     "load_catalog",
     "parse_version",
 ]
@@ -69,11 +71,10 @@ class Setting(Field):
         """Return the identity of an entry of the list: two entries with the same text are the same entry."""
         return json.dumps([_get_at_path(entry, path) for path in self.identity_paths], ensure_ascii=False, sort_keys=True)
 
-    def find_problem(self, value: Any) -> ValueProblem | None:
-        """Return the first problem of `value` with its path, a repeated entry included; None when it is acceptable."""
-        problem = Field.find_problem(self, value)
-        if problem is not None or not self.identity_paths:
-            return problem
+    def find_repeated_entry(self, value: Any) -> ValueProblem | None:
+        """Return the first entry of an acceptable list that is there twice; None when there is none."""
+        if not self.identity_paths:
+            return None
         identities: set[str] = set()
         for index, entry in enumerate(value):
             identity = self.get_entry_identity(entry)
@@ -81,6 +82,14 @@ class Setting(Field):
                 return ValueProblem(f"[{index}]", Message("is there already"))
             identities.add(identity)
         return None
+
+
+def find_value_problem(field: Field, value: Any) -> ValueProblem | None:
+    """Return the first problem of a value with its path, a repeated entry included; None when it is acceptable."""
+    problem = check.find_problem(field, value)
+    if problem is None and isinstance(field, Setting):
+        return field.find_repeated_entry(value)
+    return problem
 
 
 def _get_at_path(entry: Any, path: str) -> Any:

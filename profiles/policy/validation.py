@@ -8,7 +8,7 @@ from typing import Any
 from profiles.catalog.composites import expand_composites, list_authorable_fields
 from profiles.catalog.hosts import clean_host
 from profiles.catalog.kinds import SettingGroup
-from profiles.catalog.settings import load_catalog
+from profiles.catalog.settings import find_value_problem, load_catalog
 from profiles.catalog.text_formats import TextFormat
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import ALL_MODES, AppUse, PlaceKind, PresetKind
@@ -43,7 +43,7 @@ def _normalise_value(key: str, value: Any) -> Any:
 
 def find_problem(content: PolicyContent, place: PlaceKind | None) -> Problem | None:
     """Return the first thing that is not acceptable in a document of such a place, or in a preset (`place` is None)."""
-    return _find_value_problem(content.values, place) or _find_lock_problem(content) or _find_preset_problem(content)
+    return _find_values_problem(content.values, place) or _find_lock_problem(content) or _find_preset_problem(content)
 
 
 def find_preset_problem(content: PolicyContent, kind: PresetKind) -> Problem | None:
@@ -60,7 +60,7 @@ def find_preset_problem(content: PolicyContent, kind: PresetKind) -> Problem | N
     return find_problem(content, None)
 
 
-def _find_value_problem(values: Mapping[str, Any], place: PlaceKind | None) -> Problem | None:
+def _find_values_problem(values: Mapping[str, Any], place: PlaceKind | None) -> Problem | None:
     if sum(len(part) if isinstance(part, Mapping) else 1 for part in values.values()) > MAX_SETTINGS:
         return "values", f"more than {MAX_SETTINGS} settings"
     for mode, part in values.items():
@@ -84,7 +84,8 @@ def _find_setting_problem(key: str, value: Any, mode: str, place: PlaceKind | No
         return "set for all modes only"
     if setting is not None and setting.places and (place is None or place.value not in setting.places):
         return f"set only for: {', '.join(setting.places)}"
-    return field.describe_problem(value)
+    problem = find_value_problem(field, value)
+    return None if problem is None else str(problem)
 
 
 def _find_lock_problem(content: PolicyContent) -> Problem | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from profiles.catalog.fields import Field, Support, Version
 from profiles.catalog.kinds import MergeRule, PayloadCardinality, ValueKind
-from profiles.catalog.settings import Setting
+from profiles.catalog.settings import Setting, find_value_problem
 
 _APPLE = "com.apple."
 
@@ -80,7 +80,7 @@ class PayloadPlanner:
         if setting is None:
             self._omit(key, OmissionReason.UNKNOWN)
             return
-        problem = setting.find_problem(value)
+        problem = find_value_problem(setting, value)
         if problem is not None:
             self._omit(f"{key}{problem.path}", OmissionReason.INVALID)
         elif not setting.payload_type.startswith(_APPLE):

@@ -10,7 +10,7 @@ import pytest
 from cartable.i18n import ENGLISH, FRENCH
 from profiles.catalog.composites import Composite, expand_composites, list_authorable_fields, list_expanded_keys, load_composites
 from profiles.catalog.kinds import ValueKind
-from profiles.catalog.settings import load_catalog
+from profiles.catalog.settings import find_value_problem, load_catalog
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.validation import find_problem
@@ -38,11 +38,11 @@ def test_every_composite_expands_to_acceptable_values(composite: Composite) -> N
         assert field.label.translate(FRENCH)
         assert field.label.translate(ENGLISH)
     for value in list_sample_values(composite):
-        assert composite.describe_problem(value) is None
+        assert find_value_problem(composite, value) is None
         expanded = composite.expand(value)
         assert expanded
         for key, each in expanded.items():
-            assert CATALOG[key].describe_problem(each) is None, (key, each)
+            assert find_value_problem(CATALOG[key], each) is None, (key, each)
 
 
 def test_no_composite_has_the_key_of_a_setting() -> None:
