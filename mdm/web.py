@@ -19,6 +19,7 @@ from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
 from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
+from enrollment.places.town_hosts import TownHosts
 from mdm.api import errors, openapi
 from mdm.api.accounts import accounts, identity_providers, missions, second_factors, service_tokens, sessions, substitutes
 from mdm.api.accounts import administration as account_administration
@@ -155,7 +156,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequ
     app = _create_bare_app(lifespan, hsts_seconds=runtime.settings.hsts_seconds)
     app.router.routes.extend(_build_api_routes())
     app.state.runtime = runtime
-    app.state.batcher = batcher
+    app.state.batcher, app.state.town_hosts = batcher, TownHosts(runtime)
     app.router.routes.extend(scep_routes(runtime))
     app.router.routes.extend(acme_routes(runtime))
     app.router.routes.extend(automated_routes(runtime, get_active_topic))

@@ -41,13 +41,19 @@ class HttpConnection:
     """Sends the requests of one tablet, one at a time. Every method that sends raises `Disconnected`.
 
     With `mid_request_pause` (seconds) the body is sent in two halves with a pause between them. `on_request_duration` is
-    called with the seconds that each request took.
+    called with the seconds that each request took. `addresses`: where names lead that the machine does not know.
     """
 
     def __init__(
-        self, context: ssl.SSLContext, *, timeout: float = 30, on_request_duration: Callable[[float], None] | None = None
+        self,
+        context: ssl.SSLContext,
+        *,
+        timeout: float = 30,
+        on_request_duration: Callable[[float], None] | None = None,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self.context = context
+        self.addresses = addresses or {}
         self.timeout = timeout
         self.mid_request_pause = 0.0
         self.on_request_duration = on_request_duration
@@ -102,7 +108,10 @@ class HttpConnection:
             return connection, connection.used
         await self.close()
         tls = self.context if origin[0] == "https" else None
-        reader, writer = await asyncio.open_connection(origin[1], origin[2], ssl=tls)
+        name = origin[1]
+        reader, writer = await asyncio.open_connection(
+            self.addresses.get(name, name), origin[2], ssl=tls, server_hostname=name if tls else None
+        )
         self._connection = _OpenSocket(origin, reader, writer)
         return self._connection, False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from simulator import trust
@@ -23,7 +23,10 @@ _OWN_ANSWER = NameAnswer(exists=True, addresses=("192.0.2.200",), seconds_to_liv
 
 
 class Network:
-    """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a PEM file) while it has none."""
+    """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a PEM file) while it has none.
+
+    `addresses`: where host names lead that the machine's own DNS does not know.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class Network:
         pace: float,
         on_request_duration: Callable[[float], None] | None,
         attester: Attester | None = None,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         pem = ca.read_bytes() if isinstance(ca, Path) else ca
         self._initial_roots: frozenset[bytes] = trust.parse_pem_roots(pem) if pem else frozenset()
@@ -44,13 +48,16 @@ class Network:
         self._pace = pace
         self._on_request_duration = on_request_duration
         self._attester = attester
+        self._addresses = addresses
         self._connection: HttpConnection | None = None
         self.mid_request_pause = 0.0
 
     def get_connection(self) -> HttpConnection:
         """Return the tablet's one connection, which opens at its first request."""
         if self._connection is None:
-            self._connection = HttpConnection(self._build_tls_context(None), on_request_duration=self._on_request_duration)
+            self._connection = HttpConnection(
+                self._build_tls_context(None), on_request_duration=self._on_request_duration, addresses=self._addresses
+            )
         self._connection.mid_request_pause = self.mid_request_pause
         return self._connection
 
@@ -78,7 +85,7 @@ class Network:
 
     async def fetch(self, url: str) -> bytes:
         """Return what is at an https URL, on a separate connection. Raises `UnexpectedResponse`, `Disconnected`."""
-        connection = HttpConnection(self._build_tls_context(None))
+        connection = HttpConnection(self._build_tls_context(None), addresses=self._addresses)
         try:
             reply = await connection.request("GET", url)
         finally:
@@ -95,7 +102,9 @@ class Network:
         mdm = profile.mdm_settings
         if mdm is None:
             raise InvalidProfile("there is no MDM payload in the profile")
-        connection = HttpConnection(self._build_tls_context(profile), on_request_duration=self._on_request_duration)
+        connection = HttpConnection(
+            self._build_tls_context(profile), on_request_duration=self._on_request_duration, addresses=self._addresses
+        )
         try:
             settings, device = profile.get_identity_settings(mdm), self._device
             if isinstance(settings, AcmeSettings):

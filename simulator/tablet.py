@@ -38,7 +38,8 @@ class SimulatedTablet:
     `base_url` and `code` make the invitation's URL; `code` may also be a complete URL. `ca` (PEM or a PEM file) is what the
     tablet trusts before it has a profile, by default the machine's roots; with a profile it trusts only the roots in it, if
     there are any. `pace` multiplies every wait. `on_request_duration` is called with the seconds of each request. `attester`
-    attests keys, as Apple does for newer chips; without one the tablet cannot attest.
+    attests keys, as Apple does for newer chips; without one the tablet cannot attest. `addresses`: where host names lead that the
+    machine's own DNS does not know.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SimulatedTablet:
         pace: float = 1.0,
         on_request_duration: Callable[[float], None] | None = None,
         attester: Attester | None = None,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.code = code
@@ -68,8 +70,9 @@ class SimulatedTablet:
             self.device.store = store
         self.device.clock.offset = self.behaviour.clock_error
         self.network = Network(
-            self.device, ca, dialect=dialect, keys=keys, pace=pace, on_request_duration=on_request_duration, attester=attester
-        )
+            self.device, ca, dialect=dialect, keys=keys, pace=pace, on_request_duration=on_request_duration, attester=attester,
+            addresses=addresses,
+        )  # fmt: skip
         self.network.mid_request_pause = self.behaviour.mid_request_pause * pace
         self.history: deque[ConversationLog] = deque(maxlen=200)
         self.ignored_pushes = 0

@@ -43,6 +43,15 @@ def ensure_server_certificate(work: UnitOfWork, hostnames: list[str]) -> tuple[P
     return chain, key_file
 
 
+def needs_renewal(work: UnitOfWork, hostnames: list[str]) -> bool:
+    """Return whether the certificate that this installation has made ends soon or lacks a name. Where it has made none: no."""
+    settings = work.settings
+    if not settings.serve_tls or settings.tls_certificate:
+        return False
+    chain, _ = get_server_files(settings)
+    return chain.exists() and not _is_usable(work, chain, hostnames)
+
+
 def _issue_server_certificate(work: UnitOfWork, chain: Path, key_file: Path, hostnames: list[str]) -> None:
     _create_missing_authority(work)
     authority, authority_key = _load_authority(work.settings)

@@ -1,7 +1,8 @@
 """The enrolment profile: identity, MDM and CA payloads (Apple: Configuration Profile, com.apple.mdm). The identity payloads are
 in `identity_payloads`.
 
-Identifiers and URLs never change between enrollment and renewal: a tablet refuses an update that differs.
+Identifiers and URLs never change between enrollment and renewal: a tablet refuses an update that differs. They are those of the town's
+host; SCEP and ACME are asked at the installation's address, which a tablet does not keep.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from enrollment.identity import tls
 from enrollment.identity.models import ChallengePurpose, IdentityProtocol
 from enrollment.joining import identity_payloads
 from enrollment.joining.models import Invitation
+from enrollment.places.addresses import get_town_url
+from enrollment.tablets.models import Tablet
 
 IDENTIFIER = identity_payloads.IDENTIFIER
 #: Every access right of the MDM payload: adding one later needs a new enrollment.
@@ -34,7 +37,8 @@ def build_enrollment_profile(work: UnitOfWork, invitation: Invitation, topic: st
     It is not known which tablet will use it and whether that tablet can attest its key, so the profile uses SCEP.
     """
     secret = identity.create_challenge(work, purpose=ChallengePurpose.ENROLLMENT, invitation_id=invitation.id)
-    return _build_profile(work, IdentityProtocol.SCEP, secret, topic, common_name=f"invitation {invitation.id}")
+    base = get_town_url(work, invitation.town_id)
+    return _build_profile(work, base, IdentityProtocol.SCEP, secret, topic, common_name=f"invitation {invitation.id}")
 
 
 def build_ade_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str, attests: bool) -> bytes:
@@ -69,11 +73,11 @@ def _build_tablet_profile(
     secret = identity.create_challenge(
         work, purpose=purpose, protocol=path, tablet_id=tablet_id, udid=udid[:64], valid_for=valid_for
     )
-    return _build_profile(work, path, secret, topic, common_name=f"tablet {tablet_id}")
+    base = get_town_url(work, work.session.get_one(Tablet, tablet_id).town_id)
+    return _build_profile(work, base, path, secret, topic, common_name=f"tablet {tablet_id}")
 
 
-def _build_profile(work: UnitOfWork, path: IdentityProtocol, secret: str, topic: str, *, common_name: str) -> bytes:
-    base = work.settings.public_url
+def _build_profile(work: UnitOfWork, base: str, path: IdentityProtocol, secret: str, topic: str, *, common_name: str) -> bytes:
     identity_uuid = str(new_id()).upper()  # new each time: else the tablet would not request a certificate
     content: list[dict[str, Any]] = [
         identity_payloads.build_identity_payload(work.settings, path, secret, identity_uuid, common_name),

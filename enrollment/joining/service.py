@@ -17,6 +17,7 @@ from enrollment.joining.errors import InvitationExpired, InvitationNotFound, Inv
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
 from enrollment.joining.targets import InvitationSpec, resolve_targets
+from enrollment.places.addresses import get_town_url
 
 MAX_DAYS = 90
 
@@ -102,4 +103,4 @@ def revoke_invitation(work: UnitOfWork, actor: Actor, invitation_id: UUID) -> In
 
 def build_join_url(work: UnitOfWork, invitation: Invitation) -> str:
     """Return the URL that a tablet opens; it is also the content of the QR code."""
-    return f"{work.settings.public_url}/join/{invitation.code}"
+    return f"{get_town_url(work, invitation.town_id)}/join/{invitation.code}"

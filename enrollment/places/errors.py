@@ -48,6 +48,20 @@ class InvalidTagPrefix(Invalid):
     message = Message("Inventory tags begin with two to eight capital letters or digits, a letter first.")
 
 
+class InvalidHost(Invalid):
+    """The host name of a town is not a full name of the DNS."""
+
+    code = "invalid_host"
+    message = Message("Write a full host name such as tablets.belleville.example, without https:// and without a port.")
+
+
+class HostTaken(Conflict):
+    """Another town has this host name, or the installation itself."""
+
+    code = "host_taken"
+    message = Message("This host name is in use already.")
+
+
 class InvalidPhone(Invalid):
     """The phone number cannot be dialled."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, TownOwned
 from cartable.ids import new_id
+from enrollment.places.hosts import MAX_HOST
 from enrollment.places.zones import PARIS, HolidayZone
 
 
@@ -36,6 +37,7 @@ class Town(Base):
     """A local authority, the tenant: it owns the tablets, and every tenant-owned row carries its id.
 
     `support_phone` and `lost_message` are shown on a lost tablet; without them the tablet shows a sentence that names the town.
+    `host` is the name that is written into its tablets for ever; without one they are given the address of the installation.
     `is_demonstration`: its people and tablets are invented, so nobody is made to protect them by a second factor.
     """
 
@@ -47,6 +49,7 @@ class Town(Base):
     zone: Mapped[HolidayZone] = mapped_column(EnumText(HolidayZone), default=HolidayZone.C)
     time_zone: Mapped[str] = mapped_column(String(40), default=PARIS)
     tag_prefix: Mapped[str] = mapped_column(String(8))
+    host: Mapped[str | None] = mapped_column(String(MAX_HOST), unique=True)
     support_phone: Mapped[str | None] = mapped_column(String(40))
     lost_message: Mapped[str | None] = mapped_column(String(200))
     is_demonstration: Mapped[bool] = mapped_column(default=False)

@@ -28,6 +28,19 @@ class PlaceRepository:
         rows = self.session.execute(select(Town.id, Town.time_zone).where(Town.id.in_(town_ids)))
         return {row.id: row.time_zone for row in rows}
 
+    def get_hosts(self, town_ids: Collection[UUID]) -> dict[UUID, str]:
+        """Return the host names of those of some towns that have one."""
+        rows = self.session.execute(select(Town.id, Town.host).where(Town.id.in_(town_ids), Town.host.is_not(None)))
+        return {row.id: row.host for row in rows}
+
+    def list_hosts(self) -> dict[str, UUID]:
+        """Return the town of every host name that a town has."""
+        rows = self.session.execute(select(Town.host, Town.id).where(Town.host.is_not(None)).order_by(Town.host))
+        return {row.host: row.id for row in rows}
+
+    def find_town_by_host(self, host: str) -> Town | None:
+        return self.session.scalar(select(Town).where(Town.host == host))
+
     def find_town_by_slug(self, slug: str) -> Town | None:
         return self.session.scalar(select(Town).where(Town.slug == slug))
 

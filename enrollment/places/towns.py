@@ -6,6 +6,7 @@ docs/domain/schools.md#towns.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from cartable import audit, locks
@@ -13,6 +14,8 @@ from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.errors import (
+    HostTaken,
+    InvalidHost,
     InvalidLostMessage,
     InvalidName,
     InvalidPhone,
@@ -21,6 +24,7 @@ from enrollment.places.errors import (
     TownExists,
     UnknownTimeZone,
 )
+from enrollment.places.hosts import is_host, normalise_host
 from enrollment.places.models import Town
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import clean_text, is_phone, is_slug, is_tag_prefix, make_slug, propose_tag_prefixes
@@ -40,11 +44,12 @@ def create_town(
     time_zone: str | None = None,
     support_phone: str | None = None,
     lost_message: str | None = None,
+    host: str | None = None,
 ) -> Town:
     """Create a town and return it. Short name and tag prefix are made of the name, the time zone of the zone, unless they are given.
 
-    Raises `Forbidden` for anybody but the operator, `TownExists`, `InvalidName`, `InvalidSlug`, `InvalidTagPrefix`, `InvalidPhone`,
-    `InvalidLostMessage`, `UnknownTimeZone`.
+    The host cannot be changed afterwards, because tablets keep it. Raises `Forbidden` for anybody but the operator, `TownExists`,
+    `InvalidName`, `InvalidSlug`, `InvalidTagPrefix`, `InvalidPhone`, `InvalidLostMessage`, `UnknownTimeZone`, `InvalidHost`, `HostTaken`.
     """
     actor.require_operator()
     cleaned = _check_name(name)
@@ -58,14 +63,16 @@ def create_town(
     repository = PlaceRepository(work.session)
     if repository.find_town_by_slug(slug) is not None:
         raise TownExists(field="slug")
+    chosen_host = _choose_host(work, repository, host)
     prefix = _choose_tag_prefix(repository, slug, tag_prefix)
     town = Town(
         name=cleaned, slug=slug, tag_prefix=prefix, zone=zone, time_zone=time_zone or get_zone_facts(zone).time_zone,
         support_phone=_check_phone(support_phone), lost_message=_check_lost_message(lost_message),
+        host=chosen_host,
     )  # fmt: skip
     work.session.add(town)
     work.session.flush()
-    audit.record_event(work, actor, "town.create", "town", town.id, town_id=town.id, slug=slug, zone=zone.value)
+    audit.record_event(work, actor, "town.create", "town", town.id, town_id=town.id, slug=slug, zone=zone.value, host=chosen_host)
     return town
 
 
@@ -106,6 +113,20 @@ def _choose_tag_prefix(repository: PlaceRepository, slug: str, chosen: str | Non
     if free is None:
         raise TownExists(field="tag_prefix")
     return free
+
+
+def _choose_host(work: UnitOfWork, repository: PlaceRepository, text: str | None) -> str | None:
+    """Return the host name as it is stored; None without one. Raises `InvalidHost`, `HostTaken`."""
+    host = normalise_host(text or "")
+    if not host:
+        return None
+    if not is_host(host):
+        raise InvalidHost(field="host")
+    settings = work.settings
+    own = {urlsplit(url).hostname for url in (settings.public_url, settings.resolver_url)} | {settings.resolver_check_host}
+    if host in own or repository.find_town_by_host(host) is not None:
+        raise HostTaken(field="host")
+    return host
 
 
 def _check_name(name: str) -> str:

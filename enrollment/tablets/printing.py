@@ -19,6 +19,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
+from enrollment.places.hosts import build_town_url
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk, documents
 from enrollment.tablets.documents import DeliveryLine, Heading, Label, PupilSheet
@@ -87,7 +88,7 @@ def _print_labels(work: UnitOfWork, actor: Actor, town_id: UUID, selection: Sele
     town = _get_town(work, actor, town_id, all_schools=False)
     tablets = TabletRepository(work.session).list_selected(actor, town_id, selection, documents.MAX_LABELS + 1)
     audit.record_event(work, actor, "paper.labels", "town", town_id, town_id=town_id, count=len(tablets))
-    address = work.settings.public_url
+    address = build_town_url(work.settings.public_url, town.host)
     labels = [Label(row.tag, row.serial, f"{address}/t/{row.tag}") for row in tablets]
     return documents.render_labels(town.name, town.support_phone or "", labels, _get_local_date(work, town))
 

@@ -21,6 +21,7 @@ from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.connect_lookup import ConnectLookup, answer_idle_requests
+from mdm.channel.host_check import HostCheck
 from mdm.channel.messages import BUSY, SERVER_ERROR, ChannelRequest, ChannelResponse
 from mdm.channel.repository import LoadedConnects
 from mdm.devices.manifest_cache import ManifestCache
@@ -43,6 +44,7 @@ class Batcher:
         self._trust = trust
         self._command_cache = RenderedCommandCache()
         self._manifests = ManifestCache()
+        self._host_check = HostCheck(runtime)
         self._pending: list[_PendingRequest] = []
         self._wake = threading.Condition()
         self._stopping = False
@@ -52,8 +54,8 @@ class Batcher:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Batches and requests so far."""
-        return {"batches": self._batch_count, "requests": self._request_count}
+        """Batches and requests so far, and connect requests to the host name of another town."""
+        return {"batches": self._batch_count, "requests": self._request_count, "foreign_hosts": self._host_check.foreign_count}
 
     def is_alive(self) -> bool:
         """Return whether requests are processed."""
@@ -121,6 +123,7 @@ class Batcher:
 
     def _process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         loaded = self._lookup.load(requests, self._runtime.clock.now())
+        self._host_check.count_foreign(requests, loaded)
         answered = answer_idle_requests(requests, loaded)
         others = [request for index, request in enumerate(requests) if index not in answered]
         if not others:
@@ -135,7 +138,10 @@ class Batcher:
 
     def _process_in_transaction(self, requests: Sequence[ChannelRequest], loaded: LoadedConnects) -> list[ChannelResponse]:
         with self._runtime.open_unit_of_work(self._engine) as work:
-            return ConnectBatch(work, self._command_cache, self._manifests).process(requests, loaded)
+            batch = ConnectBatch(work, self._command_cache, self._manifests)
+            responses = batch.process(requests, loaded)
+        self._host_check.count_foreign(requests, {key: each for key, each in batch.loaded.items() if key not in loaded})
+        return responses
 
 
 def _resolve_futures(batch: list[_PendingRequest], responses: list[ChannelResponse]) -> None:

@@ -56,6 +56,8 @@ class ConnectBatch:
         queue = BatchStatements(work.session)
         self.results = CommandResults(work, queue)
         self.delivery = CommandDelivery(work, queue)
+        #: What was loaded for the connect requests of the batch.
+        self.loaded: LoadedConnects = {}
 
     def process(self, requests: Sequence[ChannelRequest], known: LoadedConnects | None = None) -> list[ChannelResponse]:
         """Return one response per request, in their order. `known` is what was loaded for connect requests before."""
@@ -69,6 +71,7 @@ class ConnectBatch:
         loaded = {key: each for key, each in (known or {}).items() if key in connecting}
         if missing := [(key, fingerprint) for key, fingerprint in connecting.items() if key not in loaded]:
             loaded |= self.channel.load_next_commands(missing, self.now)
+        self.loaded = loaded
         connects: list[ConnectRequest] = []
         for index, request in enumerate(requests):
             if isinstance(request.message, ConnectMessage):

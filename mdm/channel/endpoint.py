@@ -99,13 +99,15 @@ class ChannelEndpoint:
         client = scope.get("client")
         identity = self._verifier.verify_request(headers, body, client[0] if client else None, self._clock.now())
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        checkin = False
+        checkin, host = False, headers.get(b"host", b"")
         try:
             message = plist.loads_leniently(body)
             checkin = is_checkin(content_type, message)
             if checkin:
-                return ChannelRequest(parse_checkin(message), identity.fingerprint, b"", certificate=identity.certificate)
-            return ChannelRequest(parse_connect(message), identity.fingerprint, body, certificate=identity.certificate)
+                return ChannelRequest(
+                    parse_checkin(message), identity.fingerprint, b"", certificate=identity.certificate, host=host
+                )
+            return ChannelRequest(parse_connect(message), identity.fingerprint, body, certificate=identity.certificate, host=host)
         except (BadPlist, BadMessage) as error:
             request = None if checkin else build_unreadable_request(body, identity.fingerprint)
             if request is not None:

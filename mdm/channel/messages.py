@@ -22,6 +22,8 @@ class ChannelRequest:
     scanned_uuids: tuple[str, ...] = ()
     #: The certificate itself (DER), from which a database that was restored learns what it has lost.
     certificate: bytes = b""
+    #: The Host header: the name under which the tablet has reached this server.
+    host: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

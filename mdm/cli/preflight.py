@@ -6,7 +6,6 @@ import os
 import socket
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -19,6 +18,7 @@ from cartable.timeline.file import UnreadableTimeline, read_point
 from cartable.timeline.repository import TimelineRepository
 from cartable.unit_of_work import Runtime
 from enrollment.identity.acme.attestation import load_roots
+from enrollment.identity.server_names import detect_lan_address
 
 #: The file of the data folder with the address at which the first tablets enrolled.
 _ENROLLED_URL = "enrolled-url"
@@ -162,16 +162,6 @@ def read_enrolled_url(settings: Settings) -> str | None:
     return file.read_text().strip() if file.exists() else None
 
 
-def detect_lan_address() -> str:
-    """Return the address of this machine on its network, or `localhost` without one. Sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737: never routed; only picks the outgoing interface
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "localhost"
-
-
 def settle_public_url(settings: Settings) -> Settings:
     """Return the settings with the address that tablets use. It is stored, because an enrolled tablet accepts no other one.
 
@@ -186,17 +176,3 @@ def settle_public_url(settings: Settings) -> Settings:
         url = f"https://{detect_lan_address()}:{settings.bind_port}"
         url_file.write_text(url + "\n")
     return Settings.model_validate(settings.model_dump(exclude_unset=True) | {"public_url": url})
-
-
-def list_host_names(settings: Settings) -> list[str]:
-    """Return the names and addresses that the server's TLS certificate must contain."""
-    names = [
-        urlsplit(settings.public_url).hostname or "localhost",
-        urlsplit(settings.resolver_url).hostname,
-        settings.resolver_check_host,
-        "localhost",
-        "127.0.0.1",
-        socket.gethostname(),
-        detect_lan_address(),
-    ]
-    return list(dict.fromkeys(name for name in names if name))

@@ -13,10 +13,12 @@ from cartable.settings import Settings
 from cartable.telemetry import configure_logging
 from enrollment.identity import service as identity
 from enrollment.identity import tls
+from enrollment.identity.server_names import list_host_names
 from mdm.care.restores.service import TimelineWatch
 from mdm.channel.endpoint import DeviceRequestRouter
 from mdm.cli import preflight
 from mdm.cli.processes import compose_checked, migrate, refuse_start
+from mdm.cli.tls_reload import create_reloading_context
 from mdm.composition import compose
 from mdm.web import create_app
 from mdm.worker.app import create_celery_app
@@ -45,11 +47,12 @@ def run(parsed: argparse.Namespace) -> int:
     TimelineWatch(runtime).check()  # before the first tablet is answered
     with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
-        files = tls.ensure_server_certificate(work, preflight.list_host_names(settings)) if settings.serve_tls else (None, None)
+        files = tls.ensure_server_certificate(work, list_host_names(work)) if settings.serve_tls else (None, None)
     runtime.engine.dispose()
     uvicorn.run(
         "mdm.cli.serve:create_application", factory=True, workers=settings.web_workers, host=settings.bind_host,
         port=settings.bind_port, loop="uvloop", http=GuardedHttpProtocol, ssl_certfile=files[0], ssl_keyfile=files[1],
+        ssl_context_factory=create_reloading_context if settings.serve_tls else None,
         access_log=False, server_header=False, date_header=False, proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places import towns
 from enrollment.places.errors import TownExists
+from enrollment.places.hosts import normalise_host
 from enrollment.places.models import School, Town
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import make_slug
@@ -25,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--slug", help="short name for this command and for addresses; without it made of the name")
     create.add_argument(
         "--tag-prefix", metavar="LETTERS", help="what inventory tags begin with; without it made of the short name"
+    )
+    create.add_argument(
+        "--host",
+        metavar="NAME",
+        help="host name at which its tablets reach the server, for ever; without it that of the installation",
     )
     _add_facts(create)
     actions.add_parser("list", help="list the towns")
@@ -63,13 +69,15 @@ def _create(work: UnitOfWork, parsed: argparse.Namespace) -> None:
     slug = parsed.slug or make_slug(parsed.name)
     existing = PlaceRepository(work.session).find_town_by_slug(slug)
     if existing is not None:
-        if existing.name != " ".join(parsed.name.split()):
+        if existing.name != " ".join(parsed.name.split()) or (existing.host or "") != normalise_host(
+            parsed.host or existing.host or ""
+        ):
             raise TownExists(field="slug")
         print(f"{existing.slug} exists already: unchanged")
         return
     town = towns.create_town(
         work, SYSTEM, name=parsed.name, slug=parsed.slug, tag_prefix=parsed.tag_prefix, zone=parsed.zone or HolidayZone.C,
-        time_zone=parsed.time_zone, support_phone=parsed.phone, lost_message=parsed.lost_message,
+        time_zone=parsed.time_zone, support_phone=parsed.phone, lost_message=parsed.lost_message, host=parsed.host,
     )  # fmt: skip
     print(_describe_town(work, town))
 
@@ -119,6 +127,7 @@ def _describe_town(work: UnitOfWork, town: Town) -> str:
     now = work.now.astimezone(places.get_town_zone(work, town.id))
     return (
         f"{town.slug}: {town.name}, zone {town.zone}, {town.time_zone}, {now:%Y-%m-%d %H:%M}, phone {town.support_phone or '–'}"
+        f"{f', tablets at {town.host}' if town.host else ''}"
     )
 
 

@@ -26,11 +26,13 @@ from cartable.telemetry import configure_logging
 from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
+from enrollment.identity.server_names import list_host_names
 from mdm.accounts.operators import ensure_first_account
 from mdm.care.restores.service import TimelineWatch
 from mdm.cli import banner, preflight
 from mdm.cli.demo import choose_resolver, load_demo
 from mdm.cli.demo_fleet import DemoFleet
+from mdm.cli.tls_reload import create_reloading_context
 from mdm.composition import compose
 from mdm.push import service as push
 from mdm.resolver.engine import ResolverUnavailable
@@ -123,7 +125,7 @@ def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:
         TimelineWatch(runtime).check()  # before the first tablet is answered
     with _show_step("Certificats / certificates"), runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
-        tls.ensure_server_certificate(work, preflight.list_host_names(settings))
+        tls.ensure_server_certificate(work, list_host_names(work))
         simulated = push.ensure_simulated_certificate(work)
     town_id = None
     if not empty:
@@ -147,6 +149,7 @@ def _serve(prepared: PreparedServer, fleet: DemoFleet) -> None:
         http=GuardedHttpProtocol,
         ssl_certfile=str(chain),
         ssl_keyfile=str(key),
+        ssl_context_factory=create_reloading_context,
         access_log=False,
         log_level="warning",
         server_header=False,

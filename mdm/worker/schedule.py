@@ -9,6 +9,7 @@ from cartable.outbox import Topic
 from cartable.throttle import purge_counters
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.acme.service import purge_expired as purge_acme
+from enrollment.identity.server_names import renew_server_certificate
 from enrollment.joining.ade.rules import SYNC_INTERVAL
 from enrollment.joining.ade.service import schedule_syncs as enqueue_ade_syncs
 from enrollment.joining.apple_school_manager.service import schedule_syncs as enqueue_organisation_syncs
@@ -94,6 +95,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "purge_attempt_counters": purge_counters,
     "name_index": index_missing_names,
     "fleet_days": record_fleet_day,
+    "server_certificate": renew_server_certificate,
 }
 #: Jobs that delete, end or send something because time has passed, and cannot take it back: they wait while the clock is not believed.
 DECIDED_BY_CLOCK = frozenset(
@@ -101,7 +103,7 @@ DECIDED_BY_CLOCK = frozenset(
         "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",
         "retention", "purge_imports", "purge_positions", "purge_idempotency_keys", "purge_acme", "purge_sessions", "purge_attempt_counters",
         "purge_account_links", "purge_notices", "history", "ended_months", "archive_commands",
-        "fleet_days",
+        "fleet_days", "server_certificate",
     }
 )  # fmt: skip
 #: Time between two runs of each job.
@@ -142,4 +144,5 @@ INTERVALS: dict[str, timedelta] = {
     "audit_verification": timedelta(minutes=10),
     "name_index": timedelta(minutes=10),
     "fleet_days": timedelta(hours=1),
+    "server_certificate": timedelta(minutes=1),
 }

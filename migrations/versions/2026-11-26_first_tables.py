@@ -297,10 +297,12 @@ def upgrade() -> None:
         sa.Column("zone", sa.String(length=32), nullable=False),
         sa.Column("time_zone", sa.String(length=40), nullable=False),
         sa.Column("tag_prefix", sa.String(length=8), nullable=False),
+        sa.Column("host", sa.String(length=253), nullable=True),
         sa.Column("support_phone", sa.String(length=40), nullable=True),
         sa.Column("lost_message", sa.String(length=200), nullable=True),
         sa.Column("is_demonstration", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_town")),
+        sa.UniqueConstraint("host", name=op.f("uq_town_host")),
         sa.UniqueConstraint("slug", name=op.f("uq_town_slug")),
     )
     op.create_table(

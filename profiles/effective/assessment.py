@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
@@ -54,17 +53,18 @@ class Assessment:
 class RiskTally:
     """Collects the risks of groups of tablets, mode by mode."""
 
-    def __init__(self, server: str, *, has_resolver: bool) -> None:
-        self.server, self.has_resolver = server, has_resolver
+    def __init__(self, *, has_resolver: bool) -> None:
+        self.has_resolver = has_resolver
         self._findings: dict[Risk, tuple[dict[Mode, None], int]] = {}
         self._values: dict[tuple[ReachabilityRule, str], set[str]] = {}
 
     def add_group(self, group: DraftGroup, policy: PolicyData, drafted: PolicyData) -> None:
         """Add what the draft brings into force for a group."""
         modes_by_risk: dict[Risk, list[Mode]] = {}
+        server = policy.get_server_host(group.after.town_id)
         for mode in Mode:
             before, after = policy.get_settings(group.before, mode), drafted.get_settings(group.after, mode)
-            found = find_risks(_Values(before), _Values(after), self.server, has_resolver=self.has_resolver)
+            found = find_risks(_Values(before), _Values(after), server, has_resolver=self.has_resolver)
             for risk in dict.fromkeys(found):
                 modes_by_risk.setdefault(risk, []).append(mode)
                 for key in risk.settings:
@@ -103,11 +103,6 @@ class _Values(Mapping[str, Any]):
         return len(self._resolved)
 
 
-def get_server_host(work: UnitOfWork) -> str:
-    """Return the host name under which tablets reach this server."""
-    return urlsplit(work.settings.public_url).hostname or ""
-
-
 def assess_draft(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Assessment:
     """Return what this content would do if it were live, for all tablets that it concerns and for those that join later.
 
@@ -117,12 +112,12 @@ def assess_draft(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> 
     policy = load_policy(work, facts, [owner.town_id] if owner.town_id else [])
     drafted = replace_content(policy, owner, content)
     groups = list(group_tablets(work, facts, policy, drafted, owner))
-    return assess_groups(work, [*groups, *build_place_groups(policy, drafted, owner)], policy, drafted)
+    return assess_groups([*groups, *build_place_groups(policy, drafted, owner)], policy, drafted)
 
 
-def assess_groups(work: UnitOfWork, groups: Iterable[DraftGroup], policy: PolicyData, drafted: PolicyData) -> Assessment:
+def assess_groups(groups: Iterable[DraftGroup], policy: PolicyData, drafted: PolicyData) -> Assessment:
     """Return the assessment of a draft whose tablets are grouped already."""
-    tally = RiskTally(get_server_host(work), has_resolver=policy.resolver is not None)
+    tally = RiskTally(has_resolver=policy.resolver is not None)
     tablets, changes_apps_alone = 0, True
     for group in groups:
         tablets += group.tablets

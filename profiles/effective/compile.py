@@ -173,7 +173,7 @@ def compile_situation(
         by_mode = {mode: render_profile(town, content, _mode_part_name(content)) for mode, content in own.items()}
         compiled.declared_profiles = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
         compiled.declared = build_declarations(
-            work.settings.public_url,
+            policy.get_url(situation.town_id),
             "Cartable",
             base.sha256 if base else None,
             {mode: rendered.sha256 if rendered else None for mode, rendered in by_mode.items()},

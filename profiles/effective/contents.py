@@ -59,7 +59,7 @@ def build_mode_content(situation: Situation, policy: PolicyData, mode: Mode) -> 
         compose_mode_filter(situation, policy, mode),
         supervised=situation.supervised,
         resolver=find_address(situation, policy, mode),
-        own_url=policy.own_url,
+        own_url=policy.get_url(situation.town_id),
     )
     content = build_content(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
     unknown = [

@@ -73,7 +73,8 @@ def explain_host_at_place(
     ]
     served = {}
     if policy.resolver is not None:
-        content = build_resolver_filter(compose_mode_filter(situation, policy, mode), policy.resolver)
+        web = compose_mode_filter(situation, policy, mode)
+        content = build_resolver_filter(web, policy.resolver, policy.get_server_host(town_id))
         served = dict.fromkeys(list_tokens(payloads), content)
     return PlaceExplanation(wanted, read_proved_filter(payloads, served).list_closing(wanted.host, wanted.categories))
 
@@ -96,7 +97,9 @@ def _explain(work: UnitOfWork, situation: Situation, policy: PolicyData, mode: M
     web = compose_mode_filter(situation, policy, mode)
     categories = FilterRepository(work.session).find_categories(situation.town_id, clean)
     if web.delivery_kind is DeliveryKind.RESOLVER and policy.resolver is not None:
-        verdict = decide_name(build_resolver_filter(web, policy.resolver), clean, categories)
+        verdict = decide_name(
+            build_resolver_filter(web, policy.resolver, policy.get_server_host(situation.town_id)), clean, categories
+        )
     else:
         verdict = judge_host(web, clean, categories)
     is_enough = verdict.reason in HELD_BY_BUILT_IN and find_covering_entry(clean, web.denied[MAX_BUILT_IN:]) is None

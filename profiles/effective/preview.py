@@ -100,7 +100,7 @@ def preview(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Previ
     tally = _Tally()
     for group in groups:
         _count_group(tally, group, policy, drafted, owner)
-    assessment = assess_groups(work, [*groups, *build_place_groups(policy, drafted, owner)], policy, drafted)
+    assessment = assess_groups([*groups, *build_place_groups(policy, drafted, owner)], policy, drafted)
     return Preview(
         tablets=tally.total,
         changed=tally.changed,

@@ -70,8 +70,8 @@ def _name_document(document: AppliedDocument) -> list[str]:
     return [str(document.document.document_id), *(str(each.version_id) for each in rolling if each.stage is not None)]
 
 
-def build_resolver_filter(web: EffectiveFilter, access: ResolverAccess) -> ResolverFilter:
-    """Return what the resolver enforces of a tablet's filter."""
+def build_resolver_filter(web: EffectiveFilter, access: ResolverAccess, server_host: str) -> ResolverFilter:
+    """Return what the resolver enforces of a tablet's filter. `server_host`: the name at which the tablet reaches this server."""
     return ResolverFilter(
         denied=frozenset(web.denied),
         permitted=frozenset(web.permitted),
@@ -82,7 +82,7 @@ def build_resolver_filter(web: EffectiveFilter, access: ResolverAccess) -> Resol
         only_permitted=web.only_permitted,
         safe_search=web.safe_search,
         restricted_video=web.restricted_video,
-        always_open=access.always_open,
+        always_open=access.always_open | {server_host},
     )
 
 
@@ -96,7 +96,7 @@ def store_addresses(work: UnitOfWork, situations: Iterable[Situation], policy: P
             web = compose_mode_filter(situation, policy, mode)
             if web.delivery_kind is DeliveryKind.RESOLVER:
                 key = compute_address_key(situation, policy, mode)
-                served = build_resolver_filter(web, policy.resolver)
+                served = build_resolver_filter(web, policy.resolver, policy.get_server_host(situation.town_id))
                 contents[key] = AddressContent(situation.town_id, policy.resolver.get_token(key), served)
     if contents:
         FilterAddressRepository(work.session).save_contents(contents, work.now)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
+from enrollment.places.hosts import build_town_url
+from enrollment.places.repository import PlaceRepository
 from profiles.apps.models import App
 from profiles.apps.repository import AppRepository
 from profiles.apps.rules import EffectiveApps, compose_apps
@@ -73,12 +76,21 @@ class PolicyData:
     presets: Mapping[UUID, PublishedPreset]
     apps: Mapping[tuple[UUID, str], App]
     groups: Mapping[UUID, frozenset[UUID]]
-    #: The address of this server.
+    #: The address of this server, and the host names of the towns whose tablets reach it at one of their own.
     own_url: str = ""
+    town_hosts: Mapping[UUID, str] = field(default_factory=dict)
     #: How tablets reach the resolver of this installation; None where there is none.
     resolver: ResolverAccess | None = None
     _sources: dict[tuple[object, Mode], PolicySource] = field(default_factory=dict)
     _resolved: dict[tuple[object, Mode], dict[str, Resolved]] = field(default_factory=dict)
+
+    def get_url(self, town_id: UUID) -> str:
+        """The address at which the tablets of a town reach this server."""
+        return build_town_url(self.own_url, self.town_hosts.get(town_id))
+
+    def get_server_host(self, town_id: UUID) -> str:
+        """The host name in that address."""
+        return urlsplit(self.get_url(town_id)).hostname or ""
 
     def get_source(self, document: AppliedDocument, mode: Mode) -> PolicySource:
         """What a document sets in a mode."""
@@ -115,6 +127,7 @@ def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts], town_ids: Iterab
         apps=AppRepository(work.session).get_apps_by_identifier(town_ids),
         groups=repository.get_groups_by_pupil([each.pupil_id for each in tablets if each.pupil_id]),
         own_url=work.settings.public_url,
+        town_hosts=PlaceRepository(work.session).get_hosts(town_ids),
         resolver=_build_resolver_access(work),
     )
 

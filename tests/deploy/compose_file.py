@@ -77,6 +77,8 @@ class Installation:
         """Start Caddy with the file of the repository, and TLS files in place of a public certificate."""
         environment = self.build_environment(
             CARTABLE_SITE=self.url, CARTABLE_TLS=f"{certificate} {key}",
+            CARTABLE_TOWN_SITES=f"https://:{self.port}", CARTABLE_TOWN_TLS="internal",
+            CARTABLE_ASK=f"http://127.0.0.1:{self.web_ports['web-1']}/tls/known-host",
             CARTABLE_UPSTREAMS=" ".join(f"127.0.0.1:{port}" for port in self.web_ports.values()),
             XDG_DATA_HOME=str(self.folder / "caddy"), XDG_CONFIG_HOME=str(self.folder / "caddy"),
         )  # fmt: skip

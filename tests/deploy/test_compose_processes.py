@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from enrollment.identity import tls
 from enrollment.joining import service as joining
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.targets import InvitationSpec
+from enrollment.places.towns import create_town
 from mdm.composition import compose
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.security import DeviceLock
@@ -94,14 +96,30 @@ def _enrol_and_obey_while_killing(installation: Installation, runtime: Runtime) 
     assert wait_until(lambda: _is_ready(installation, ca), 150), installation.read_log("web-1") + installation.read_log("caddy")
     with runtime.open_unit_of_work() as work:
         certificates.ensure_simulated_certificate(work)
+        create_town(work, SYSTEM, name="Ici", host="tablets.ici.example")
         town = TownFactory(work).create_town()
         codes = [
             row.code
             for row in joining.create_invitations(work, SYSTEM, InvitationSpec(InvitationKind.STOCK, town.id, max_uses=TABLETS))
         ]
+    assert [_serves_name(installation, name) for name in ("tablets.ici.example", "unknown.example")] == [True, False]
     fleet = Fleet(FleetPlan(installation.url, codes, TABLETS, ca=ca.read_bytes(), pace=0.05))
     asyncio.run(_enrol_and_obey(installation, runtime, fleet))
     assert fleet.tally.failures.total() == 0, fleet.tally.format_summary()
+
+
+def _serves_name(installation: Installation, name: str) -> bool:
+    """Whether Caddy has a certificate for a host name, which it gets once it is known to be a town's."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(("localhost", installation.port), 30) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secured,
+        ):
+            return name.encode() in (secured.getpeercert(binary_form=True) or b"")
+    except ssl.SSLError:
+        return False
 
 
 async def _enrol_and_obey(installation: Installation, runtime: Runtime, fleet: Fleet) -> None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
-import pytest
 from sqlalchemy import Engine
 
 from cartable.alarms import Alarm, AlarmKind
 from cartable.backups.service import make_backup, restore_backup
-from cartable.database import make_engine
-from cartable.embedded_postgres import make_unique_name
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.timeline.models import DatabaseRestore, RestoreEvidence
@@ -36,34 +30,11 @@ from mdm.queue import service as queue
 from mdm.queue.models import CommandBody, QueuedCommand
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.support.databases import POSTGRES_FOLDER_VARIABLE
+from tests.stories.conftest import render_url
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 PASSPHRASE = b"correct horse battery staple"
-
-
-@pytest.fixture
-def empty_engine(engine: Engine, tmp_path: Path) -> Iterator[Engine]:
-    """An empty database without tables, of the kind of `engine`: where a backup is restored."""
-    if engine.dialect.name == "sqlite":
-        made = make_engine(f"sqlite:///{tmp_path / 'elsewhere' / 'cartable.db'}")
-        (tmp_path / "elsewhere").mkdir()
-        yield made
-        made.dispose()
-        return
-    folder, name = os.environ[POSTGRES_FOLDER_VARIABLE], make_unique_name("restored")
-    with psycopg.connect(f"host={folder} user=cartable dbname=postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    made = make_engine(f"postgresql+psycopg://cartable@/{name}?host={folder}")
-    yield made
-    made.dispose()
-    with psycopg.connect(f"host={folder} user=cartable dbname=postgres", autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
-
-
-def render_url(engine: Engine) -> str:
-    return engine.url.render_as_string(hide_password=False)
 
 
 def build_settings(server: LiveServer, engine: Engine, folder: Path) -> Settings:

@@ -26,6 +26,7 @@ from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
+from mdm.cli.tls_reload import create_reloading_context
 from mdm.push import testserver
 from mdm.push.service import close_transport
 from mdm.web import create_app
@@ -98,19 +99,22 @@ def start_live_server(
     clock: Clock | None = None,
     *,
     restored_at_port: int | None = None,
+    address: str = "127.0.0.1",
     **given: Any,
 ) -> Iterator[LiveServer]:
     """Start the server and its APNs stand-in; stop both afterwards.
 
     `restored_at_port`: folder and database were restored from the backup of a server at this port, and have what it needs.
+    `address`: the address of this machine at which it listens, so that two servers may have one port.
     `clock` must have the real time while the server starts, because its certificates are valid from then on.
     """
     port, push_port = restored_at_port or find_free_port(), find_free_port()
-    options: dict[str, Any] = {"second_factor": SecondFactorPolicy.OFFERED, **given}
+    options: dict[str, Any] = {
+        "second_factor": SecondFactorPolicy.OFFERED, "public_url": f"https://localhost:{port}", **given,
+    }  # fmt: skip
     settings = Settings(
         _env_file=None,
         data_dir=folder,
-        public_url=f"https://localhost:{port}",
         apns_url=f"https://localhost:{push_port}",
         apns_ca=folder / "secrets" / "tls-ca.pem",
         **options,
@@ -121,8 +125,9 @@ def start_live_server(
     chain, key = tls.get_server_files(settings)
     hub = testserver.PushHub()
     config = uvicorn.Config(
-        create_app(runtime), port=port, ssl_certfile=str(chain), ssl_keyfile=str(key), log_level="error", access_log=False
-    )
+        create_app(runtime), host=address, port=port, ssl_certfile=str(chain), ssl_keyfile=str(key),
+        ssl_context_factory=create_reloading_context, log_level="error", access_log=False,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

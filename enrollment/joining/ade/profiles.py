@@ -26,6 +26,7 @@ from enrollment.joining.ade.ports import (
 )
 from enrollment.joining.ade.repository import AdeRepository
 from enrollment.joining.ade.sync_lease import SyncLease
+from enrollment.places.hosts import build_town_url
 from enrollment.places.models import Town
 
 log = structlog.get_logger()
@@ -62,7 +63,7 @@ def build_profiles(work: UnitOfWork, server: AdeServer) -> dict[ProfileVariant, 
     profile_input = rules.ProfileInput(
         name=f"Cartable {server.name}",
         magic=str(server.id),
-        url=work.settings.public_url + "/join/automated",
+        url=build_town_url(work.settings.public_url, town.host) + "/join/automated",
         anchor=tls.read_tls_ca_certificate(work.settings),
         department=server.department or town.name[:80],
         support_phone=server.support_phone or town.support_phone or "",

@@ -29,6 +29,9 @@ class TownOut(BaseModel):
     name: str
     slug: str
     tag_prefix: str = Field(description="What the town's inventory tags begin with.")
+    host: str | None = Field(
+        description="The name at which the town's tablets reach the server. Without it that of the installation."
+    )
     zone: HolidayZone
     time_zone: str
     support_phone: str | None = Field(description="Shown on a lost tablet, for who finds it.")
@@ -41,6 +44,10 @@ class TownIn(BaseModel):
     name: str = Field(max_length=200, examples=["Belleville-sur-Craie"])
     slug: str | None = Field(None, max_length=80, examples=["belleville"], description="Short name; without it made of the name.")
     tag_prefix: str | None = Field(None, max_length=20, examples=["BEL"], description="Without it made of the short name.")
+    host: str | None = Field(
+        None, max_length=260, examples=["tablets.belleville.example"],
+        description="The name at which the town's tablets reach the server, for ever. Without it that of the installation.",
+    )  # fmt: skip
     zone: HolidayZone = HolidayZone.C
     time_zone: str | None = Field(None, max_length=40, examples=["Indian/Reunion"], description=_ZONE_OF_TIME)
     support_phone: str | None = Field(None, max_length=80, examples=["+33 1 23 45 67 89"])

@@ -13,8 +13,10 @@ from cartable.leases import acquire_lease
 from cartable.migrate import list_missing_migrations
 from cartable.outages import Outage, find_outage
 from cartable.unit_of_work import Runtime
+from enrollment.identity.server_names import list_tablet_names
 from enrollment.identity.signing.port import SignerUnavailable
 from enrollment.identity.signing.state import load_remote_signer
+from enrollment.places.hosts import MAX_HOST, normalise_host
 from mdm.api.system.metrics import render_metrics
 from mdm.care.server_state import load_server_state
 from mdm.channel.batcher import Batcher
@@ -71,6 +73,16 @@ def find_warnings(runtime: Runtime) -> list[str]:
     except SignerUnavailable:
         return ["signer_away"]
     return []
+
+
+@router.get("/tls/known-host", operation_id="tls_known_host", include_in_schema=False)
+def tls_known_host(request: Request, domain: str) -> Response:
+    """Return 200 for the host name of the installation or of a town, else 404: a proxy asks before it has a certificate issued.
+
+    Without this question anybody could use up the proxy's allowance at its certificate authority with names that lead here.
+    """
+    with request.app.state.runtime.open_unit_of_work() as work:
+        return Response(status_code=200 if normalise_host(domain[:MAX_HOST]) in list_tablet_names(work) else 404)
 
 
 @router.get("/metrics", operation_id="metrics", include_in_schema=False)

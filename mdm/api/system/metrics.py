@@ -56,8 +56,11 @@ def _render_lines(state: ServerState, batches: Mapping[str, int], now: datetime)
     ):
         yield from _declare(name, "gauge", help_text)
         yield _sample(name, value)
-    for key, help_text in (("batches", "Batches of tablets' requests."), ("requests", "Requests of tablets in batches.")):
-        name = f"cartable_channel_{key}_total"
+    for name, key, help_text in (
+        ("cartable_channel_batches_total", "batches", "Batches of tablets' requests."),
+        ("cartable_channel_requests_total", "requests", "Requests of tablets in batches."),
+        ("cartable_channel_foreign_hosts_total", "foreign_hosts", "Connect requests to the host name of another town."),
+    ):
         yield from _declare(name, "counter", f"{help_text} Of this process.")
         yield _sample(name, batches[key])
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -19,6 +18,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import tls
 from enrollment.identity.ca import get_issuing_authority
 from enrollment.identity.profile_signing import get_signer_file
+from enrollment.identity.server_names import list_tablet_names
 from enrollment.joining.ade.service import list_servers_needing_attention
 from mdm.cli.doctor.diagnosis import Diagnosis, failed, good, warning
 from mdm.push.certificates import get_certificate_health
@@ -30,7 +30,7 @@ TLS_DAYS = 14
 
 def check_certificates(work: UnitOfWork) -> Iterator[Diagnosis]:
     """Yield the state of every certificate and token of the server."""
-    yield from check_tls(work.settings, work.now)
+    yield from check_tls(work.settings, work.now, list_tablet_names(work))
     yield from _check_signer(work.settings, work.now)
     authority = get_issuing_authority(work)
     if authority is None:
@@ -44,8 +44,8 @@ def check_certificates(work: UnitOfWork) -> Iterator[Diagnosis]:
     yield from _check_tokens(work)
 
 
-def check_tls(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
-    """Yield whether the TLS certificate is in date, has the name of the public address, and fits its key."""
+def check_tls(settings: Settings, now: datetime, hosts: Sequence[str]) -> Iterator[Diagnosis]:
+    """Yield whether the TLS certificate is in date, has the names at which tablets reach the server, and fits its key."""
     if not settings.serve_tls:
         yield good("TLS", "a proxy ends it")
         return
@@ -67,9 +67,9 @@ def check_tls(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
         yield failed("TLS", "iPads accept RSA and elliptic keys only", "Have a certificate made with one of them.")
     elif certificate.public_key() != key.public_key():
         yield failed("TLS", "the key does not belong to the certificate", f"Look at {chain_file} and {key_file}.")
-    host = urlsplit(settings.public_url).hostname or ""
-    if not _covers(certificate, host):
-        yield failed("TLS", f"the certificate does not name {host}, the address of the tablets", "Have one made for this name.")
+    for host in hosts:
+        if not _covers(certificate, host):
+            yield failed("TLS", f"the certificate does not name {host}, the address of tablets", "Have one made with this name.")
     yield _describe_end(
         "TLS", certificate.not_valid_after_utc, now, TLS_DAYS, "Renew it; the embedded CA does so at the next start."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -14,7 +15,9 @@ from kombu.connection import Connection
 from cartable.setting_names import list_unknown_settings
 from cartable.settings import Settings
 from cartable.timeline.repository import TimelineRepository
-from cartable.unit_of_work import UnitOfWork
+from cartable.unit_of_work import Runtime, UnitOfWork
+from enrollment.identity import tls
+from enrollment.places.repository import PlaceRepository
 from mdm.cli import preflight
 from mdm.cli.doctor.diagnosis import Diagnosis, failed, good, warning
 
@@ -92,6 +95,32 @@ def check_broker(settings: Settings) -> Iterator[Diagnosis]:
             f"it does not answer ({type(error).__name__})",
             "Is it running, and is CARTABLE_BROKER_URL right? Jobs wait in the database.",
         )
+
+
+def check_town_hosts(runtime: Runtime) -> Iterator[Diagnosis]:
+    """Yield whether the host name of each town leads to this server, and its certificate is one that tablets accept."""
+    port = urlsplit(runtime.settings.public_url).port or 443
+    roots = tls.read_tls_ca_certificate(runtime.settings)
+    context = ssl.create_default_context(cadata=roots)
+    with runtime.open_unit_of_work() as work:
+        hosts = PlaceRepository(work.session).list_hosts()
+    for host in hosts:
+        try:
+            with (
+                socket.create_connection((host, port), timeout=SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=host),
+            ):
+                yield good("town host", f"{host} answers with a valid certificate")
+        except ssl.SSLError as error:
+            yield failed(
+                "town host", f"{host}: {error.reason or error}", "Its certificate must name it: docs/operator/town-hosts.md.",
+            )  # fmt: skip
+        except OSError as error:
+            yield failed(
+                "town host",
+                f"{host}:{port} cannot be reached ({error.strerror or error})",
+                "Its tablets come to this name alone: make it lead to this server in the DNS.",
+            )
 
 
 def check_network(settings: Settings) -> Iterator[Diagnosis]:

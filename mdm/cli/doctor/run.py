@@ -49,13 +49,13 @@ def diagnose(*, network: bool = False) -> Iterator[Diagnosis]:
     except MasterKeyMissing as error:
         yield failed("master key", str(error), "Restore it from your backup: docs/operator/backup.md.")
         return
-    yield from _check_database(runtime)
+    yield from _check_database(runtime, network=network)
     yield from environment.check_broker(settings)
     if network:
         yield from environment.check_network(settings)
 
 
-def _check_database(runtime: Runtime) -> Iterator[Diagnosis]:
+def _check_database(runtime: Runtime, *, network: bool) -> Iterator[Diagnosis]:
     try:
         of_database = list(storage.check_database(runtime))
         yield from of_database
@@ -66,5 +66,7 @@ def _check_database(runtime: Runtime) -> Iterator[Diagnosis]:
             yield from certificates.check_certificates(work)
             yield from signer.check_signer(work)
             yield from resolver.check_resolver(work)
+        if network:
+            yield from environment.check_town_hosts(runtime)
     finally:
         runtime.engine.dispose()

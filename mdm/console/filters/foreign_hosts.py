@@ -1,4 +1,5 @@
-"""What the server answers under names that are not its own: a closed site's, which the resolver leads here, and the check host's.
+"""What the server answers under names that are not the installation's: a town's, a closed site's, which the resolver leads here, and the
+check host's.
 
 It lies outside the access log: which closed site a child has asked for is written nowhere.
 """
@@ -6,19 +7,24 @@ It lies outside the access log: which closed site a child has asked for is writt
 from __future__ import annotations
 
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cartable.settings import Settings
+from enrollment.places.hosts import is_host, read_host
+from enrollment.places.town_hosts import TownHosts
 from mdm.console.frame import render_page
 from profiles.filters.resolver_access import list_own_hosts
 from profiles.filters.rules import find_covering_entry
 
 CHECK_PAGE, PICTURE_PATH = "/check", "/check/resolver.svg"
 _ASSETS = "/console/assets/"
+#: What tablets, proxies and what watches the server ask under the name of a town. All else is for people.
+TABLET_PATHS = ("/join", "/scep", "/acme/", "/mdm", "/healthz", "/readyz", "/metrics", "/tls/", _ASSETS)
 _PICTURE = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="48" height="48" viewBox="0 0 48 48"><circle cx="24" cy="24" r="22" fill="#18753c"/>'
     '<path d="M13 25l8 8 15-17" fill="none" stroke="#fff" stroke-width="5"/></svg>'
@@ -27,20 +33,46 @@ _PICTURE_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosn
 
 
 class ForeignHosts:
-    """ASGI middleware. Requests under the server's own names pass; the paths of tablets do not come here."""
+    """ASGI middleware. Requests under the server's own names pass; the paths of the device channel do not come here."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = _answer(Request(scope)) if scope["type"] == "http" else None
+        response = None
+        if scope["type"] == "http":
+            request = Request(scope)
+            settings: Settings = request.app.state.runtime.settings
+            host = read_host(request.headers.get("host", ""))
+            if host != urlsplit(settings.public_url).hostname:
+                response = (
+                    _lead_to_console(request, settings)
+                    if await _is_town_host(request, host)
+                    else _answer(request, settings, host)
+                )
         await (self.app if response is None else response)(scope, receive, send)
 
 
-def _answer(request: Request) -> Response | None:
-    """Return the response to a request under a foreign name; None for one under a name of the server."""
-    settings: Settings = request.app.state.runtime.settings
-    host = _read_host(request)
+async def _is_town_host(request: Request, host: str) -> bool:
+    """Return whether a name is that of a town. A name that can be none costs no query."""
+    if not is_host(host):
+        return False
+    hosts: TownHosts = request.app.state.town_hosts
+    if hosts.is_stale:
+        await run_in_threadpool(hosts.refresh)
+    return host in hosts.towns
+
+
+def _lead_to_console(request: Request, settings: Settings) -> Response | None:
+    """Return the redirection of a person who opens the name of a town: the console has one address. None for what tablets ask."""
+    if request.method != "GET" or request.url.path.startswith(TABLET_PATHS):
+        return None
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(settings.public_url + quote(request.url.path) + query)
+
+
+def _answer(request: Request, settings: Settings, host: str) -> Response | None:
+    """Return the response to a request under a name that is no town's; None for one under a name of the server."""
     if host == settings.resolver_check_host != "":
         if request.url.path == PICTURE_PATH:
             return Response(_PICTURE, media_type="image/svg+xml", headers=_PICTURE_HEADERS)
@@ -48,14 +80,6 @@ def _answer(request: Request) -> Response | None:
     if settings.resolver_blocked_address and _is_foreign(host, settings) and not request.url.path.startswith(_ASSETS):
         return render_page(request, "filters/closed_site.html", status=403)
     return None
-
-
-def _read_host(request: Request) -> str:
-    """Return the name of the Host header without port; empty for one that is no name."""
-    try:
-        return (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
 
 
 def _is_foreign(host: str, settings: Settings) -> bool:

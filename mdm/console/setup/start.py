@@ -52,13 +52,14 @@ def create_town(
     time_zone: Annotated[str, Form(max_length=60)] = "",
     support_phone: Annotated[str, Form(max_length=200)] = "",
     lost_message: Annotated[str, Form(max_length=2000)] = "",
+    host: Annotated[str, Form(max_length=400)] = "",
     schools: Annotated[str, Form(max_length=_LONGEST_LIST)] = "",
     file: Annotated[UploadFile | None, File()] = None,
     roster: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     """Create a town of one's own with its first schools, from a list or a first roster: all of it, or nothing."""
     facts = {"name": name, "zone": zone, "time_zone": time_zone.strip() or None, "support_phone": support_phone,
-             "lost_message": lost_message}  # fmt: skip
+             "lost_message": lost_message, "host": host}  # fmt: skip
     with runtime.open_unit_of_work() as work:
         actor, _ = require_sign_in(request, work)
         check_csrf(request, csrf)
@@ -74,7 +75,7 @@ def create_town(
         raise
     except DomainError as refusal:
         typed = {"name": name, "zone": zone.value, "time_zone": time_zone, "support_phone": support_phone,
-                 "lost_message": lost_message, "schools": schools}  # fmt: skip
+                 "lost_message": lost_message, "host": host, "schools": schools}  # fmt: skip
         with runtime.open_unit_of_work() as work:
             actor, _ = require_sign_in(request, work)
             return _render_start(

@@ -41,13 +41,14 @@ def create_town(
     csrf: CsrfField,
     name: Annotated[str, Form(max_length=400)],
     zone: Annotated[HolidayZone, Form()] = HolidayZone.C,
+    host: Annotated[str, Form(max_length=400)] = "",
 ) -> Response:
     """Make a town that others will administer."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    refusal = attempt(work, lambda: towns.create_town(work, actor, name=name, zone=zone))
+    refusal = attempt(work, lambda: towns.create_town(work, actor, name=name, zone=zone, host=host))
     if refusal is not None:
-        return _render(request, work, actor, refusal=refusal, values={"name": name, "zone": zone.value})
+        return _render(request, work, actor, refusal=refusal, values={"name": name, "zone": zone.value, "host": host})
     return RedirectResponse(PAGE, status_code=303)
 
 

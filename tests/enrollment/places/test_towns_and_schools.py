@@ -15,6 +15,8 @@ from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.places import service as places
 from enrollment.places.errors import (
+    HostTaken,
+    InvalidHost,
     InvalidLostMessage,
     InvalidName,
     InvalidPhone,
@@ -75,11 +77,20 @@ def test_towns_whose_names_begin_alike_have_other_tags(runtime: Runtime) -> None
         ({"name": "Ville", "lost_message": "x" * 201}, InvalidLostMessage),
         ({"name": "Ville", "slug": "taken"}, TownExists),
         ({"name": "Ville", "tag_prefix": "TAK"}, TownExists),
+        ({"name": "Ville", "host": "https://tablets.ville.example"}, InvalidHost),
+        ({"name": "Ville", "host": "tablets.ville.example:8443"}, InvalidHost),
+        ({"name": "Ville", "host": "192.0.2.1"}, InvalidHost),
+        ({"name": "Ville", "host": "server"}, InvalidHost),
+        ({"name": "Ville", "host": "tablettes.é.example"}, InvalidHost),
+        ({"name": "Ville", "host": f"{'a' * 64}.example"}, InvalidHost),
+        ({"name": "Ville", "host": "x." * 125 + "example"}, InvalidHost),
+        ({"name": "Ville", "host": "mdm.test"}, HostTaken),
+        ({"name": "Ville", "host": "Tablets.Taken.Example."}, HostTaken),
     ],
 )
 def test_a_wrong_town_is_refused_whole(runtime: Runtime, values: dict[str, str], error: type[DomainError]) -> None:
     with runtime.open_unit_of_work() as work:
-        create_town(work, SYSTEM, name="Taken")
+        create_town(work, SYSTEM, name="Taken", host="tablets.taken.example")
         with pytest.raises(error):
             create_town(work, SYSTEM, **values)  # type: ignore[arg-type]
         assert len(places.list_towns(work, SYSTEM)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from cartable.outbox import JobLane, Topic
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime
 from cartable.worker_registry import WorkerProcess
+from enrollment.places.towns import create_town
 from mdm.api.system.health import find_problems
 from mdm.channel.batcher import Batcher
 from mdm.devices.repository import DeviceRepository
@@ -95,3 +97,18 @@ def test_without_the_token_there_are_no_metrics(server: LiveServer, token: str) 
     server.runtime.settings = server.runtime.settings.model_copy(update={"metrics_token": token})
     with httpx.Client(base_url=server.url, verify=False) as client:
         assert client.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 404
+
+
+def test_a_proxy_learns_which_names_may_have_a_certificate(server: LiveServer) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        create_town(work, SYSTEM, name="Ici", host="tablets.ici.example")
+    names = {
+        "tablets.ici.example": 200,
+        "TABLETS.ICI.EXAMPLE.": 200,
+        "localhost": 200,
+        "ici.example": 404,
+        "": 404,
+        "x" * 3000: 404,
+    }
+    with httpx.Client(base_url=server.url, verify=ssl.create_default_context(cafile=str(server.ca))) as client:
+        assert {name: client.get("/tls/known-host", params={"domain": name}).status_code for name in names} == names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import plistlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,8 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
+from enrollment.places.models import Town
+from enrollment.places.towns import create_town
 from mdm.channel.batcher import Batcher
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
@@ -79,6 +82,24 @@ def test_tablets_for_which_nothing_waits_open_no_transaction(
         responses = batcher.process_batch(requests)
     assert [(response.status, response.body) for response in responses] == [(200, b"")] * 4
     assert len(statements) == (0 if engine.dialect.name == "postgresql" else 3), "the driver's own are not counted"
+
+
+def test_requests_to_the_host_of_another_town_are_answered_and_counted(
+    runtime: Runtime, batcher: Batcher, enrollments: list[DeviceEnrollment]
+) -> None:
+    idle, waiting, *_ = enrollments
+    enqueue_for(runtime, [waiting.id], SecurityInfo())
+    with runtime.open_unit_of_work() as work:
+        create_town(work, SYSTEM, name="Ailleurs", host="tablets.ailleurs.example")
+        work.session.get_one(Town, idle.town_id).host = "tablets.ici.example"
+    hosts = (b"mdm.test:8443", b"tablets.ici.example:8443", b"192.0.2.1", b"[", b"")
+    at_home = [replace(build_request(each), host=host) for host in hosts for each in (idle, waiting)]
+    assert {response.status for each in at_home for response in batcher.process_batch([each])} == {200}
+    assert batcher.counters["foreign_hosts"] == 0
+    elsewhere = [replace(build_request(each), host=b"Tablets.Ailleurs.Example:8443") for each in (idle, waiting)]
+    responses = batcher.process_batch(elsewhere)
+    assert [(response.status, response.body != b"") for response in responses] == [(200, False), (200, True)]
+    assert batcher.counters["foreign_hosts"] == 2
 
 
 def test_a_lost_connection_is_replaced_and_the_batch_looks_by_itself(

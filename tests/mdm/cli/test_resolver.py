@@ -9,11 +9,11 @@ import pytest
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
+from enrollment.identity.server_names import list_host_names
 from mdm.cli.banner import BannerFacts, render_banner
 from mdm.cli.demo import choose_resolver
 from mdm.cli.doctor.diagnosis import Diagnosis, Health
 from mdm.cli.doctor.resolver import check_resolver
-from mdm.cli.preflight import list_host_names
 from mdm.cli.up import settle_resolver
 from mdm.resolver.models import ResolverProcess
 from mdm.resolver.repository import ResolverRepository
@@ -30,10 +30,14 @@ from tests.support.world import TownFactory
         ("https://mdm.test:8443", "https://mdm.test:8453", ()),
     ],
 )
-def test_make_run_gives_the_resolver_an_address_beside_the_servers(public_url: str, url: str, addresses: tuple[str, ...]) -> None:
+def test_make_run_gives_the_resolver_an_address_beside_the_servers(
+    runtime: Runtime, public_url: str, url: str, addresses: tuple[str, ...]
+) -> None:
     settled = settle_resolver(Settings(_env_file=None, public_url=public_url))
     assert (settled.resolver_url, settled.resolver_addresses) == (url, addresses)
-    assert settled.resolver_check_host in list_host_names(settled), "the certificate names it"
+    runtime.settings = settled
+    with runtime.open_unit_of_work() as work:
+        assert settled.resolver_check_host in list_host_names(work), "the certificate names it"
     assert (
         settle_resolver(settled.model_copy(update={"resolver_url": "", "resolver_check_host": "c.test"})).resolver_check_host
         == "c.test"

@@ -39,6 +39,9 @@ def test_a_town_and_its_schools(capsys: pytest.CaptureFixture[str], data_folder:
     code, text = run(capsys, *create)
     assert (code, text.split(",")[0]) == (0, "belleville-sur-craie: Belleville-sur-Craie")
     assert run(capsys, *create) == (0, "belleville-sur-craie exists already: unchanged")
+    assert run(capsys, *create, "--host", "tablets.example.fr")[0] == 1, "the host of a town never changes"
+    code, text = run(capsys, "town", "create", "Ailleurs", "--host", "Tablets.Ailleurs.Example")
+    assert (code, text.endswith("tablets at tablets.ailleurs.example")) == (0, True)
     code, text = run(capsys, "town", "create", "Belleville sur craie")
     assert (code, "Another town" in text, "Une autre ville" in text) == (1, True, True)
     (data_folder / "ecoles.csv").write_text("UAI;Nom\n0922999K;École A\n0929001J;École B\n0929001X;École C\n")

@@ -9,8 +9,10 @@ import httpx
 import pytest
 import structlog
 
+from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
+from enrollment.places.towns import create_town
 from mdm.web import create_app
 
 SETTINGS = {
@@ -99,3 +101,15 @@ def test_what_was_asked_of_a_closed_site_is_not_logged(runtime: Runtime) -> None
     with structlog.testing.capture_logs() as lines:
         send(runtime, "www.ferme.example", "/un/film/que/cherche/un/enfant")
     assert "film" not in str(lines)
+
+
+def test_under_the_name_of_a_town_tablets_are_answered_and_people_led_to_the_console(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        create_town(work, SYSTEM, name="Ici", host="tablets.ici.example")
+    host = "Tablets.Ici.Example:8443"
+    for path, status in (("/join", 200), ("/join/WRONG", 404), ("/healthz", 200), ("/scep?operation=GetCACaps", 200)):
+        assert send(runtime, host, path).status_code == status, path
+    led = send(runtime, host, "/t/ICI-00042?a=%C3%A9&b=1")
+    assert (led.status_code, led.headers["location"]) == (307, "https://mdm.ville.example:8443/t/ICI-00042?a=%C3%A9&b=1")
+    assert send(runtime, host, "/towns", method="POST").status_code != 307, "what a form holds is not sent to another address"
+    assert send(runtime, "tablets.ailleurs.example", "/join").status_code == 403, "another name is a closed site's"

@@ -34,10 +34,14 @@ def get_link(page: httpx.Response) -> str:
 def test_a_town_for_others_and_its_first_administrator(server: LiveServer, operator: Person) -> None:
     assert send(operator, "/towns", name="Belleville-sur-Craie", zone="B").status_code == 303
     assert "Personne ne l'administre" in read(operator.client.get("/towns"))
+    hosted = {"name": "Ailleurs", "zone": "B", "host": "tablets.ailleurs"}
+    assert send(operator, "/towns", **hosted | {"host": "https://x"}).status_code == 422
+    assert send(operator, "/towns", **hosted).status_code == 303
+    assert "joignent le serveur à tablets.ailleurs" in read(operator.client.get("/towns"))
     again = send(operator, "/towns", name="Belleville-sur-Craie", zone="B")
     assert (again.status_code, 'value="Belleville-sur-Craie"' in again.text) == (409, True)
     with server.runtime.open_unit_of_work() as work:
-        town_id = work.session.query(Town).one().id
+        town_id = work.session.query(Town).filter_by(slug="belleville-sur-craie").one().id
     form = {"login": "claire", "display_name": "Claire Morel"}
     first = get_link(send(operator, f"/towns/{town_id}/administrators", **form))
     page = operator.client.get("/towns")

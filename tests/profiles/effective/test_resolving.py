@@ -134,12 +134,13 @@ def test_tablets_in_the_same_situation_share_an_address_and_so_do_modes_of_which
 def test_a_changed_host_changes_what_is_served_and_no_profile(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         room = ClassRoom(work, {"web.denied": ["jeu.example"], "web.safe_search": True, "web.restricted_video": "moderate"})
+        room.town.host = "tablets.test"
         tablet = room.tablets[0]
         compile_tablets(work, *room.tablets)
         url, before = find_url(work, tablet, Mode.HOME), load_served(work, tablet, Mode.HOME)
         assert before.denied == {"jeu.example"}
         assert (before.safe_search, before.restricted_video) == (True, "moderate")
-        assert {"mdm.test", "dns.test", "ent.test"} | APPLE_HOSTS == before.always_open
+        assert {"mdm.test", "dns.test", "ent.test", "tablets.test"} | APPLE_HOSTS == before.always_open
         values = {"web.delivery": RESOLVER, "web.denied": ["autre.example"], "web.blocked_categories": ["games"]}
         publish_document(work, room.town.id, PlaceKind.TOWN, "", {"all": values})
         compile_tablets(work, *room.tablets)
@@ -325,7 +326,7 @@ ACCESS = ResolverAccess("https://dns.test", (), APPLE_HOSTS, str)
 def test_no_setting_of_a_town_a_teacher_or_a_family_opens_what_is_closed_to_every_child(
     values: dict[str, Any], unlocked: list[str], lesson: list[str] | None, lists: list[list[str]], category: str
 ) -> None:
-    served = build_resolver_filter(compose_filter(values, unlocked, lesson, lists), ACCESS)
+    served = build_resolver_filter(compose_filter(values, unlocked, lesson, lists), ACCESS, "mdm.test")
     assert decide_name(served, "www.adulte.example", [category]).decision is HostDecision.BLOCK
 
 
@@ -333,8 +334,10 @@ def test_no_setting_of_a_town_a_teacher_or_a_family_opens_what_is_closed_to_ever
 def test_a_familys_list_never_opens(permitted: list[str], denied: list[str], lists: list[list[str]], host: str) -> None:
     values = {"web.permitted": permitted, "web.denied": denied, "web.blocked_categories": ["games"]}
     for categories in ([], ["games"]):
-        without = decide_name(build_resolver_filter(compose_filter(values), ACCESS), host, categories)
-        limited = decide_name(build_resolver_filter(compose_filter(values, (), None, lists), ACCESS), host, categories)
+        without = decide_name(build_resolver_filter(compose_filter(values), ACCESS, "mdm.test"), host, categories)
+        limited = decide_name(
+            build_resolver_filter(compose_filter(values, (), None, lists), ACCESS, "mdm.test"), host, categories
+        )
         assert limited.decision is HostDecision.BLOCK or without.decision is HostDecision.ALLOW
 
 
