@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Sequence
 
@@ -33,3 +34,10 @@ def build_workbook(rows: Sequence[Sequence[str]], title: str = "Cartable") -> by
         sheet.freeze_panes(1, 0)
         sheet.autofit()
     return buffer.getvalue()
+
+
+def build_csv(rows: Sequence[Sequence[str]]) -> bytes:
+    """Build a CSV file as French spreadsheet programs open it: semicolons, UTF-8 with a mark, formulas behind an apostrophe."""
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=";").writerows([escape_formula(cell) for cell in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")

@@ -8,18 +8,20 @@ from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from mdm.care.overview import list_holders_named
 from mdm.care.overview_repository import OverviewRepository, TabletFilter, TabletRow
+from mdm.care.tablet_columns import BY_TAG, TabletOrder
 
 #: More rows than this are not put into one file.
 MAX_ROWS = 20_000
 
 
-def export_inventory(work: UnitOfWork, actor: Actor, filters: TabletFilter) -> list[TabletRow]:
-    """Return the visible tablets of a filter by tag, at most 20 000. The act is audited for each town that they are of."""
-    pupil_ids = list_holders_named(work, actor, filters.text)
+def export_inventory(work: UnitOfWork, actor: Actor, filters: TabletFilter, order: TabletOrder = BY_TAG) -> list[TabletRow]:
+    """Return the visible tablets of a filter in an order, at most 20 000. The act is audited for each town that they are of."""
+    pupil_ids = list_holders_named(work, actor, filters.text, filters.town_id)
     rows: list[TabletRow] = []
     cursor: str | None = None
     while len(rows) < MAX_ROWS:
-        page = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, PageRequest(limit=MAX_LIMIT, cursor=cursor))
+        request = PageRequest(limit=MAX_LIMIT, cursor=cursor)
+        page = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, request, order)
         rows += page.items
         cursor = page.next_cursor
         if cursor is None:

@@ -23,6 +23,7 @@ from enrollment.tablets.models import TabletState
 from mdm.care.lost_mode.models import LostCase
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.overview_repository import OverviewRepository, TabletFilter, TabletRow
+from mdm.care.tablet_columns import BY_TAG, TabletOrder
 from mdm.devices.manifests import build_manifest_contents
 from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, PushTarget
 from mdm.devices.repository import DeviceRepository
@@ -38,10 +39,12 @@ from profiles.schedule.models import TabletMode
 from profiles.schedule.modes import Mode
 
 
-def list_tablets(work: UnitOfWork, actor: Actor, filters: TabletFilter, page: PageRequest = FIRST_PAGE) -> Page[TabletRow]:
-    """List the visible tablets by tag. A text that may be a name is also searched among pupils, which is audited."""
+def list_tablets(
+    work: UnitOfWork, actor: Actor, filters: TabletFilter, page: PageRequest = FIRST_PAGE, order: TabletOrder = BY_TAG
+) -> Page[TabletRow]:
+    """List the visible tablets in an order. A text that may be a name is also searched among pupils, which is audited."""
     pupil_ids = list_holders_named(work, actor, filters.text, filters.town_id)
-    rows = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, page)
+    rows = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, page, order)
     access.record_access(work, actor, (row.pupil for row in rows.items if row.pupil is not None), AccessKind.TABLET)
     return rows
 

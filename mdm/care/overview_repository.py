@@ -11,12 +11,15 @@ from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, 
 from sqlalchemy.orm import Session
 
 from cartable.audit import AuditEvent
-from cartable.keyset import fetch_keyed_rows, fetch_page
-from cartable.paging import KeyPart, Page, PageRequest
+from cartable.keyset import KeyColumn, fetch_keyed_rows, fetch_page
+from cartable.paging import KeyPart, Page, PageRequest, paginate
 from cartable.scope import Actor
 from enrollment.people.models import Pupil, StaffMember
+from enrollment.people.text import compute_name_order
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet, TabletState
+from mdm.care.tablet_columns import BY_TAG, TabletColumn, TabletOrder
+from mdm.care.tablet_order_repository import build_sort_key
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
 from mdm.devices.repository import select_erased_at, select_last_contact
 from mdm.reconcile.models import AppState, ProfileState, TabletApp, TabletProfile
@@ -62,40 +65,48 @@ class TabletRow:
     erased_at: datetime | None = None
 
 
+#: What is selected for a row, in this order.
+_RowColumns = tuple[Tablet, Pupil | None, School | None, SchoolClass | None, datetime | None, StaffMember | None, datetime | None]
+
+
 class OverviewRepository:
     """Reads tablets for lists and pages."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def list_rows(self, actor: Actor, filters: TabletFilter, pupil_ids: Sequence[UUID], page: PageRequest) -> Page[TabletRow]:
-        statement = (
-            select(Tablet, Pupil, School, SchoolClass, select_last_contact(), StaffMember, select_erased_at())
-            .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
-            .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
-            .outerjoin(StaffMember, StaffMember.id == Loan.staff_id)
-            .outerjoin(School, School.id == Tablet.school_id)
-            .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
+    def list_rows(
+        self, actor: Actor, filters: TabletFilter, pupil_ids: Sequence[UUID], page: PageRequest, order: TabletOrder = BY_TAG
+    ) -> Page[TabletRow]:
+        """Return one page of the visible tablets of a filter; `pupil_ids` are those whose name has its text. Raises `InvalidCursor`."""
+        if order.column is TabletColumn.HOLDER:
+            return self._list_rows_by_holder(actor, filters, pupil_ids, page, descending=order.descending)
+        keys: list[KeyColumn] = [Tablet.tag, Tablet.id]
+        if order.column is not TabletColumn.TAG:
+            keys.insert(0, build_sort_key(self.session, actor, order.column))
+        statement = _select_rows(actor, filters, pupil_ids)
+        return self._complete_rows(fetch_page(self.session, statement, page, *keys, descending=order.descending))
+
+    def _list_rows_by_holder(
+        self, actor: Actor, filters: TabletFilter, pupil_ids: Sequence[UUID], page: PageRequest, *, descending: bool
+    ) -> Page[TabletRow]:
+        """Return one page ordered by the names of people, which are sealed: they are opened and ordered here. Raises `InvalidCursor`."""
+        statement = _select_rows(actor, filters, pupil_ids)
+        holders = self.session.execute(
+            statement.with_only_columns(
+                Tablet.id, Tablet.tag, Pupil.last_name, Pupil.first_name, StaffMember.last_name, StaffMember.first_name
+            )
+        ).all()
+        ordered = sorted(
+            holders,
+            key=lambda row: (compute_name_order(row[2] or row[4] or "", row[3] or row[5] or ""), row[1]),
+            reverse=descending,
         )
-        for column, value in (
-            (Tablet.town_id, filters.town_id),
-            (Tablet.school_id, filters.school_id),
-            (Tablet.state, filters.state),
-            (Pupil.grade, filters.level),
-            (Tablet.id, filters.tablet_id),
-        ):
-            if value is not None:
-                statement = statement.where(column == value)
-        statement = statement.where(*_list_conditions(filters))
-        if filters.text:
-            pattern = filters.text.upper()
-            matches = [
-                func.upper(Tablet.tag).contains(pattern, autoescape=True),
-                func.upper(Tablet.serial).contains(pattern, autoescape=True),
-                Pupil.id.in_(pupil_ids),
-            ]
-            statement = statement.where(or_(*matches))
-        rows = fetch_page(self.session, actor.restrict(statement, Tablet), page, Tablet.tag, Tablet.id)
+        ids = paginate([row[0] for row in ordered], page, lambda tablet_id: (tablet_id,))
+        found = {row[0].id: row for row in self.session.execute(statement.where(Tablet.id.in_(ids.items)))}
+        return self._complete_rows(Page([found[tablet_id] for tablet_id in ids.items], ids.next_cursor))
+
+    def _complete_rows(self, rows: Page[tuple[*_RowColumns]]) -> Page[TabletRow]:
         counts = self._count_apps([row[0].id for row in rows.items])
         return rows.map(lambda row: TabletRow(*row[:5], *counts.get(row[0].id, (0, 0)), staff_member=row[5], erased_at=row[6]))
 
@@ -139,6 +150,37 @@ class OverviewRepository:
 
     def get_mode(self, tablet_id: UUID) -> TabletMode | None:
         return self.session.get(TabletMode, tablet_id)
+
+
+def _select_rows(actor: Actor, filters: TabletFilter, pupil_ids: Sequence[UUID]) -> Select[*_RowColumns]:
+    """Return the statement that selects what a row shows of the visible tablets of a filter."""
+    statement = (
+        select(Tablet, Pupil, School, SchoolClass, select_last_contact(), StaffMember, select_erased_at())
+        .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
+        .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
+        .outerjoin(StaffMember, StaffMember.id == Loan.staff_id)
+        .outerjoin(School, School.id == Tablet.school_id)
+        .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
+    )
+    for column, value in (
+        (Tablet.town_id, filters.town_id),
+        (Tablet.school_id, filters.school_id),
+        (Tablet.state, filters.state),
+        (Pupil.grade, filters.level),
+        (Tablet.id, filters.tablet_id),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    statement = statement.where(*_list_conditions(filters))
+    if filters.text:
+        pattern = filters.text.upper()
+        matches = [
+            func.upper(Tablet.tag).contains(pattern, autoescape=True),
+            func.upper(Tablet.serial).contains(pattern, autoescape=True),
+            Pupil.id.in_(pupil_ids),
+        ]
+        statement = statement.where(or_(*matches))
+    return actor.restrict(statement, Tablet)
 
 
 def _list_conditions(filters: TabletFilter) -> list[ColumnElement[bool]]:

@@ -551,6 +551,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_bulk_erase_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "chosen_columns",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("columns", sa.String(length=200), nullable=False),
+        sa.Column("chosen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_chosen_columns_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_chosen_columns")),
+    )
+    op.create_table(
         "declaration_set",
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column(
@@ -3505,6 +3515,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_declaration_set_last_used_at"))
 
     op.drop_table("declaration_set")
+    op.drop_table("chosen_columns")
     with op.batch_alter_table("bulk_erase", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_bulk_erase_town_id"))
 

@@ -5,10 +5,6 @@ See docs/domain/rosters.md#own-template.
 
 from __future__ import annotations
 
-import csv
-import io
-
-from cartable.spreadsheets import escape_formula
 from enrollment.rosters.exports.snapshot import RosterSnapshot
 
 PUPIL_HEADER = ("school_uai", "class", "level", "last_name", "first_name", "take_home", "inventory_tag")
@@ -37,10 +33,3 @@ def build_staff_rows(snapshot: RosterSnapshot) -> list[list[str]]:
             [snapshot.uai_by_school[each.school_id], adult.last_name, adult.first_name, adult.email or "", label, each.kind.value]
         )
     return rows
-
-
-def write_csv(rows: list[list[str]]) -> bytes:
-    """Return the lines as CSV: UTF-8 with BOM, separated by `;`. An apostrophe precedes cells that would run as a formula."""
-    out = io.StringIO()
-    csv.writer(out, delimiter=";").writerows([escape_formula(cell) for cell in row] for row in rows)
-    return out.getvalue().encode("utf-8-sig")

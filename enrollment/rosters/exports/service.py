@@ -10,7 +10,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
-from cartable.spreadsheets import build_workbook
+from cartable.spreadsheets import build_csv, build_workbook
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.models import AccessKind
@@ -54,7 +54,7 @@ def export_own_template(
     """Return the product's own template, filled in for a town or one school. Raises `Forbidden`, `NotFound`."""
     snapshot = _load_snapshot(work, actor, town_id, school_id, include_absent=False)
     rows = own.build_pupil_rows(snapshot) if part is TemplatePart.PUPILS else own.build_staff_rows(snapshot)
-    content = own.write_csv(rows) if sheet_format is SheetFormat.CSV else build_workbook(rows)
+    content = build_csv(rows) if sheet_format is SheetFormat.CSV else build_workbook(rows)
     return _record_export(work, actor, town_id, f"own_{part.value}", content, snapshot, school_id)
 
 

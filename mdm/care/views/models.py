@@ -1,4 +1,4 @@
-"""The table of saved views."""
+"""The tables of saved views and of the columns that a person has chosen."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ class SavedView(Base):
     query: Mapped[str] = mapped_column(String(500))
     saved_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("account_id", "name"),)
+
+
+class ChosenColumns(Base):
+    """The columns that a person has chosen for the list of tablets, as names with commas between."""
+
+    __tablename__ = "chosen_columns"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    columns: Mapped[str] = mapped_column(String(200))
+    chosen_at: Mapped[datetime] = mapped_column(UtcDateTime)

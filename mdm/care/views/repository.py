@@ -1,4 +1,4 @@
-"""All SQL of saved views."""
+"""All SQL of saved views and chosen columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from mdm.care.views.models import SavedView
+from mdm.care.views.models import ChosenColumns, SavedView
 
 
 class SavedViewRepository:
@@ -26,3 +26,7 @@ class SavedViewRepository:
         """Delete a view of an account. Returns whether there was one."""
         statement = delete(SavedView).where(SavedView.id == view_id, SavedView.account_id == account_id).returning(SavedView.id)
         return self.session.scalar(statement) is not None
+
+    def get_columns(self, account_id: UUID) -> ChosenColumns | None:
+        """Return the columns that an account has chosen; None for one that has chosen none."""
+        return self.session.get(ChosenColumns, account_id)

@@ -1,8 +1,8 @@
-"""Saving, listing and deleting the views of the acting person. Never commits."""
+"""Saving, listing and deleting the views of the acting person, and choosing the columns of the list. Never commits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
@@ -11,12 +11,15 @@ from cartable.errors import Conflict, Invalid, NotFound
 from cartable.i18n import Message
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from mdm.care.views.models import SavedView
+from mdm.care.tablet_columns import DEFAULT_COLUMNS, TabletColumn, choose_columns
+from mdm.care.views.models import ChosenColumns, SavedView
 from mdm.care.views.repository import SavedViewRepository
 
 MAX_VIEWS, MAX_VIEW_NAME, MAX_VIEW_QUERY = 20, 60, 500
 #: What an address of the list may carry; a search for a child's name is not kept.
-VIEW_FIELDS = frozenset({"state", "school", "grade", "lacks", "silent", "system", "erased", "town"})
+VIEW_FIELDS = frozenset(
+    {"state", "school", "grade", "lacks", "silent", "system", "erased", "town", "class_id", "sort", "columns"}
+)
 
 
 class TooManyViews(Conflict):
@@ -64,3 +67,19 @@ def delete_view(work: UnitOfWork, actor: Actor, view_id: UUID) -> None:
     """Delete a view. Raises `ViewNotFound` for one that is not the acting person's."""
     if actor.account_id is None or not SavedViewRepository(work.session).delete_view(actor.account_id, view_id):
         raise ViewNotFound
+
+
+def list_columns(work: UnitOfWork, actor: Actor) -> tuple[TabletColumn, ...]:
+    """Return the columns of the list of tablets that the acting person has chosen, the default ones before any choice."""
+    chosen = SavedViewRepository(work.session).get_columns(actor.account_id) if actor.account_id is not None else None
+    return choose_columns(chosen.columns.split(",")) if chosen is not None else DEFAULT_COLUMNS
+
+
+def save_columns(work: UnitOfWork, actor: Actor, names: Iterable[str]) -> None:
+    """Keep the columns of the list of tablets for the acting person; names of no column are left out. Raises `Invalid`."""
+    if actor.account_id is None:
+        raise Invalid(field="columns")
+    locks.lock_account(work, actor.account_id)
+    chosen = SavedViewRepository(work.session).get_columns(actor.account_id) or ChosenColumns(account_id=actor.account_id)
+    chosen.columns, chosen.chosen_at = ",".join(choose_columns(names)), work.now
+    work.session.add(chosen)

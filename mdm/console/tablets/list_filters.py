@@ -19,12 +19,15 @@ SILENT_DAYS = (1, 7, 30)
 #: Percent of battery and gigabytes of storage below which a tablet has little, as the page offers them.
 LITTLE_BATTERY, LITTLE_STORAGE = 20, 4
 _HIGHEST_SYSTEM = 99
+#: Characters of a value that is longer than a name or an id.
+_LONGEST = {"columns": 200}
 
 
 class ListAddress(BaseModel):
     """What the address of the list asks for. What is not understood filters nothing.
 
     `lacks`: apps, mode (not the one it should be in), battery or storage. `silent`: days without contact. `erased`: any text.
+    `sort`: the name of a column, after `-` from the highest to the lowest. `columns`: names of columns with commas between.
     """
 
     state: str = ""
@@ -36,10 +39,12 @@ class ListAddress(BaseModel):
     system: str = ""
     erased: str = ""
     class_id: str = ""
+    sort: str = ""
+    columns: str = ""
 
     def list_chosen(self) -> dict[str, str]:
         """Return the values that are not empty."""
-        return {name: value[:64] for name, value in self.model_dump().items() if value}
+        return {name: value[: _LONGEST.get(name, 64)] for name, value in self.model_dump().items() if value}
 
     def build_filter(self, now: datetime, town_id: UUID | None = None) -> TabletFilter:
         """Return the filter of the address, within one town where it is given."""

@@ -1,4 +1,4 @@
-"""The list of tablets: by state, filtered, searched, and as a file for a spreadsheet. It calls the services that the API calls."""
+"""The list of tablets: by state, filtered, searched, ordered, and as a file for a spreadsheet. It calls the services that the API calls."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable import alarms
-from cartable.i18n import Language, Message
+from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Actor, Permission
-from cartable.spreadsheets import build_workbook
+from cartable.spreadsheets import build_csv, build_workbook
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade
@@ -22,11 +22,12 @@ from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
-from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
+from mdm.api.people.rosters import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.care import inventory_export, overview
 from mdm.care.lost_mode.reports import count_waiting_reports
 from mdm.care.overview_repository import TabletRow
 from mdm.care.restores import overview as restores
+from mdm.care.tablet_columns import TabletColumn, choose_columns, parse_order
 from mdm.care.views import service as saved_views
 from mdm.console.care.command_labels import KINDS
 from mdm.console.care.safeguards import describe_alarm
@@ -35,25 +36,14 @@ from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.places_bar import Place
 from mdm.console.setup.start import list_open_checklists
-from mdm.console.tablets.list_filters import LITTLE_BATTERY, LITTLE_STORAGE, SILENT_DAYS, ListAddressQuery
+from mdm.console.tablets.list_columns import build_cells, build_sheet, describe_choices, describe_headers
+from mdm.console.tablets.list_filters import LITTLE_BATTERY, LITTLE_STORAGE, SILENT_DAYS, ListAddress, ListAddressQuery
 from mdm.console.times import format_instant
 from mdm.reconcile.renewals import count_ending_identities
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
-_TITLES = (
-    Message("Tag"),
-    Message("Serial number"),
-    Message("State"),
-    Message("School"),
-    Message("Class"),
-    Message("Grade"),
-    Message("System"),
-    Message("Battery"),
-    Message("Free storage (GB)"),
-    Message("Apps"),
-    Message("Apps installed"),
-    Message("Last contact"),
-)
+#: Tablets of one page.
+PAGE_SIZE = 50
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -73,7 +63,8 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
     town_id = get_town_of_list(request)
     filters = address.build_filter(work.now, town_id)
     ending = count_ending_identities(work, actor).ending
-    page = overview.list_tablets(work, actor, filters, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
+    order, columns = parse_order(address.sort), _choose_columns(work, actor, address)
+    page = overview.list_tablets(work, actor, filters, PageRequest(PAGE_SIZE, after[:MAX_CURSOR_LENGTH] or None), order)
     rows = page.items
     zone_by_town = places.get_town_zones(work, {row.tablet.town_id for row in rows})
     counts = overview.count_by_state(work, actor, town_id)
@@ -90,9 +81,12 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
         losses=count_waiting_reports(work, actor),
         restored=restores.needs_attention(work, actor),
         next_url=f"/?{urlencode({**query, 'after': page.next_cursor})}" if page.next_cursor else "",
-        export_url=f"/tablets.xlsx?{urlencode(query)}",
+        export_query=urlencode(query),
+        headers=describe_headers(columns, order, query, language),
+        column_choices=describe_choices(columns, language),
+        view_query=urlencode({**query, "columns": ",".join(columns)}),
         query={name: value for name, value in query.items() if name != "state"},
-        is_filtered=bool(query.keys() - {"state", "q", "town"}),
+        is_filtered=bool(query.keys() - {"state", "q", "town", "sort", "columns"}),
         total=sum(counts.values()),
         sees=actor.everywhere or any(grant.allows(Permission.SEE) for grant in actor.role_assignments),
         tiles=[
@@ -114,45 +108,28 @@ def show_tablets(request: Request, work: WorkDep, address: ListAddressQuery, aft
     )
 
 
-@router.get("/tablets.xlsx")
-def export_tablets(request: Request, work: WorkDep, address: ListAddressQuery) -> Response:
-    """Download the filtered list as a spreadsheet, without names of children."""
+@router.get("/tablets.{form}")
+def export_tablets(request: Request, work: WorkDep, address: ListAddressQuery, form: ReportFormat) -> Response:
+    """Download the filtered list with its columns in its order, without names of people."""
     actor, _ = require_sign_in(request, work)
     filters = address.build_filter(work.now, get_town_of_list(request))
-    rows = inventory_export.export_inventory(work, actor, filters)
-    content = build_workbook(_build_cells(work, rows, get_language(request)))
-    return build_attachment(content, f"tablets-{work.now:%Y-%m-%d}.xlsx", MEDIA_TYPES["xlsx"])
+    rows = inventory_export.export_inventory(work, actor, filters, parse_order(address.sort))
+    town_zones = places.get_town_zones(work, {row.tablet.town_id for row in rows})
+    zones = [get_row_zone(row, town_zones[row.tablet.town_id]) for row in rows]
+    sheet = build_sheet(rows, zones, _choose_columns(work, actor, address), get_language(request))
+    content = build_workbook(sheet) if form is ReportFormat.XLSX else build_csv(sheet)
+    return build_attachment(content, f"tablets-{work.now:%Y-%m-%d}.{form.value}", MEDIA_TYPES[form.value])
+
+
+def _choose_columns(work: UnitOfWork, actor: Actor, address: ListAddress) -> tuple[TabletColumn, ...]:
+    """Return the columns that the address names, as that of a saved view does; else those that the person has chosen."""
+    return choose_columns(address.columns.split(",")) if address.columns else saved_views.list_columns(work, actor)
 
 
 def get_town_of_list(request: Request) -> UUID | None:
     """Return the town of a list for who has several, so that they are never mixed; None for who has one."""
     place: Place = request.state.place
     return place.town.id if place.town is not None and len(place.towns) > 1 else None
-
-
-def _build_cells(work: UnitOfWork, rows: list[TabletRow], language: Language) -> list[list[str]]:
-    zones = places.get_town_zones(work, {row.tablet.town_id for row in rows})
-    cells = [[title.translate(language) for title in _TITLES]]
-    for row in rows:
-        tablet = row.tablet
-        zone = get_row_zone(row, zones[tablet.town_id])
-        cells.append(
-            [
-                tablet.tag,
-                tablet.serial,
-                STATES[tablet.state].translate(language, count=1),
-                row.school.name if row.school else "",
-                row.school_class.label if row.school_class else "",
-                row.pupil.grade.value if row.pupil else "",
-                tablet.os_version or "",
-                f"{tablet.battery_level:.0%}" if tablet.battery_level is not None else "",
-                f"{tablet.available_gigabytes:.1f}" if tablet.available_gigabytes is not None else "",
-                str(row.apps_wanted),
-                str(row.apps_installed),
-                format_instant(row.last_seen_at, zone) if row.last_seen_at else "",
-            ]
-        )
-    return cells
 
 
 def _list_open_alarms(work: UnitOfWork, actor: Actor, language: Language) -> list[dict[str, Any]]:
@@ -168,20 +145,15 @@ def get_row_zone(row: TabletRow, town_zone: ZoneInfo) -> ZoneInfo:
 
 def describe_row(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str, Any]:
     """Return a tablet as lists and pages show it: a child by first name and initial."""
+    known = {column.value: text or "–" for column, text in build_cells(row, language, zone).items()}
     return {
+        **known,
         "id": row.tablet.id,
         "town_id": row.tablet.town_id,
-        "tag": row.tablet.tag,
-        "serial": row.tablet.serial,
         "state": STATES[row.tablet.state].translate(language),
         "tone": _TONES.get(row.tablet.state, "soft"),
         "erased": format_instant(row.erased_at, zone) if row.erased_at is not None else "",
-        "system": row.tablet.os_version or "–",
-        "battery": f"{row.tablet.battery_level:.0%}" if row.tablet.battery_level is not None else "–",
         "holder": _describe_holder(row, language),
-        "school": row.school.name if row.school else "–",
-        "apps": f"{row.apps_installed} / {row.apps_wanted}",
-        "last_seen": format_instant(row.last_seen_at, zone),
     }
 
 
