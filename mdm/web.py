@@ -215,6 +215,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.people import roster_imports, rosters
     from mdm.console.people import school_people as school_people_pages
     from mdm.console.people import staff as staff_pages
+    from mdm.console.places import emergency_card as emergency_card_page
     from mdm.console.places import town as town_pages
     from mdm.console.policy import groups as group_pages
     from mdm.console.policy import presets as preset_pages
@@ -312,6 +313,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         rights_pages,
         audit_pages,
         filter_check_page,
+        emergency_card_page,
         filter_list_pages,
         web_filter_pages,
         sign_in,

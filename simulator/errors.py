@@ -45,5 +45,13 @@ class ResolverAway(SimulatorError):
     """The encrypted DNS resolver that the tablet must ask does not answer, or refuses to."""
 
 
+class ShortcutClosed(SimulatorError):
+    """A person touches a web shortcut, and the rules on the tablet keep it closed."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"{url}: {reason}")
+
+
 class SimulatedTabletNotEnrolled(SimulatorError):
     """The tablet has no MDM profile, so it has no server to connect to."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from simulator import reach, reporting
+from simulator import reach, reporting, web_shortcuts
 from simulator.attestation import Attester
 from simulator.behaviour_base import Behaviour
 from simulator.behaviours import parse_behaviour
@@ -271,6 +271,14 @@ class SimulatedTablet:
     async def fetch(self, url: str) -> bytes:
         """Return what is at a URL, for commands."""
         return await self.network.fetch(url)
+
+    async def open_web_shortcut(self, url: str) -> str:
+        """Return the page of a web shortcut as a person opens it. Raises `UnexpectedResponse`, `ShortcutClosed`."""
+        web_shortcuts.require_openable(self.device, url)
+        reply = await self.network.get_connection().request("GET", url, {"Accept-Language": "fr-FR,fr;q=0.9"})
+        if reply.status != 200:
+            raise UnexpectedResponse("the page of a web shortcut", reply.status, reply.body)
+        return reply.body.decode()
 
     async def resolve_name(self, name: str, kind: str = "A") -> NameAnswer:
         """Return what the DNS service that holds on the tablet answers. Raises `ResolverAway`."""

@@ -58,6 +58,8 @@ class Town(Base):
 class School(TownOwned, Base):
     """One school, identified by its UAI, the national code of a school. Without `zone` or `time_zone` it has those of its town.
 
+    `phone` stands on the emergency card of the tablets.
+
     A closed school keeps its history, and is offered nowhere.
     """
 
@@ -66,6 +68,7 @@ class School(TownOwned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     uai: Mapped[str] = mapped_column(String(8), unique=True)
     name: Mapped[str] = mapped_column(String(160))
+    phone: Mapped[str | None] = mapped_column(String(40))
     zone: Mapped[HolidayZone | None] = mapped_column(EnumText(HolidayZone))
     time_zone: Mapped[str | None] = mapped_column(String(40))
     closed_on: Mapped[date | None]

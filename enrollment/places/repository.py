@@ -41,6 +41,9 @@ class PlaceRepository:
     def find_town_by_host(self, host: str) -> Town | None:
         return self.session.scalar(select(Town).where(Town.host == host))
 
+    def find_town(self, town_id: UUID) -> Town | None:
+        return self.session.get(Town, town_id)
+
     def find_town_by_slug(self, slug: str) -> Town | None:
         return self.session.scalar(select(Town).where(Town.slug == slug))
 
@@ -60,6 +63,11 @@ class PlaceRepository:
         if school is None:
             return None
         return school if school in self.list_schools(actor, school.town_id, include_closed=True) else None
+
+    def list_schools_with_phone(self, town_id: UUID) -> Sequence[School]:
+        """Return the open schools of a town that have a phone number, by name."""
+        statement = select(School).where(School.town_id == town_id, School.closed_on.is_(None), School.phone.is_not(None))
+        return self.session.scalars(statement.order_by(School.name, School.id)).all()
 
     def list_schools(self, actor: Actor, town_id: UUID | None = None, *, include_closed: bool = False) -> Sequence[School]:
         """Return the schools that the actor may see: a role in a town shows all its schools, a role in a school that school alone."""

@@ -1,4 +1,4 @@
-"""Creates schools, one or a list of them, and renames them. Closing one is in `enrollment.rollover.closing`. Never commits.
+"""Creates schools, one or a list of them, and changes what they are called and their phone. Closing one is in `enrollment.rollover.closing`. Never commits.
 
 See docs/domain/schools.md#towns.
 """
@@ -21,6 +21,7 @@ from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai, clean_text
 from enrollment.places.school_files import SchoolLine, parse_schools
 from enrollment.places.service import require_school
+from enrollment.places.towns import check_phone
 
 MAX_NAME = 160
 #: More than any town of France has.
@@ -137,6 +138,24 @@ def rename_school(work: UnitOfWork, actor: Actor, school_id: UUID, name: str) ->
             work, actor, "school.rename", "school", school.id, town_id=school.town_id, name=cleaned, name_before=school.name
         )
         school.name = cleaned
+        work.session.flush()
+    return school
+
+
+def set_phone(work: UnitOfWork, actor: Actor, school_id: UUID, phone: str | None) -> School:
+    """Set the phone number of a school, which the emergency card shows, and return the school.
+
+    Raises `NotFound`, `Forbidden`, `InvalidPhone`.
+    """
+    school = require_school(work, actor, school_id, Permission.AUTHOR)
+    cleaned = check_phone(phone, "phone")
+    locks.lock_town(work, school.town_id)
+    work.session.refresh(school)
+    if school.phone != cleaned:
+        audit.record_event(
+            work, actor, "school.phone", "school", school.id, town_id=school.town_id, phone=cleaned, phone_before=school.phone
+        )
+        school.phone = cleaned
         work.session.flush()
     return school
 

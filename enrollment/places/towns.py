@@ -67,7 +67,7 @@ def create_town(
     prefix = _choose_tag_prefix(repository, slug, tag_prefix)
     town = Town(
         name=cleaned, slug=slug, tag_prefix=prefix, zone=zone, time_zone=time_zone or get_zone_facts(zone).time_zone,
-        support_phone=_check_phone(support_phone), lost_message=_check_lost_message(lost_message),
+        support_phone=check_phone(support_phone), lost_message=_check_lost_message(lost_message),
         host=chosen_host,
     )  # fmt: skip
     work.session.add(town)
@@ -90,7 +90,7 @@ def update_town(
         raise NotFound
     before = (town.name, town.support_phone, town.lost_message)
     town.name, town.support_phone, town.lost_message = (
-        _check_name(name), _check_phone(support_phone), _check_lost_message(lost_message),
+        _check_name(name), check_phone(support_phone), _check_lost_message(lost_message),
     )  # fmt: skip
     if before != (town.name, town.support_phone, town.lost_message):
         audit.record_event(
@@ -136,10 +136,11 @@ def _check_name(name: str) -> str:
     return cleaned
 
 
-def _check_phone(phone: str | None) -> str | None:
+def check_phone(phone: str | None, field: str = "support_phone") -> str | None:
+    """Return a phone number as it is stored, None for an empty one. Raises `InvalidPhone`."""
     text = (phone or "").strip()
     if text and not is_phone(text):
-        raise InvalidPhone(field="support_phone")
+        raise InvalidPhone(field=field)
     return text or None
 
 

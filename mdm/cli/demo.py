@@ -12,7 +12,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from enrollment.places.repository import PlaceRepository
-from enrollment.places.schools import create_school
+from enrollment.places.schools import create_school, set_phone
 from enrollment.places.towns import create_town
 from enrollment.rosters import demo
 from enrollment.rosters.imports import previewing, service
@@ -93,7 +93,8 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
         with runtime.open_unit_of_work() as work:
             if PlaceRepository(work.session).find_school_by_uai(file.uai) is not None:
                 continue
-            create_school(work, SYSTEM, town_id, file.uai, file.school_name)
+            school = create_school(work, SYSTEM, town_id, file.uai, file.school_name)
+            set_phone(work, SYSTEM, school.id, f"+33 1 99 00 00 {number + 1:02}")
             previewed = previewing.preview_import(work, SYSTEM, town_id, file.content, file.uai)
             service.confirm_import(work, SYSTEM, previewed.id)
     _create_bundle(runtime, town_id)

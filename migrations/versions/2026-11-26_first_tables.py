@@ -1070,6 +1070,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("uai", sa.String(length=8), nullable=False),
         sa.Column("name", sa.String(length=160), nullable=False),
+        sa.Column("phone", sa.String(length=40), nullable=True),
         sa.Column("zone", sa.String(length=32), nullable=True),
         sa.Column("time_zone", sa.String(length=40), nullable=True),
         sa.Column("closed_on", sa.Date(), nullable=True),

@@ -10,9 +10,10 @@ from profiles.apps.models import App
 from profiles.apps.rules import list_installed_apps
 from profiles.catalog.settings import PRODUCT_PREFIX, load_catalog
 from profiles.effective.resolving import find_address
-from profiles.effective.situation import BLOCKED_APPS, PolicyData, Situation, compose_mode_apps, compose_mode_filter
+from profiles.effective.situation import PolicyData, Situation, compose_mode_apps, compose_mode_filter
 from profiles.filters.payloads import build_filter_payloads
 from profiles.policy.baseline import ALLOWED_APPS
+from profiles.policy.emergency_card import BLOCKED_APPS, keep_web_shortcuts_open
 from profiles.render.apple import ProfileContent, build_content
 from profiles.render.trial import compute_trial_digest, split_cutting_content
 from profiles.schedule.modes import Mode
@@ -51,6 +52,7 @@ def build_mode_content(situation: Situation, policy: PolicyData, mode: Mode) -> 
         for key, resolved in policy.get_settings(situation, mode).items()
         if not known[key].payload_type.startswith(PRODUCT_PREFIX)
     }
+    values = keep_web_shortcuts_open(values)
     if values.get(ALLOWED_APPS) and values.get(BLOCKED_APPS):
         # One list decides on a tablet: what is blocked leaves the list of what is allowed.
         blocked = set(values.pop(BLOCKED_APPS))

@@ -20,6 +20,7 @@ from profiles.catalog.settings import Setting, load_catalog
 from profiles.filters.resolver_access import APPLE_HOSTS, ResolverAccess, list_own_hosts
 from profiles.filters.rules import EffectiveFilter, compose_filter
 from profiles.policy.baseline import ALLOWED_APPS, BASE_APPS, EXAM_APPS, SINGLE_APP, list_baseline_constraints
+from profiles.policy.emergency_card import BLOCKED_APPS, build_card_constraint, build_lock_screen_source
 from profiles.policy.kinds import AppUse, PlaceKind, TabletRole
 from profiles.policy.lint import list_shown_apps
 from profiles.policy.repository import PolicyRepository
@@ -31,7 +32,6 @@ from profiles.schedule.session_rules import SessionPreset
 
 #: The modes in which guardians' rules tighten. When each is active, the schedule has decided.
 GUARDIAN_MODES = frozenset({Mode.HOME, Mode.HOLIDAY, Mode.AFTER_SCHOOL, Mode.TRIP})
-BLOCKED_APPS = "blockedAppBundleIDs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +188,13 @@ def _values(resolved: Mapping[str, Resolved]) -> dict[str, object]:
 
 def _resolve_settings(situation: Situation, policy: PolicyData, mode: Mode) -> dict[str, Resolved]:
     """Resolve what the documents set, with what bounds it. What is rendered and what is explained are this one run."""
-    sources = [policy.get_source(document, mode) for document in situation.documents]
+    sources = [build_lock_screen_source(), *(policy.get_source(document, mode) for document in situation.documents)]
     apps = compose_apps(_values(resolve(sources, (), _APP_SETTINGS)))
     if apps.shown:
         shown = sorted({*BASE_APPS, *apps.shown})
         sources.append(PolicySource("apps", PlaceKind.TOWN.depth, {ALLOWED_APPS: shown}))
-    return resolve(sources, _list_constraints(situation, sources, apps, mode), load_catalog())
+    card = build_card_constraint(policy.get_url(situation.town_id), situation.town_id)
+    return resolve(sources, [*_list_constraints(situation, sources, apps, mode), card], load_catalog())
 
 
 def _list_constraints(situation: Situation, sources: Sequence[PolicySource], apps: EffectiveApps, mode: Mode) -> list[Constraint]:

@@ -1,4 +1,4 @@
-"""Endpoints of schools: create one or a list, rename, set zones, merge, close."""
+"""Endpoints of schools: create one or a list, rename, set phones, set zones, merge, close."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ class SchoolUpdateIn(BaseModel):
     name: str = Field(max_length=200, examples=["École Jules-Verne"])
 
 
+class SchoolPhoneIn(BaseModel):
+    """The phone number of a school, shown on the emergency card of its town's tablets. Null: none."""
+
+    phone: str | None = Field(max_length=80, examples=["+33 1 23 45 67 89"])
+
+
 class SchoolOut(BaseModel):
     """A school."""
 
@@ -57,6 +63,7 @@ class SchoolOut(BaseModel):
     town_id: UUID
     uai: str
     name: str
+    phone: str | None = Field(description="Shown on the emergency card of the town's tablets.")
     zone: HolidayZone | None = Field(description="Null: that of the town.")
     time_zone: str | None = Field(description="Null: that of the town.")
     closed_on: date | None = Field(description="Null: the school is open.")
@@ -132,6 +139,15 @@ def import_schools(
 def update_school(school_id: UUID, body: SchoolUpdateIn, work: WorkDep, actor: ActorDep) -> object:
     """Set the name of a school."""
     return schools.rename_school(work, actor, school_id, body.name)
+
+
+@router.put("/schools/{school_id}/phone", response_model=SchoolOut)
+def set_school_phone(school_id: UUID, body: SchoolPhoneIn, work: WorkDep, actor: ActorDep) -> object:
+    """Set the phone number of a school.
+
+    The emergency card of the town's tablets shows it.
+    """
+    return schools.set_phone(work, actor, school_id, body.phone)
 
 
 @router.post("/schools/{school_id}/close", response_model=SchoolOut)

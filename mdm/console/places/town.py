@@ -1,4 +1,4 @@
-"""The page of a town: what it is called, what its lost tablets say, and its schools: added, renamed, merged, closed."""
+"""The page of a town: what it is called, what its lost tablets say, and its schools: added, renamed, with their phone, merged, closed."""
 
 from __future__ import annotations
 
@@ -129,6 +129,22 @@ def rename_school(request: Request, work: WorkDep, town: UUID, school_id: UUID, 
     )
 
 
+@router.post("/{town}/schools/{school_id}/phone")
+def set_school_phone(
+    request: Request,
+    work: WorkDep,
+    town: UUID,
+    school_id: UUID,
+    csrf: CsrfField,
+    phone: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Set the phone number of a school."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
+    return _answer(request, work, actor, chosen, attempt(work, lambda: school_service.set_phone(work, actor, school_id, phone)))
+
+
 @router.post("/{town}/schools/{school_id}/successor")
 def set_successor(
     request: Request, work: WorkDep, town: UUID, school_id: UUID, csrf: CsrfField, successor: Annotated[UUID, Form()]
@@ -229,7 +245,7 @@ def _render_town(
         values=stored | (typed or {}),
         schools=[
             {
-                "id": school.id, "uai": school.uai, "name": school.name, "successor": names.get(successors.get(school.id, town.id), ""),
+                "id": school.id, "uai": school.uai, "name": school.name, "phone": school.phone or "", "successor": names.get(successors.get(school.id, town.id), ""),
                 "closed": format_day(school.closed_on) if school.closed_on else "",
             }
             for school in schools

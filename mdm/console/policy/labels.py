@@ -13,6 +13,7 @@ from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.fields import Field
 from profiles.filters.rules import VerdictReason
 from profiles.policy.baseline import BASELINE
+from profiles.policy.emergency_card import EMERGENCY_CARD
 from profiles.policy.kinds import PlaceKind, PresetKind, StageKind, VersionState
 from profiles.schedule.guardian_rules import GuardianRuleKind, RestrictionStatus, StatusReason
 from profiles.schedule.modes import Mode
@@ -21,6 +22,7 @@ _MAX_VALUE = 300
 _YES, _NO = Message("yes"), Message("no")
 _OTHER_SOURCES: dict[str, Message] = {
     BASELINE: Message("the safety baseline"),
+    EMERGENCY_CARD: Message("the emergency card"),
     "apps": Message("the apps of the tablet"),
     "guardian": Message("a rule of the family"),
     "class session": Message("the class session"),

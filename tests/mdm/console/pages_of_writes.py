@@ -52,6 +52,7 @@ PAGES: dict[str, str] = {
     "create_school": "/town/{town}/schools",
     "import_schools": "/town/{town}/schools",
     "update_school": "/town/{town}/schools/{school_id}/name",
+    "set_school_phone": "/town/{town}/schools/{school_id}/phone",
     "set_school_zones": "/calendar/{town}/schools/{school_id}/zones",
     "close_school": "/town/{town}/schools/{school_id}/close",
     "merge_schools": "/town/{town}/schools/{school_id}/merge",
