@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= $(if $(CARTABLE_VENV),$(CARTABLE_VENV),.venv)
 RUN = $(VENV)/bin/python
 JOBS ?= 3
+# Compiled modules are kept, whatever the shell says: without them each process that a test starts compiles all of Cartable.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run worker simulate check test test-fast story interop pictures soak bench migrate revision openapi messages catalog-check clean

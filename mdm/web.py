@@ -155,6 +155,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequ
 
     app = _create_bare_app(lifespan, hsts_seconds=runtime.settings.hsts_seconds)
     app.router.routes.extend(_build_api_routes())
+    app.openapi = describe_api  # type: ignore[method-assign]  # as FastAPI's documentation shows
     app.state.runtime = runtime
     app.state.batcher, app.state.town_hosts = batcher, TownHosts(runtime)
     app.router.routes.extend(scep_routes(runtime))
@@ -338,8 +339,9 @@ def _collect_routes(*chapters: ModuleType) -> tuple[BaseRoute, ...]:
     return tuple(router.routes)
 
 
+@cache
 def describe_api() -> dict[str, Any]:
-    """Return the OpenAPI document of the REST API."""
+    """Return the OpenAPI document of the REST API, made once per process. Callers must not change it."""
     app = _create_bare_app(None)
     app.router.routes.extend(_build_api_routes())
     return app.openapi()

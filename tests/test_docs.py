@@ -40,6 +40,7 @@ _OPERATION = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (?:/api/v1)?(/[a-z][^`\s?
 _DOCS_PATH = re.compile(r"(?<![\w/])(docs/[\w./-]*[\w/-])(?:#([\w-]+))?(?![\w/{-]|\.\{)")
 #: A page that is named by its file alone. Only pages of the root may be.
 _PAGE_NAME = re.compile(r"(?<![\w./-])([\w-]+\.md)\b")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SUFFIXES = {".py", ".html", ".json", ".md", ".js", ".css", ".typ", ".toml", ".ini", ".sh", ".mako"}
 
 
@@ -154,11 +155,9 @@ def test_the_glossary_is_alphabetical_and_complete_in_its_columns() -> None:
 
 
 def test_every_name_of_the_glossary_is_used_in_the_code() -> None:
-    code = "\n".join(
-        text for name, text in list_text_files() if name.endswith((".py", ".json")) and not name.startswith("tests/")
-    )
+    code = [text for name, text in list_text_files() if name.endswith((".py", ".json")) and not name.startswith("tests/")]
     names = {name for row in list_glossary_rows() for name in re.findall(r"`([A-Za-z_]+)`", " ".join(row))}
-    assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()
+    assert names - {word for text in code for word in _WORD.findall(text)} == set()
 
 
 @cache
@@ -167,7 +166,7 @@ def list_words_of_the_code() -> set[str]:
     code = [text for name, text in list_text_files() if not name.endswith(".md")]
     variables = {f"CARTABLE_{name.upper()}" for name in Settings.model_fields}
     names = {Path(name).stem for name, _ in list_text_files()}
-    return variables | names | {word for text in code for word in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text)}
+    return variables | names | {word for text in code for word in _WORD.findall(text)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -182,11 +181,16 @@ def test_every_name_of_code_is_a_name_of_today(page: Path) -> None:
 )
 def test_every_operation_of_the_api_exists(page: Path) -> None:
     """Pages of the domain name Apple's operations, not ours."""
-    paths = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))["paths"]
-    operations = {f"{method.upper()} {_blank_parameters(path)}" for path, methods in paths.items() for method in methods}
     for method, path in _OPERATION.findall(page.read_text("utf-8")):
         if "…" not in path:
-            assert f"{method} /api/v1{_blank_parameters(path)}" in operations, path
+            assert f"{method} /api/v1{_blank_parameters(path)}" in list_operations(), path
+
+
+@cache
+def list_operations() -> set[str]:
+    """Return method and path of each operation of the API, without the names of its parameters."""
+    paths = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))["paths"]
+    return {f"{method.upper()} {_blank_parameters(path)}" for path, methods in paths.items() for method in methods}
 
 
 def _blank_parameters(path: str) -> str:

@@ -64,13 +64,13 @@ def get_signer_file(settings: Settings) -> Path:
 
 
 def _load_signer(chain_file: Path, key_file: Path) -> _Signer:
-    return _parse_signer(str(chain_file), str(key_file), chain_file.stat().st_mtime_ns, key_file.stat().st_mtime_ns)
+    return _parse_signer(chain_file.read_bytes(), key_file.read_bytes())
 
 
 @lru_cache(maxsize=4)
-def _parse_signer(chain_file: str, key_file: str, _chain_changed: int, _key_changed: int) -> _Signer:
-    certificate, *chain = read_certificates_pem(Path(chain_file).read_bytes())
-    key = load_pem_private_key(Path(key_file).read_bytes(), password=None)
+def _parse_signer(chain_pem: bytes, key_pem: bytes) -> _Signer:
+    certificate, *chain = read_certificates_pem(chain_pem)
+    key = load_pem_private_key(key_pem, password=None)
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise TypeError("profiles are signed with an RSA or an elliptic key")
     return certificate, key, chain

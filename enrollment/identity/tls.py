@@ -88,14 +88,12 @@ def read_tls_ca_certificate(settings: Settings) -> bytes | None:
 
 
 @lru_cache(maxsize=4)
-def _load_chain(
-    chain_file: str, _changed: int, key_file: str
-) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
-    certificate, *chain = read_certificates_pem(Path(chain_file).read_bytes())
-    key = serialization.load_pem_private_key(Path(key_file).read_bytes(), password=None)
+def _parse_authority(certificate_pem: bytes, key_pem: bytes) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    [certificate] = read_certificates_pem(certificate_pem)
+    key = serialization.load_pem_private_key(key_pem, password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("the TLS CA has an RSA key")
-    return certificate, key, chain
+    return certificate, key
 
 
 def _is_usable(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
@@ -121,8 +119,7 @@ def _get_authority_files(settings: Settings) -> tuple[Path, Path]:
 
 def _load_authority(settings: Settings) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
     certificate_file, key_file = _get_authority_files(settings)
-    certificate, key, _ = _load_chain(str(certificate_file), certificate_file.stat().st_mtime_ns, str(key_file))
-    return certificate, key
+    return _parse_authority(certificate_file.read_bytes(), key_file.read_bytes())
 
 
 def _create_missing_authority(work: UnitOfWork) -> None:

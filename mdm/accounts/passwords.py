@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
@@ -11,8 +12,6 @@ from mdm.accounts.errors import WeakPassword
 
 MINIMUM_PASSWORD, MAXIMUM_PASSWORD = 12, 200
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's parameters
-#: Verified when the login is unknown, so that the response takes as long.
-DUMMY_HASH = _HASHER.hash("nobody")
 #: Stored while an account has no password: no password matches it.
 NO_PASSWORD = "!"  # noqa: S105 - it is none
 #: Each hash needs 19 MiB: without a limit, many sign-ins at once would fill the memory.
@@ -27,13 +26,19 @@ def hash_password(password: str) -> str:
         return _HASHER.hash(password)
 
 
-def verify_password(password_hash: str, password: str) -> bool:
-    """Return whether the password matches the hash. For an account without a password it takes as long, and is False."""
-    if password_hash == NO_PASSWORD:
-        verify_password(DUMMY_HASH, password)
+def verify_password(password_hash: str | None, password: str) -> bool:
+    """Return whether the password matches the hash. Without a hash (no account, or none chosen yet) it takes as long, and is False."""
+    if password_hash is None or password_hash == NO_PASSWORD:
+        verify_password(_hash_of_nobody(), password)
         return False
     with _hash_slots:
         try:
             return _HASHER.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """Return a hash that is verified when there is none, so that the response takes as long."""
+    return _HASHER.hash("nobody")

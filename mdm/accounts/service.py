@@ -13,7 +13,7 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.accounts import roles, second_factors, sessions, sign_in_limits
 from mdm.accounts.errors import LoginTaken, SamePassword, TooManyAttempts, WrongCredentials
 from mdm.accounts.models import Account, AccountSession, SessionKind
-from mdm.accounts.passwords import DUMMY_HASH, hash_password, verify_password
+from mdm.accounts.passwords import hash_password, verify_password
 from mdm.accounts.repository import AccountRepository
 from mdm.accounts.second_factors import NO_PROOF, FactorProof
 from mdm.accounts.sessions import SignedIn
@@ -97,7 +97,7 @@ def sign_in(
     attempt = sign_in_limits.count_sign_in(work, login, account.id if account else None, client)
     if not attempt.allowed:
         return TooManyAttempts()
-    is_correct = verify_password(account.password_hash if account else DUMMY_HASH, password)
+    is_correct = verify_password(account.password_hash if account else None, password)
     if account is None or not is_correct or not account.active:
         subject = account.id if account else work.keyring.keyed_hash(login, "sign-in")
         audit.record_event(work, SYSTEM, "account.sign_in_failed", "account", subject, town_id=None)

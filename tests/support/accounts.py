@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from argon2 import PasswordHasher
+
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import UnitOfWork
-from mdm.accounts import service, sessions
+from mdm.accounts import passwords, service, sessions
 from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.sessions import SignInStep
 from mdm.accounts.sign_in_limits import SignInClient
 
 PASSWORD = "a password for tests only"
+#: How the server hashes, outside tests.
+SERVER_HASHER = passwords._HASHER
+
+
+def use_cheap_hashes() -> None:
+    """Hash passwords in this process at the least cost: what the server uses takes as long as the rest of a test."""
+    passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def create_account(

@@ -19,8 +19,8 @@ from cartable.crypto import Keyring
 from cartable.database import Base
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
+from enrollment.identity import profile_signing, tls
 from enrollment.identity import service as identity
-from enrollment.identity import tls
 from enrollment.identity.models import CertificateAuthority
 from mdm.push import certificates
 from mdm.push.models import PushCertificate
@@ -31,7 +31,7 @@ Row = tuple[type[Base], dict[str, Any]]
 
 
 def install(runtime: Runtime) -> None:
-    """Give `runtime` a device CA, a TLS server certificate for this machine, and a simulated push certificate."""
+    """Give `runtime` a device CA, a TLS server certificate for this machine, a signer of profiles, and a simulated push certificate."""
     secrets, rows = _make_once(runtime.keyring)
     shutil.copytree(secrets, runtime.settings.secrets_dir, dirs_exist_ok=True)
     with runtime.open_unit_of_work() as work:
@@ -50,6 +50,7 @@ def _make_once(keyring: Keyring) -> tuple[Path, list[Row]]:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, HOST_NAMES)
         certificates.ensure_simulated_certificate(work)
+        profile_signing.load_profile_signer(work)
     with runtime.open_unit_of_work() as work:
         rows = [_values(row) for model in (CertificateAuthority, PushCertificate) for row in work.session.scalars(select(model))]
     engine.dispose()
