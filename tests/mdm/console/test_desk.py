@@ -22,6 +22,7 @@ from mdm.accounts import service as accounts
 from tests.browser.desk_world import desk_world
 from tests.mdm.console.conftest import Person, result_of
 from tests.support.accounts import PASSWORD, choose_password, sign_in
+from tests.support.sampling import count_examples
 from tests.support.server import LiveServer
 
 Enter = Callable[..., Person]
@@ -282,7 +283,7 @@ def test_no_scan_causes_a_server_error(server: LiveServer, person: Enter) -> Non
         ["\x00", "T\x00", "\x1dDMPX", "' OR 1=1 --", "<b>", "\u202e", "S", "//", "a" * 9000]
     )
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=count_examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(act=st.sampled_from(["bench", "handover", "swap", "return", "breakage", "store"]), scan=text, second=text, other=text)
     def act(act: str, scan: str, second: str, other: str) -> None:
         fields = {"scan": scan, "second": second, "tag": second, "pupil_id": other, "account": other, "signed_by": other}

@@ -20,6 +20,7 @@ from mdm.protocol.flat_plist import parse_flat_plist
 from simulator.identity import Identity
 from simulator.signature import SignatureShape, build_mdm_signature
 from tests.enrollment.identity.scep.conftest import self_signed
+from tests.support.sampling import count_examples
 
 BODY = plistlib.dumps({"UDID": "00008101-000A", "Status": "Acknowledged", "CommandUUID": "0" * 36})
 CHECKIN = plistlib.dumps(
@@ -63,7 +64,7 @@ def test_the_signatures_of_ipads_are_read_fast_and_others_declined(shape: Signat
     assert cms.verify_detached(base64.b64encode(data), BODY).fingerprint
 
 
-@settings(max_examples=400)
+@settings(max_examples=count_examples(400))
 @given(
     st.sampled_from([False, True]),
     st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 255)), min_size=1, max_size=3),
@@ -122,7 +123,7 @@ PIECES = (
 )  # fmt: skip
 
 
-@settings(max_examples=400)
+@settings(max_examples=count_examples(400))
 @given(
     st.sampled_from([BODY, CHECKIN]),
     st.lists(st.tuples(st.integers(0, 600), st.integers(0, 12), st.sampled_from(PIECES)), max_size=3),

@@ -23,6 +23,7 @@ from mdm.queue.repository import QueueRepository
 from tests.conftest import KEYRING
 from tests.mdm.queue.connect_loop import enroll_tablets, send_status
 from tests.support import databases
+from tests.support.sampling import count_examples
 
 COMMANDS: list[Command] = [DeviceInformation(queries=("OSVersion",)), SecurityInfo(), ProfileList(), EnableLostMode(message="x")]
 FINAL_STATES = {state for state in CommandState if state not in OPEN_STATES}
@@ -103,4 +104,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueueMachine = QueueMachine.TestCase
-TestQueueMachine.settings = settings(max_examples=8, stateful_step_count=20, deadline=None)
+TestQueueMachine.settings = settings(max_examples=count_examples(8), stateful_step_count=20, deadline=None)

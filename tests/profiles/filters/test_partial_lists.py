@@ -27,6 +27,7 @@ from profiles.filters.repository import FilterRepository
 from tests.conftest import KEYRING
 from tests.profiles.filters.archives import import_archive
 from tests.profiles.filters.test_lists import archive
+from tests.support.sampling import count_examples
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -137,7 +138,7 @@ def test_hosts_with_accents_are_looked_up_and_unreadable_lines_passed_over(work:
 
 
 @given(st.binary(max_size=300), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=count_examples(150), deadline=None)
 def test_any_bytes_are_an_archive_or_refused(content: bytes, in_tar: bool) -> None:
     file = archive({"l/adult/domains.gz": content, "l/games/domains": content}) if in_tar else io.BytesIO(content)
     with contextlib.suppress(BadArchive):

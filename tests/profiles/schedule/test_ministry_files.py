@@ -35,6 +35,7 @@ from profiles.schedule.ministry_calendar import (
 from profiles.schedule.modes import Mode
 from tests.conftest import KEYRING
 from tests.profiles.schedule.test_place_zones import WEEK, mode_at
+from tests.support.sampling import count_examples
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -241,7 +242,7 @@ def test_any_text_is_a_day_or_none(text: str) -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"BEGIN:VCALENDAR\n", HEADER.encode() + b"\n", b'[{"fields":']))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=count_examples(200), deadline=None)
 def test_any_bytes_are_a_calendar_or_refused(content: bytes, start: bytes) -> None:
     with contextlib.suppress(InvalidCalendarFile):
         parse_ministry_calendar(start + content)

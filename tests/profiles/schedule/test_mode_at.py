@@ -47,6 +47,7 @@ from profiles.schedule.session_rules import (
 )
 from profiles.schedule.timetable import EMPTY_WEEK
 from tests.profiles.schedule.places import FOUR_DAYS, PARIS, build_schedule, paris_time
+from tests.support.sampling import count_examples
 
 WRITTEN = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -361,7 +362,7 @@ def _inputs_and_instant(draw: st.DrawFn) -> tuple[ModeInputs, datetime]:
     return inputs, at
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=count_examples(300), deadline=None)
 @given(_inputs_and_instant(), st.data())
 def test_next_change_is_the_first_instant_where_the_mode_differs(
     inputs_and_instant: tuple[ModeInputs, datetime], data: st.DataObject
@@ -378,7 +379,7 @@ def test_next_change_is_the_first_instant_where_the_mode_differs(
         assert get_mode_at(inputs, between) is mode
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=count_examples(100), deadline=None)
 @given(_ANCHORS, st.integers(-3000, 3000), _ZONES, st.integers(0, 1439), st.integers(1, 960))
 def test_night_rest_is_uninterrupted_on_every_day(anchor: datetime, shift: int, zone: str, starts: int, length: int) -> None:
     place = build_schedule(zone=ZoneInfo(zone), week=EMPTY_WEEK, night=Night(starts, (starts + length) % 1440))

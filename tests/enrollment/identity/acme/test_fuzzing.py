@@ -26,11 +26,14 @@ from simulator.attestation import encode_cbor as encode
 from tests.enrollment.identity.acme.client import Attestation, curve_key
 from tests.enrollment.identity.acme.client import csr as request_for
 from tests.enrollment.identity.acme.conftest import ipad
+from tests.support.sampling import count_examples
 from tests.support.world import TownFactory
 
 BASE = "https://mdm.test:8443/acme"
 PATIENT = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=count_examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 _JSON = st.recursive(
@@ -171,7 +174,7 @@ def test_mutated_attestations_and_csrs_are_refused_with_problems(requester: Requ
 
     certification_requests()
 
-    @settings(PATIENT, max_examples=40)
+    @settings(PATIENT, max_examples=count_examples(40))
     @given(_mutations(genuine), _mutations(request_for(key)))
     def run_order(attested: bytes, asked: bytes) -> None:
         order = requester.order()
@@ -183,7 +186,7 @@ def test_mutated_attestations_and_csrs_are_refused_with_problems(requester: Requ
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=count_examples(400), deadline=None)
 def test_any_bytes_are_cbor_or_not(data: bytes) -> None:
     try:
         cbor.loads(data)

@@ -13,6 +13,7 @@ from simulator import scep_message
 from simulator.scep_message import EnvelopeCipher, PkiMessageType
 from simulator.signature import SHA256
 from tests.enrollment.identity.scep.conftest import csr, rsa_key, self_signed
+from tests.support.sampling import count_examples
 
 
 def _message(authority: bytes) -> bytes:
@@ -27,7 +28,7 @@ def test_mutations_never_break_the_server(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         genuine = _message(ensure_authority(work).der)
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=count_examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.tuples(st.integers(0, len(genuine) - 1), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 40))
     def mutated(changes: list[tuple[int, int]], cut: int) -> None:
         broken = bytearray(genuine)
@@ -44,7 +45,7 @@ def test_mutations_never_break_the_server(runtime: Runtime) -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=count_examples(200), deadline=None)
 def test_any_bytes_are_not_scep_or_read(data: bytes) -> None:
     try:
         wire.parse_message(data)
