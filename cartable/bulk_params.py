@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 
 def build_table_sql(dialect: str, alias: str, columns: Mapping[str, str]) -> str:
     """Return the SQL of a table `alias` made of parameters. `columns` maps names to PostgreSQL's types.
 
-    They are bigint, text, timestamptz (aware instants), or jsonb (its text).
+    They are bigint, text, uuid, timestamptz (aware instants), or jsonb (its text).
     """
     if dialect == "postgresql":
         arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
@@ -27,9 +28,11 @@ def build_parameters(dialect: str, alias: str, columns: Mapping[str, str], rows:
     """Return the parameters that fill the table of `build_table_sql` with rows."""
     if dialect == "postgresql":
         return {name: [row[index] for row in rows] for index, name in enumerate(columns)}
-    return {alias: json.dumps(rows, default=_format_instant)}
+    return {alias: json.dumps(rows, default=_format_value)}
 
 
-def _format_instant(value: datetime) -> str:
-    """Return an instant as SQLite stores it in the columns of type `UtcDateTime`."""
+def _format_value(value: datetime | UUID) -> str:
+    """Return an instant or an id as SQLite stores it in the columns of type `UtcDateTime` and `Uuid`."""
+    if isinstance(value, UUID):
+        return value.hex
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

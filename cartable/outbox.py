@@ -41,6 +41,7 @@ class Topic(StrEnum):
 
     PUSH = "push"  # key: enrollment id
     COMMAND_RESULT = "command_result"  # key: command id; parse a stored result and apply its effects
+    MODES = "modes"  # key: town id; bring its tablets whose mode is due into their next mode
     RECONCILE = "reconcile"  # key: tablet id; compare desired and reported state, enqueue what is missing
     ENROLLED = "enrolled"  # key: enrollment id; its enrollment has just been completed
     ADE_SYNC = "ade_sync"  # key: device management server id; synchronise with Automated Device Enrollment

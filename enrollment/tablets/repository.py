@@ -61,19 +61,31 @@ class TabletRepository:
 
         A tablet of a class without a named pupil has the grade of the class if all its pupils share one.
         """
-        shared_grade = (
-            select(case((func.min(ClassPupil.grade) == func.max(ClassPupil.grade), func.min(ClassPupil.grade))))
-            .where(ClassPupil.class_id == Tablet.class_id)
-            .scalar_subquery()
-        )
-        grade = type_coerce(func.coalesce(Pupil.grade, shared_grade), EnumText(Grade))
+        columns = (Pupil.id, func.coalesce(Pupil.class_id, Tablet.class_id), _build_grade(), Loan.staff_id)
         return self.session.execute(
-            select(Tablet, Pupil.id, func.coalesce(Pupil.class_id, Tablet.class_id), grade, Loan.staff_id)
+            select(Tablet, *columns)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .where(Tablet.id.in_(tablet_ids))
             .order_by(Tablet.id)
         ).all()
+
+    @staticmethod
+    def select_places() -> Select[UUID, UUID, UUID | None, UUID, UUID, Grade | None, UUID | None]:
+        """Return the statement for the place of each tablet: its town and school, and who has it, as `list_with_holder` does."""
+        return (
+            select(
+                Tablet.id.label("tablet_id"),
+                Tablet.town_id,
+                Tablet.school_id,
+                Pupil.id.label("pupil_id"),
+                func.coalesce(Pupil.class_id, Tablet.class_id).label("class_id"),
+                _build_grade().label("grade"),
+                Loan.staff_id,
+            )
+            .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
+            .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
+        )
 
     def select_by_grade(self, town_id: UUID, grade: Grade) -> Select[UUID]:
         """Return the statement for the tablets on loan to pupils of one grade of a town."""
@@ -313,3 +325,13 @@ class TabletRepository:
 
     def close_loan(self, tablet_id: UUID, now: datetime) -> None:
         self.session.execute(update(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)).values(closed_at=now))
+
+
+def _build_grade() -> ColumnElement[Grade | None]:
+    """Build the grade of a tablet: its pupil's, or that of its class if all pupils of it share one."""
+    shared_grade = (
+        select(case((func.min(ClassPupil.grade) == func.max(ClassPupil.grade), func.min(ClassPupil.grade))))
+        .where(ClassPupil.class_id == Tablet.class_id)
+        .scalar_subquery()
+    )
+    return type_coerce(func.coalesce(Pupil.grade, shared_grade), EnumText(Grade))

@@ -42,7 +42,7 @@ class DeviceRepository:
     def load_enrolled_channels(self, tablet_ids: Collection[UUID]) -> dict[UUID, DeviceEnrollment]:
         """Return the enrolled device channel of each tablet that has one and was not erased since."""
         rows = self.session.scalars(
-            select(DeviceEnrollment).where(DeviceEnrollment.tablet_id.in_(tablet_ids), *_is_enrolled_channel())
+            select(DeviceEnrollment).where(DeviceEnrollment.tablet_id.in_(tablet_ids), *is_enrolled_channel())
         )
         return {row.tablet_id: row for row in rows}
 
@@ -150,7 +150,7 @@ class DeviceRepository:
 
     def count_enrolled_channels(self) -> int:
         """Return how many device channels are enrolled: the size of the fleet."""
-        return self.session.scalar(select(func.count()).select_from(DeviceEnrollment).where(*_is_enrolled_channel())) or 0
+        return self.session.scalar(select(func.count()).select_from(DeviceEnrollment).where(*is_enrolled_channel())) or 0
 
     def take_stale_channels(self, now: datetime, refreshed_before: datetime, seen_after: datetime, limit: int) -> list[int]:
         """Mark as refreshed now those in contact after `seen_after` that were refreshed before, the oldest first. Returns them."""
@@ -158,7 +158,7 @@ class DeviceRepository:
             select(DeviceEnrollment.id)
             .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
             .where(
-                *_is_enrolled_channel(),
+                *is_enrolled_channel(),
                 LastSeen.last_seen_at > seen_after,
                 DeviceEnrollment.refreshed_at.is_(None) | (DeviceEnrollment.refreshed_at < refreshed_before),
             )
@@ -182,7 +182,7 @@ class DeviceRepository:
                 .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
                 .join(PushTarget, PushTarget.enrollment_id == DeviceEnrollment.id)
                 .where(
-                    *_is_enrolled_channel(),
+                    *is_enrolled_channel(),
                     LastSeen.last_seen_at < silent_since,
                     PushTarget.invalid_since.is_(None),
                     PushTarget.pushed_at.is_(None) | (PushTarget.pushed_at < silent_since),
@@ -321,7 +321,8 @@ def select_erased_at() -> ScalarSelect[datetime | None]:
     )
 
 
-def _is_enrolled_channel() -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
+def is_enrolled_channel() -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
+    """Build the conditions for the device channel of an enrolled tablet that was not erased since."""
     return (
         DeviceEnrollment.state == EnrollmentState.ENROLLED,
         DeviceEnrollment.parent_id.is_(None),

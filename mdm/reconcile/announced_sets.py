@@ -39,10 +39,14 @@ class AnnouncedSets:
         announced = state.announced
         if announced is None or announced.set_sha256 != desired.declaration_set:
             return False
+        return self.apply_the_same(announced, replace(announced, mode=desired.mode))
+
+    def apply_the_same(self, announced: Manifest, desired: Manifest) -> bool:
+        """Return whether two manifests of one set are in the same mode, or in modes that apply the same of it."""
         if announced.mode is desired.mode:
             return True
-        modes = [self.build_contents(replace(announced, mode=mode, repairs={})) for mode in (announced.mode, desired.mode)]
-        return modes[0].effective_identifiers == modes[1].effective_identifiers
+        contents = [self.build_contents(replace(each, repairs={})) for each in (announced, desired)]
+        return contents[0].effective_identifiers == contents[1].effective_identifiers
 
 
 def load_announced_sets(work: UnitOfWork, states: Iterable[DeclarativeState], desired: Iterable[DesiredState]) -> AnnouncedSets:

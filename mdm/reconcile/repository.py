@@ -20,6 +20,7 @@ from mdm.reconcile.models import AppReason, ProfileTrial, TabletApp, TabletProfi
 from profiles.apps.licences import FreedLicence
 from profiles.apps.models import App, LicenceToken, LicenceTokenSchool
 from profiles.effective.models import RenderedProfile
+from profiles.schedule.models import TabletMode
 
 
 class ReconcileRepository:
@@ -75,10 +76,11 @@ class ReconcileRepository:
         }
 
     def select_due_checks(self, now: datetime) -> Select[UUID]:
-        """Return a statement that selects the tablets whose declarations, profile or trial are to be looked at again."""
+        """Return a statement that selects the tablets whose declarations, profile, trial or last full decision are to be looked at again."""
         declarations = select(DeclarativeState.enrollment_id).where(DeclarativeState.next_check_at <= now)
         profiles = select(TabletProfile.tablet_id).where(TabletProfile.next_attempt_at <= now)
         trials = select(ProfileTrial.tablet_id).where(ProfileTrial.next_check_at <= now)
+        decisions = select(TabletMode.tablet_id).where(TabletMode.mode_only_until <= now)
         return (
             select(DeviceEnrollment.tablet_id)
             .join(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
@@ -86,7 +88,7 @@ class ReconcileRepository:
                 DeviceEnrollment.state == EnrollmentState.ENROLLED,
                 DeviceEnrollment.parent_id.is_(None),
                 Tablet.state.not_in(DECOMMISSIONED),
-                DeviceEnrollment.id.in_(declarations) | DeviceEnrollment.tablet_id.in_(profiles.union_all(trials)),
+                DeviceEnrollment.id.in_(declarations) | DeviceEnrollment.tablet_id.in_(profiles.union_all(trials, decisions)),
             )
         )
 

@@ -39,14 +39,16 @@ from mdm.reconcile.declarations import (
     withdraw_sets,
 )
 from mdm.reconcile.declared_apps import defer_apps, record_declared_apps
+from mdm.reconcile.mode_switch import list_mode_only_bases
 from mdm.reconcile.profile_delivery import deliver_profile, remove_profile, reset_attempts
 from mdm.reconcile.refresh import build_app_query, build_device_query
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.trials import TrialsByTablet, deliver_trial, forget_failed_trials, list_proved, settle_trials
 from profiles.apps import licences
 from profiles.effective.compile import DesiredState, compute_desired_states
+from profiles.schedule.current_modes import lock_current_modes, save_current_modes
 from profiles.schedule.repository import ScheduleRepository
-from profiles.schedule.service import RETRY_AFTER, evaluate_modes, save_current_modes
+from profiles.schedule.service import evaluate_modes
 
 #: How long a tablet may wait in the Setup Assistant.
 SETUP_TIMEOUT = timedelta(minutes=10)
@@ -57,7 +59,7 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     repository = ReconcileRepository(work.session)
     facts = load_facts(work, tablet_ids)
     modes = evaluate_modes(work, facts.values())
-    save_current_modes(work, facts, modes)
+    mode_rows = lock_current_modes(work, facts, modes)
     licences.release_licences_of_tablets(
         work, [tablet_id for tablet_id, tablet in facts.items() if tablet.state in DECOMMISSIONED]
     )
@@ -70,6 +72,7 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     proved = list_proved(trials, channels)
     in_channel = [facts[tablet_id] for tablet_id in channels]
     desired_by_tablet = compute_desired_states(work, in_channel, modes, proved) if channels else {}
+    save_current_modes(work, mode_rows, modes, list_mode_only_bases(work.settings, modes, desired_by_tablet))
     _release_unused_licences(work, repository, facts, desired_by_tablet)
     if not channels:
         return
@@ -172,7 +175,7 @@ def _enqueue_commands(
 
 
 def enqueue_due_checks(work: UnitOfWork) -> None:
-    """Enqueue every tablet whose declarations or profile are to be looked at again, in one statement."""
+    """Enqueue every tablet whose declarations or profile are to be looked at again, or whose full decision is old, in one statement."""
     due = ReconcileRepository(work.session).select_due_checks(work.now)
     work.enqueue_selected_jobs(Topic.RECONCILE, due, lane=JobLane.BACKGROUND)
 
@@ -194,10 +197,9 @@ def retry_rules(work: UnitOfWork, tablet_id: UUID) -> bool:
 
 
 def reevaluate_due_modes(work: UnitOfWork) -> None:
-    """Enqueue every tablet whose mode is due for re-evaluation, in one statement, however late it is."""
-    repository = ScheduleRepository(work.session)
-    work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_due(work.now), lane=JobLane.BACKGROUND)
-    repository.postpone_evaluation(work.now, work.now + RETRY_AFTER)
+    """Enqueue every town in which the mode of a tablet is due for re-evaluation, in one statement."""
+    towns = ScheduleRepository(work.session).select_towns_with_due_modes(work.now)
+    work.enqueue_selected_jobs(Topic.MODES, towns, lane=JobLane.BACKGROUND)
 
 
 def on_enrolled(work: UnitOfWork, enrollment_id: int) -> UUID | None:

@@ -17,11 +17,18 @@ from cartable.outages import find_outage
 from cartable.outbox import OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, record_failure
 from cartable.unit_of_work import Runtime
-from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS
+from mdm.worker.handlers import EXTERNAL_HANDLERS, FALLBACKS, HANDLERS, Handler
 
 log = structlog.get_logger()
 #: Jobs of one unit of work. Tablets are reconciled in sets, so that each situation is compiled once.
-BATCH_SIZES = {Topic.RECONCILE: 500, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 20, Topic.RENEW_CERTIFICATE: 20, Topic.ALARM: 20}
+BATCH_SIZES = {
+    Topic.MODES: 1,
+    Topic.RECONCILE: 500,
+    Topic.COMMAND_RESULT: 50,
+    Topic.ENROLLED: 20,
+    Topic.RENEW_CERTIFICATE: 20,
+    Topic.ALARM: 20,
+}
 
 
 def drain(
@@ -52,9 +59,9 @@ def drain_batch(runtime: Runtime, topic: Topic, claimant: Claimant) -> int:
     return len(rows)
 
 
-def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
+def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow], handler: Handler | None = None) -> None:
     try:
-        run_with_retries(lambda: _run_handler(runtime, topic, rows), topic.value)
+        run_with_retries(lambda: _run_handler(runtime, handler or HANDLERS[topic], rows), topic.value)
     except JobLeaseLost:
         log.warning("worker.lease_lost", topic=topic.value, jobs=len(rows))  # rolled back: another worker has the jobs
     except Exception as error:
@@ -65,6 +72,10 @@ def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
             for half in (rows[:middle], rows[middle:]):
                 _process(runtime, topic, half)
             return
+        if handler is None and topic in FALLBACKS:
+            log.exception("worker.fallback", topic=topic.value, key=rows[0].key)
+            _process(runtime, topic, rows, FALLBACKS[topic])
+            return
         with runtime.open_unit_of_work() as work:
             parked = record_failure(work.session, rows[0], work.now, f"{type(error).__name__}: {error}")
             if parked and topic is not Topic.ALARM:
@@ -72,8 +83,8 @@ def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
         log.exception("worker.job_parked" if parked else "worker.job_failed", topic=topic.value, key=rows[0].key)
 
 
-def _run_handler(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
+def _run_handler(runtime: Runtime, handler: Handler, rows: Sequence[OutboxRow]) -> None:
     """Run the handler of a batch and complete its jobs in one transaction."""
     with runtime.open_unit_of_work() as work:
-        HANDLERS[topic](work, [row.key for row in rows])
+        handler(work, [row.key for row in rows])
         complete_jobs(work.session, rows)

@@ -22,7 +22,7 @@ from mdm.notices.sending import send_due_notices
 from mdm.notices.service import plan_notices
 from mdm.push.service import send_due_pushes
 from mdm.queue.service import CERTIFICATE_EVIDENCE
-from mdm.reconcile import renewals
+from mdm.reconcile import mode_switch, renewals
 from mdm.reconcile import service as reconcile
 from mdm.worker.results import apply_results
 from profiles.apps.apps_and_books.sync import sync_licences as synchronise_licences
@@ -41,6 +41,12 @@ def handle_results(work: UnitOfWork, keys: list[str]) -> None:
 def handle_decisions(work: UnitOfWork, keys: list[str]) -> None:
     """Reconcile tablets with their desired state."""
     reconcile.reconcile_tablets(work, [UUID(key) for key in keys])
+
+
+def handle_due_modes(work: UnitOfWork, keys: list[str]) -> None:
+    """Bring the tablets of towns into their next mode."""
+    for key in keys:
+        mode_switch.switch_modes(work, UUID(key))
 
 
 def handle_enrollments(work: UnitOfWork, keys: list[str]) -> None:
@@ -63,13 +69,25 @@ def handle_alarms(work: UnitOfWork, keys: list[str]) -> None:
     plan_notices(work, [UUID(key) for key in keys])
 
 
-HANDLERS: dict[Topic, Callable[[UnitOfWork, list[str]], None]] = {
+def decide_due_modes(work: UnitOfWork, keys: list[str]) -> None:
+    """Have every tablet of towns whose mode is due decided in full, each by a job of its own."""
+    for key in keys:
+        mode_switch.decide_due_tablets(work, UUID(key))
+
+
+Handler = Callable[[UnitOfWork, list[str]], None]
+HANDLERS: dict[Topic, Handler] = {
     Topic.ALARM: handle_alarms,
     Topic.COMMAND_RESULT: handle_results,
+    Topic.MODES: handle_due_modes,
     Topic.RECONCILE: handle_decisions,
     Topic.ENROLLED: handle_enrollments,
     Topic.RENEW_CERTIFICATE: handle_renewals,
 }
+
+
+#: Handlers that take a job over that its own one failed at: one tablet must not keep a town in its mode.
+FALLBACKS: dict[Topic, Handler] = {Topic.MODES: decide_due_modes}
 
 
 class SyncOutcome(Protocol):

@@ -41,7 +41,7 @@ PLANS: Mapping[WorkKind, WorkPlan] = {
     WorkKind.URGENT_PUSHES: WorkPlan((Topic.PUSH,), lanes=(JobLane.URGENT,)),
     WorkKind.PUSHES: WorkPlan((Topic.PUSH,)),
     WorkKind.RESULTS: WorkPlan((Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RENEW_CERTIFICATE)),
-    WorkKind.DECISIONS: WorkPlan((Topic.RECONCILE,)),
+    WorkKind.DECISIONS: WorkPlan((Topic.MODES, Topic.RECONCILE)),
     WorkKind.ALARMS: WorkPlan((Topic.TIMELINE, Topic.ALARM, Topic.ACCOUNT_LINK, Topic.NOTICE, Topic.AUDIT_ROOT)),
     WorkKind.OUTSIDE: WorkPlan(
         (Topic.LICENCE_SYNC, Topic.ADE_SYNC, Topic.APPLE_SCHOOL_MANAGER_SYNC, Topic.FILTER_LISTS),

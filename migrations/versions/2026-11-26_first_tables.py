@@ -2490,12 +2490,15 @@ def upgrade() -> None:
         sa.Column("mode", sa.String(length=32), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_evaluation_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("mode_only_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("mode_only_basis", sa.String(length=64), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_tablet_mode_tablet_id_tablet"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_tablet_mode_town_id_town")),
         sa.PrimaryKeyConstraint("tablet_id", name=op.f("pk_tablet_mode")),
     )
     with op.batch_alter_table("tablet_mode", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_tablet_mode_mode_only_until"), ["mode_only_until"], unique=False)
         batch_op.create_index(batch_op.f("ix_tablet_mode_next_evaluation_at"), ["next_evaluation_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_tablet_mode_town_id"), ["town_id"], unique=False)
 
@@ -3059,6 +3062,7 @@ def downgrade() -> None:
     with op.batch_alter_table("tablet_mode", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tablet_mode_town_id"))
         batch_op.drop_index(batch_op.f("ix_tablet_mode_next_evaluation_at"))
+        batch_op.drop_index(batch_op.f("ix_tablet_mode_mode_only_until"))
 
     op.drop_table("tablet_mode")
     with op.batch_alter_table("tablet_app", schema=None) as batch_op:

@@ -82,6 +82,8 @@ class DesiredState:
     companion_sha256: str | None = None
     #: What could cut the tablet off in its mode, while the tablet has not proved it: a profile that removes itself.
     trial: DesiredTrial | None = None
+    #: Declarations carry all of it in every mode: there is no profile beside them, and no trial.
+    declarations_suffice: bool = False
 
     def list_profiles(self) -> list[str]:
         """Return the hashes of the profiles that commands may install."""
@@ -286,4 +288,5 @@ def _build_desired_state(compiled: CompiledSituation, mode: Mode) -> DesiredStat
         declaration_set=compiled.set_token if compiled.declared else None,
         companion_sha256=compiled.companion_profiles[mode].sha256 if mode in compiled.companion_profiles else None,
         trial=DesiredTrial(digest, trial.sha256) if trial is not None else None,
+        declarations_suffice=bool(compiled.declared) and not compiled.companion_profiles and not compiled.trials,
     )

@@ -163,7 +163,11 @@ class ActivityTablet(Base):
 
 
 class TabletMode(TownOwned, Base):
-    """The mode that a tablet should be in, since when, and when it must be evaluated again."""
+    """The mode that a tablet should be in, since when, and when it must be evaluated again.
+
+    `mode_only_until` is set while nothing but the mode of the tablet changes with the clock: until then a change of mode needs no full
+    decision. `mode_only_basis` names what the last full decision depended on beside the tables. See docs/domain/modes.md#switching-a-town.
+    """
 
     __tablename__ = "tablet_mode"
 
@@ -171,3 +175,5 @@ class TabletMode(TownOwned, Base):
     mode: Mapped[Mode] = mapped_column(EnumText(Mode))
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     next_evaluation_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    mode_only_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    mode_only_basis: Mapped[str | None] = mapped_column(String(64))

@@ -201,15 +201,18 @@ class ScheduleRepository:
         insert = get_insert(self.session.get_bind().dialect.name)
         self.session.execute(insert(TabletMode).on_conflict_do_nothing(), sorted(rows, key=lambda row: str(row["tablet_id"])))
 
-    def select_due(self, now: datetime) -> Select[UUID]:
-        """Return the statement that selects the tablets whose mode is due for evaluation."""
-        return select(TabletMode.tablet_id).where(TabletMode.next_evaluation_at <= now)
+    def select_towns_with_due_modes(self, now: datetime) -> Select[UUID]:
+        """Return the statement that selects the towns in which the mode of a tablet is due for evaluation."""
+        return select(TabletMode.town_id).where(TabletMode.next_evaluation_at <= now)
 
-    def postpone_evaluation(self, now: datetime, later: datetime) -> None:
-        """Move the next evaluation of the due tablets to `later`, so that it is retried if the one that starts now fails."""
+    def select_due(self, town_id: UUID, now: datetime) -> Select[UUID]:
+        """Return the statement that selects the tablets of a town whose mode is due for evaluation."""
+        return select(TabletMode.tablet_id).where(TabletMode.town_id == town_id, TabletMode.next_evaluation_at <= now)
+
+    def postpone_evaluation(self, town_id: UUID, now: datetime, later: datetime) -> None:
+        """Move the next evaluation of a town's due tablets to `later`, so that it is retried if the one that starts now fails."""
         due = (
-            select(TabletMode.tablet_id)
-            .where(TabletMode.next_evaluation_at <= now)
+            self.select_due(town_id, now)
             .order_by(TabletMode.tablet_id)
             .with_for_update(skip_locked=True)  # one that is being evaluated gets its next time from that evaluation
             .cte("due")

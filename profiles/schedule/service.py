@@ -1,4 +1,4 @@
-"""Evaluates the modes of tablets: loads schedules, builds the inputs of each tablet, saves its mode and its next evaluation.
+"""Evaluates the modes of tablets: loads schedules and builds the inputs of each tablet. What comes of it is saved in `current_modes`.
 
 The rules are in `mode_decision`; changes of schedules are in `authoring` and `sessions`.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
-from enrollment.places.models import School, Town
+from enrollment.places.models import Grade, School, Town
 from enrollment.places.zones import HolidayZone
 from enrollment.tablets.models import TabletState
 from profiles.schedule.calendar import FOLLOW_ZONE, RESERVED_NAMES, Calendar, update_calendar
@@ -45,8 +46,6 @@ from profiles.schedule.timetable import parse_week
 
 #: A tablet is evaluated again after this time at the latest.
 MAX_EVALUATION_INTERVAL = timedelta(days=7)
-#: An evaluation that did not finish (a worker died) is retried after this time.
-RETRY_AFTER = timedelta(minutes=5)
 DEVICE_MODES = {
     TabletState.LOST: Mode.LOST,
     TabletState.STOLEN: Mode.LOST,
@@ -68,10 +67,28 @@ class ModeEvaluation:
     session: ClassSession | None
     next_evaluation_at: datetime | None
     guardian_sites: GuardianSites | None = None
+    #: Nothing of a person is among the inputs: no session, no activity, no guardian's rule, and the tablet's state imposes nothing.
+    depends_on_schedule_only: bool = False
 
     @property
     def mode(self) -> Mode:
         return self.decision.mode
+
+
+class PlaceOfSchedule(Protocol):
+    """Whose schedule it is: the facts of a tablet, or those that a group of tablets shares."""
+
+    @property
+    def town_id(self) -> UUID: ...
+
+    @property
+    def school_id(self) -> UUID | None: ...
+
+    @property
+    def class_id(self) -> UUID | None: ...
+
+    @property
+    def grade(self) -> Grade | None: ...
 
 
 @dataclass(slots=True)
@@ -90,7 +107,7 @@ class ScheduleData:
     _schedules_by_class: dict[tuple[object, ...], Schedule | None] = field(default_factory=dict)
     _schedules: dict[tuple[object, ...], Schedule | None] = field(default_factory=dict)
 
-    def get_schedule(self, facts: TabletFacts) -> Schedule | None:
+    def get_schedule(self, facts: PlaceOfSchedule) -> Schedule | None:
         """Return the schedule of a tablet's class; None when there is no timetable or no valid time zone."""
         class_key = (facts.town_id, facts.school_id, facts.class_id, facts.grade)
         if class_key not in self._schedules_by_class:
@@ -101,14 +118,14 @@ class ScheduleData:
             self._schedules_by_class[class_key] = self._schedules[key]
         return self._schedules_by_class[class_key]
 
-    def _list_overrides(self, facts: TabletFacts) -> tuple[DayOverride, ...]:
+    def _list_overrides(self, facts: PlaceOfSchedule) -> tuple[DayOverride, ...]:
         return tuple(
             override
             for school_id, class_id, override in self.overrides.get(facts.town_id, [])
             if school_id in (None, facts.school_id) and class_id in (None, facts.class_id)
         )
 
-    def _list_exams(self, facts: TabletFacts) -> tuple[ExamHours, ...]:
+    def _list_exams(self, facts: PlaceOfSchedule) -> tuple[ExamHours, ...]:
         return tuple(
             exam
             for school_id, grade, exam in self.exams.get(facts.town_id, [])
@@ -116,7 +133,7 @@ class ScheduleData:
         )
 
     def _build_schedule(
-        self, facts: TabletFacts, overrides: tuple[DayOverride, ...], exams: tuple[ExamHours, ...]
+        self, facts: PlaceOfSchedule, overrides: tuple[DayOverride, ...], exams: tuple[ExamHours, ...]
     ) -> Schedule | None:
         town = self.towns[facts.town_id]
         school = self.schools.get(facts.school_id) if facts.school_id else None
@@ -210,6 +227,11 @@ def evaluate_modes(work: UnitOfWork, facts: Iterable[TabletFacts], at: datetime 
     return evaluations
 
 
+def evaluate_schedule(schedule: Schedule | None, after_school: AfterSchool, at: datetime, *, is_staff: bool) -> ModeEvaluation:
+    """Return the evaluation of a tablet whose mode depends on its schedule only."""
+    return _evaluate(replace(_build_inputs(schedule, None, after_school, None, None, []), is_staff=is_staff), [], None, at)
+
+
 def _build_inputs(
     schedule: Schedule | None,
     device_mode: Mode | None,
@@ -249,6 +271,7 @@ def _evaluate(inputs: ModeInputs, rows: list[GuardianRule], session: ClassSessio
         session=session if session is not None and session.starts <= at < session.ends else None,
         next_evaluation_at=min(change for change in changes if change is not None),
         guardian_sites=find_guardian_sites(restrictions, rows[0].pupil_id, inputs, at) if rows else None,
+        depends_on_schedule_only=not rows and session is None and inputs.activity is None and inputs.device_mode is None,
     )
 
 
@@ -272,28 +295,3 @@ def _next_rule_edge(restriction: GuardianRestriction, inputs: ModeInputs, at: da
     if restriction.span is not None:
         edges += [restriction.span.starts, restriction.span.ends]
     return min((edge for edge in edges if edge > at), default=None)
-
-
-def save_current_modes(work: UnitOfWork, facts: Mapping[UUID, TabletFacts], evaluations: Mapping[UUID, ModeEvaluation]) -> None:
-    """Save the mode of each tablet and when it must be evaluated again. Two workers may do this for the same tablets at once."""
-    repository = ScheduleRepository(work.session)
-    rows = repository.lock_modes(list(evaluations))
-    if missing := [tablet_id for tablet_id in evaluations if tablet_id not in rows]:
-        repository.add_missing_modes(
-            [
-                {
-                    "tablet_id": tablet_id,
-                    "town_id": facts[tablet_id].town_id,
-                    "mode": evaluations[tablet_id].mode,
-                    "since": work.now,
-                    "next_evaluation_at": evaluations[tablet_id].next_evaluation_at,
-                }
-                for tablet_id in missing
-            ]
-        )
-        rows |= repository.lock_modes(missing)
-    for tablet_id, evaluation in evaluations.items():
-        row = rows[tablet_id]
-        if row.mode is not evaluation.mode:
-            row.mode, row.since = evaluation.mode, work.now
-        row.next_evaluation_at = evaluation.next_evaluation_at

@@ -47,7 +47,14 @@ class LiveServer:
     def run_worker(self) -> None:
         """Run the worker's jobs until none is due."""
         for _ in range(4):
-            for topic in (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RECONCILE, Topic.RENEW_CERTIFICATE, Topic.PUSH):
+            for topic in (
+                Topic.ENROLLED,
+                Topic.COMMAND_RESULT,
+                Topic.MODES,
+                Topic.RECONCILE,
+                Topic.RENEW_CERTIFICATE,
+                Topic.PUSH,
+            ):
                 drain(self.runtime, topic)
 
     def sign_in(
