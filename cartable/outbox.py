@@ -34,6 +34,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from cartable.bulk_params import build_parameters, build_table_sql
 from cartable.database import Base, BigKey, EnumText, UtcDateTime, get_insert
+from cartable.tracing import TRACEPARENT_LENGTH, get_traceparent
 
 
 class Topic(StrEnum):
@@ -87,6 +88,8 @@ class OutboxRow(Base):
     leased_by: Mapped[str | None] = mapped_column(String(64))
     parked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None] = mapped_column(String(500))
+    #: The trace of the act that caused the job, when traces are on: of the first of those that coalesced.
+    traceparent: Mapped[str | None] = mapped_column(String(TRACEPARENT_LENGTH))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (
         # Only waiting rows coalesce: a change that happens while a job runs needs another run.
@@ -117,11 +120,11 @@ class OutboxRow(Base):
     )
 
 
-_COLUMNS = ["topic", "key", "lane", "not_before", "created_at", "attempts"]
+_COLUMNS = ["topic", "key", "lane", "not_before", "created_at", "attempts", "traceparent"]
 _KEY_COLUMNS = {"key": "text"}
 _SELECT_NEW_JOBS = (
-    "SELECT CAST(:topic AS text), key, CAST(:lane AS integer), CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0"
-    " FROM {keys} WHERE true"
+    "SELECT CAST(:topic AS text), key, CAST(:lane AS integer), CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0,"
+    " CAST(:traceparent AS text) FROM {keys} WHERE true"
 )
 
 
@@ -141,7 +144,14 @@ def enqueue_jobs(
     values = build_parameters(dialect, "keys", _KEY_COLUMNS, [(key,) for key in sorted(set(keys))])
     session.connection().execute(
         _build_enqueue_statement(dialect),
-        {**values, "topic": topic.value, "lane": int(lane), "not_before": not_before or now, "now": now},
+        {
+            **values,
+            "topic": topic.value,
+            "lane": int(lane),
+            "not_before": not_before or now,
+            "now": now,
+            "traceparent": get_traceparent(),
+        },
     )
 
 
@@ -167,6 +177,7 @@ def enqueue_selected_jobs(
             literal(not_before or now, type_=instants),
             literal(now, type_=instants),
             literal(0),
+            literal(get_traceparent(), type_=String()),
         )
         .where(literal(1) == 1)  # without a WHERE, SQLite reads ON CONFLICT as a join condition
         .order_by(key)  # two transactions that add the same jobs lock them in the same order
@@ -214,5 +225,6 @@ def _merge_with_waiting(statement: Any) -> Any:
             "lane": case((OutboxRow.lane <= lane, OutboxRow.lane), else_=lane),
             "attempts": case((parked, 0), else_=OutboxRow.attempts),
             "parked_at": null(),
+            "traceparent": func.coalesce(OutboxRow.traceparent, statement.excluded.traceparent),
         },
     )

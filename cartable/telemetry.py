@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from cartable.redaction import print_exception, redact
+from cartable.tracing import add_trace_id
 
 #: Libraries that give their loggers handlers of their own.
 _WITH_HANDLERS = ("uvicorn", "uvicorn.error", "celery", "celery.task")
@@ -39,6 +40,7 @@ def configure_logging(*, json: bool, level: str = "info") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            add_trace_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

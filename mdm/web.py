@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
-from cartable import __version__, limited_process
+from cartable import __version__, limited_process, tracing
 from cartable.unit_of_work import Runtime
 from enrollment.identity.acme.endpoint import routes as acme_routes
 from enrollment.identity.scep.endpoint import routes as scep_routes
@@ -53,6 +53,7 @@ from mdm.api.rollover import return_campaigns, rollovers
 from mdm.api.schedule import calendars, class_sessions, day_exceptions, guardian_rules, timetables
 from mdm.api.system import audit_roots, health, restores, system
 from mdm.api.tablets import approvals, carts, custody, desk, documents, identities, incidents, storage, tablets
+from mdm.api.traced_requests import TracedRequests
 from mdm.care.restores.thread import TimelineThread
 from mdm.channel.batcher import Batcher
 from mdm.channel.endpoint import ChannelEndpoint, DeviceRequestRouter
@@ -369,6 +370,8 @@ def _create_bare_app(lifespan: Any, *, hsts_seconds: int = 0) -> FastAPI:
         lifespan=lifespan,
     )  # fmt: skip
     errors.install_handlers(app)
+    if tracing.is_enabled():
+        app.add_middleware(TracedRequests)  # the innermost: others copy the scope, which learns the route
     app.add_middleware(OwnSiteCompression)
     app.add_middleware(ConflictRetry)
     app.add_middleware(RequestGuard, hsts_seconds=hsts_seconds)

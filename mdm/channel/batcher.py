@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from cartable import tracing
 from cartable.conflicts import run_with_retries
 from cartable.database import make_index_only_engine
 from cartable.outages import find_outage
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedCommandCache
+from mdm.channel.command_spans import record_command_spans
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.connect_lookup import ConnectLookup, answer_idle_requests
 from mdm.channel.host_check import HostCheck
@@ -97,7 +99,8 @@ class Batcher:
                 if not self._pending:
                     return
                 batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
-            responses = self.process_batch([request for request, _ in batch])
+            with tracing.start_span("channel.batch", {"channel.requests": len(batch)}):
+                responses = self.process_batch([request for request, _ in batch])
             self._batch_count, self._request_count = self._batch_count + 1, self._request_count + len(batch)
             assert self._loop is not None
             self._loop.call_soon_threadsafe(_resolve_futures, batch, responses)
@@ -141,6 +144,7 @@ class Batcher:
             batch = ConnectBatch(work, self._command_cache, self._manifests)
             responses = batch.process(requests, loaded)
         self._host_check.count_foreign(requests, {key: each for key, each in batch.loaded.items() if key not in loaded})
+        record_command_spans(batch.command_spans)
         return responses
 
 

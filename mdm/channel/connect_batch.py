@@ -11,6 +11,7 @@ from datetime import datetime
 
 import structlog
 
+from cartable import tracing
 from cartable.outages import find_outage
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.refusals import record_refusal
@@ -18,6 +19,7 @@ from enrollment.safeguards.stop_switch import is_stopped
 from mdm.channel import handlers, identity, readoption
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.command_results import CommandResults
+from mdm.channel.command_spans import CommandSpan, collect_command_spans
 from mdm.channel.connect_requests import ConnectRequest
 from mdm.channel.declarative import answer_declarative_requests
 from mdm.channel.delivery import CommandDelivery
@@ -37,6 +39,7 @@ from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.checkin import CheckinMessage
 from mdm.protocol.connect import ConnectMessage
 from mdm.queue.batch_statements import BatchStatements
+from mdm.queue.repository import QueueRepository
 from mdm.queue.rules import (
     UNREADABLE_ANSWER,
 )
@@ -58,6 +61,7 @@ class ConnectBatch:
         self.delivery = CommandDelivery(work, queue)
         #: What was loaded for the connect requests of the batch.
         self.loaded: LoadedConnects = {}
+        self.command_spans: list[CommandSpan] = []
 
     def process(self, requests: Sequence[ChannelRequest], known: LoadedConnects | None = None) -> list[ChannelResponse]:
         """Return one response per request, in their order. `known` is what was loaded for connect requests before."""
@@ -137,6 +141,8 @@ class ConnectBatch:
             command = chosen.get((connect.is_idle, connect.enrollment.enrollment_id))
             body = self.command_cache.get_plist(command.body_id, command.nonce, command.command_id) if command else b""
             responses[connect.index] = ChannelResponse(200, body)
+        if tracing.is_enabled():
+            self.command_spans = collect_command_spans(QueueRepository(self.work.session), with_result, list(chosen.values()))
 
     def _process_checkin(self, request: ChannelRequest) -> ChannelResponse:
         """Return the response to one check-in message. It runs in a savepoint, so that its failure leaves the rest of the batch."""

@@ -11,6 +11,7 @@ from cartable.master_keys import MasterKeyMissing
 from cartable.outbox import Topic
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
+from cartable.tracing import configure_tracing
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.identity.server_names import list_host_names
@@ -63,6 +64,7 @@ def create_application() -> DeviceRequestRouter:
     """Return the web application of one server process. With a broker, its commits ring the bell of the workers."""
     settings = Settings()
     configure_logging(json=settings.log_json, level="info")
+    configure_tracing("cartable-web")
     runtime = compose(settings)
     if not settings.embedded_worker:
         runtime.notify_worker = Bell(create_celery_app(settings, wake=_ignore_notification)).ring

@@ -23,6 +23,7 @@ from cartable.master_keys import MasterKeyMissing
 from cartable.migrate import upgrade
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
+from cartable.tracing import configure_tracing
 from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
@@ -76,6 +77,7 @@ def run(parsed: argparse.Namespace) -> int:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
     configure_logging(json=settings.log_json, level="warning")
+    configure_tracing("cartable")
     try:
         prepared = _prepare(settings, empty=parsed.empty)
     except (preflight.CannotStart, MasterKeyMissing) as error:

@@ -16,6 +16,7 @@ from cartable.master_keys import MasterKeyMissing
 from cartable.outbox import Topic
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
+from cartable.tracing import configure_tracing, stop_tracing
 from mdm.care.restores.service import TimelineWatch
 from mdm.care.restores.thread import TimelineThread
 from mdm.cli import preflight
@@ -52,6 +53,7 @@ def run_worker(kinds: Sequence[WorkKind] = tuple(WorkKind)) -> NoReturn:
         sys.exit(code)
     settings = Settings()
     configure_logging(json=settings.log_json)
+    configure_tracing("cartable-worker")
     runtime = compose(settings)
     TimelineWatch(runtime).check()  # before anything is sent
     threads = WorkerThreads(runtime, kinds)
@@ -72,6 +74,7 @@ def run_worker(kinds: Sequence[WorkKind] = tuple(WorkKind)) -> NoReturn:
     timeline.stop()
     threads.stop()
     close_transport()
+    stop_tracing()
     logging.shutdown()
     # At once: a thread that is stuck in a call, or waits for a silent broker, must not hold the end.
     os._exit(int(threads.is_stuck.is_set()))

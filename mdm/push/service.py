@@ -14,6 +14,7 @@ from cartable.conflicts import run_with_retries
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, postpone_job, return_jobs
 from cartable.settings import Settings
+from cartable.tracing import start_caused_span
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.devices.repository import DeviceRepository
 from mdm.push.apns import ApnsTransport
@@ -57,14 +58,19 @@ def send_due_pushes(runtime: Runtime, claimant: Claimant = ANY_LANE, transport: 
     if batch is None:
         return 0
     if batch.notifications:
-        sender = transport or _get_transport(settings, batch.certificate)
-        urgent = all(row.lane == JobLane.URGENT for row in batch.rows.values())
-        responses = sender.send(batch.notifications, settings.push_per_second, urgent=urgent)
-        try:
-            run_with_retries(lambda: _store_responses(runtime, batch, responses), "responses of APNs")
-        except JobLeaseLost:
-            log.warning("push.lease_lost", jobs=len(batch.rows))  # another worker sends them again, which does no harm
+        causes = [row.traceparent for row in batch.rows.values()]
+        with start_caused_span("job.push", causes, {"job.count": len(batch.notifications)}):
+            _send_batch(runtime, batch, transport or _get_transport(settings, batch.certificate), settings.push_per_second)
     return batch.claimed
+
+
+def _send_batch(runtime: Runtime, batch: _PushBatch, sender: PushTransport, per_second: int) -> None:
+    urgent = all(row.lane == JobLane.URGENT for row in batch.rows.values())
+    responses = sender.send(batch.notifications, per_second, urgent=urgent)
+    try:
+        run_with_retries(lambda: _store_responses(runtime, batch, responses), "responses of APNs")
+    except JobLeaseLost:
+        log.warning("push.lease_lost", jobs=len(batch.rows))  # another worker sends them again, which does no harm
 
 
 def _claim_batch(work: UnitOfWork, claimant: Claimant) -> _PushBatch | None:

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import HOT_ROWS, Base, BigKey, EnumText, SealedBytes, UtcDateTime
+from cartable.tracing import TRACEPARENT_LENGTH
 
 
 class Lane(IntEnum):
@@ -56,6 +57,7 @@ class CommandBody(Base):
     """The content of a command, stored once for all the enrollments it is queued for.
 
     `args` is the encrypted JSON of the command's arguments; `nonce` the random half of the CommandUUIDs of this body.
+    `traceparent`: the trace of the act, when traces are on.
     """
 
     __tablename__ = "command_body"
@@ -68,6 +70,7 @@ class CommandBody(Base):
     requested_by_name: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    traceparent: Mapped[str | None] = mapped_column(String(TRACEPARENT_LENGTH))
 
 
 class QueuedCommand(Base):

@@ -285,6 +285,16 @@ class QueueRepository:
         )
         return fetch_page(self.session, statement, page, QueuedCommand.id)
 
+    def load_command_traces(self, command_ids: Collection[int]) -> Sequence[Row[int, int, str, str | None]]:
+        """Return id, enrollment, type and trace of those of the commands that an act of a recorded trace has given."""
+        statement = (
+            select(QueuedCommand.id, QueuedCommand.enrollment_id, CommandBody.request_type, CommandBody.traceparent)
+            .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
+            .where(QueuedCommand.id.in_(command_ids), CommandBody.traceparent.is_not(None))
+            .order_by(QueuedCommand.id)
+        )
+        return self.session.execute(statement).all()
+
 
 def _bind_constant(name: str, value: Any, model: Any = QueuedCommand) -> ColumnElement[Any]:
     """Return a bound value with the type of the column it goes to."""

@@ -16,6 +16,7 @@ from cartable.i18n import Message
 from cartable.outbox import Topic
 from cartable.paging import FIRST_PAGE, KeyPart, Page, PageRequest
 from cartable.scope import Actor, Permission
+from cartable.tracing import get_traceparent
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment
@@ -127,6 +128,7 @@ def _build_body(work: UnitOfWork, actor: Actor, command: Command, reason: str | 
         requested_by_name=actor.name,
         reason=reason,
         created_at=work.now,
+        traceparent=get_traceparent(),
     )
 
 

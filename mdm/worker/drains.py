@@ -16,6 +16,7 @@ from cartable.conflicts import run_with_retries
 from cartable.outages import find_outage
 from cartable.outbox import OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, record_failure
+from cartable.tracing import start_caused_span
 from cartable.unit_of_work import Runtime
 from mdm.worker.handlers import EXTERNAL_HANDLERS, FALLBACKS, HANDLERS, Handler
 
@@ -55,7 +56,8 @@ def drain_batch(runtime: Runtime, topic: Topic, claimant: Claimant) -> int:
     with runtime.open_unit_of_work() as work:
         rows = claim_jobs(work.session, work.now, topic, BATCH_SIZES[topic], claimant)
     if rows:
-        _process(runtime, topic, rows)
+        with start_caused_span(f"job.{topic}", [row.traceparent for row in rows], {"job.count": len(rows)}):
+            _process(runtime, topic, rows)
     return len(rows)
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.outbox_leases import ANY_LANE, Claimant, claim_jobs, complete_jobs, postpone_job
+from cartable.tracing import start_caused_span
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import syncing
 from enrollment.joining.apple_school_manager import service as apple_school_manager
@@ -110,7 +111,8 @@ def sync_due(
     with runtime.open_unit_of_work() as work:
         rows = claim_jobs(work.session, work.now, topic, 1, claimant)
     for row in rows:
-        failure, retry_after = _sync_once(runtime, synchronise, row)
+        with start_caused_span(f"job.{topic}", [row.traceparent]):
+            failure, retry_after = _sync_once(runtime, synchronise, row)
         with runtime.open_unit_of_work() as work:
             if failure is None:
                 complete_jobs(work.session, [row])

@@ -7,6 +7,7 @@ import structlog
 from cartable.conflicts import run_with_retries
 from cartable.outbox_leases import LEASE
 from cartable.scheduled_jobs import add_missing_jobs, claim_due_job, finish_job
+from cartable.tracing import start_span
 from cartable.unit_of_work import Runtime
 from mdm.care.restores.service import TimelineWatch
 from mdm.worker.schedule import DECIDED_BY_CLOCK, HOUSEKEEPING, INTERVALS
@@ -28,7 +29,8 @@ def run_due_job(runtime: Runtime, watch: TimelineWatch, worker: str) -> bool:
         return False
     failure = None
     try:
-        run_with_retries(lambda: run_housekeeping(runtime, watch, job.name), job.name)
+        with start_span(f"schedule.{job.name}"):
+            run_with_retries(lambda: run_housekeeping(runtime, watch, job.name), job.name)
     except Exception as error:
         log.exception("worker.housekeeping_failed", name=job.name)
         failure = f"{type(error).__name__}: {error}"

@@ -173,6 +173,7 @@ def upgrade() -> None:
         sa.Column("requested_by_name", sa.String(length=200), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("traceparent", sa.String(length=55), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_command_body")),
     )
     op.create_table(
@@ -210,6 +211,7 @@ def upgrade() -> None:
         sa.Column("leased_by", sa.String(length=64), nullable=True),
         sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_error", sa.String(length=500), nullable=True),
+        sa.Column("traceparent", sa.String(length=55), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
