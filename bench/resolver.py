@@ -34,9 +34,10 @@ from enrollment.identity import tls
 from enrollment.places.towns import create_town
 from mdm.composition import compose
 from mdm.resolver.supervisor import ResolverSupervisor
+from profiles.filters import service as filters
 from profiles.filters.address_repository import AddressContent, FilterAddressRepository
 from profiles.filters.blocks import build_blocks
-from profiles.filters.repository import FilterRepository
+from profiles.filters.reading import ReadLists
 from profiles.filters.resolver_filter import ResolverFilter
 
 SHARES = {"adult": 0.92, "malware": 0.05, "games": 0.02, "redirector": 0.01}
@@ -66,9 +67,9 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> None:
     runtime, town_id = _prepare(folder)
     started = time.monotonic()
     with runtime.open_unit_of_work() as work:
-        for category, share in SHARES.items():
-            blocks = list(build_blocks(_list_hosts(category, int(share * arguments.names))))
-            FilterRepository(work.session).add_category(town_id, category, False, blocks, work.now)
+        hosts = {category: _list_hosts(category, int(share * arguments.names)) for category, share in SHARES.items()}
+        lists = ReadLists({category: (False, list(build_blocks(names))) for category, names in hosts.items()}, [])
+        filters.import_lists(work, SYSTEM, town_id, lists)
     print(f"\n{arguments.names} names imported in {time.monotonic() - started:.1f} s")
     supervisor = ResolverSupervisor(runtime)
     supervisor.start()

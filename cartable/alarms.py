@@ -138,7 +138,7 @@ MESSAGES: dict[AlarmKind, Message] = {
     ),
     AlarmKind.JOB_PARKED: Message("A job of the server failed too often and waits for a person."),
     AlarmKind.FILTER_LISTS_WITHHELD: Message(
-        "New filter lists were withheld: these categories would lose many of their sites: {categories}. The former lists stay in force."
+        "New filter lists wait for a decision: these categories would lose many of their sites: {categories}. The former lists stay in force."
     ),
     AlarmKind.RESOLVER_AWAY: Message(
         "The DNS resolver that filters the web does not answer: tablets that must use it reach no site, or are not filtered by it."

@@ -40,7 +40,8 @@ from mdm.api.care import (
 from mdm.api.compression import OwnSiteCompression
 from mdm.api.conflict_retry import ConflictRetry
 from mdm.api.effective import explanations
-from mdm.api.filters import filters
+from mdm.api.filters import blocked_counts, filters
+from mdm.api.filters import releases as filter_releases
 from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
 from mdm.api.notices import notices
@@ -104,6 +105,8 @@ ROUTERS = (
     presets,
     groups,
     filters,
+    filter_releases,
+    blocked_counts,
     timetables,
     calendars,
     day_exceptions,

@@ -21,8 +21,11 @@ from mdm.queue.archive_repository import CommandArchiveRepository
 from mdm.queue.models import ArchivedCommand
 from mdm.reconcile.compiled_repository import UnusedCompiledRepository
 from profiles.filters.address_repository import FilterAddressRepository
+from profiles.filters.category_repository import CategoryRepository
+from profiles.filters.content_repository import ContentRepository
 from profiles.filters.former_lists import KEPT_FOR
-from profiles.filters.former_repository import FormerListRepository
+from profiles.filters.release_repository import ReleaseRepository
+from profiles.filters.releases import KEPT_FOR as RELEASE_KEPT_FOR
 
 #: Rows of one kind that one run deletes, in one transaction. With a run each minute: 1.4 million a day.
 ROWS_PER_RUN = 1000
@@ -48,7 +51,9 @@ def purge_history(work: UnitOfWork) -> dict[str, int]:
         "channel_note": delete_notes(work),
         "declaration_set": sets,
         "filter_address": FilterAddressRepository(work.session).delete_unused(work.now - ADDRESS_UNUSED_AFTER, ROWS_PER_RUN),
-        "former_filter_category": FormerListRepository(work.session).delete_old(work.now - KEPT_FOR),
+        "filter_content": ContentRepository(work.session).delete_unused(work.now),
+        "filter_list_release": ReleaseRepository(work.session).delete_old(work.now - RELEASE_KEPT_FOR),
+        "former_filter_category": CategoryRepository(work.session).delete_old(work.now - KEPT_FOR),
         "rendered_profile": compiled.delete_unused_profiles(unused_before, ROWS_PER_RUN),
     }
 

@@ -27,6 +27,7 @@ from mdm.privacy.repository import BATCH_SIZE, PrivacyRepository
 from mdm.privacy.rules import SECURITY_ACTS, compute_departure_cutoff
 from mdm.queue.archive_repository import CommandArchiveRepository
 from mdm.queue.models import CommandBody
+from mdm.resolver.count_repository import BlockedCountRepository
 from profiles.schedule.repository import ScheduleRepository
 
 
@@ -219,6 +220,16 @@ def _purge_class_absences(context: PurgeContext) -> int:
     return count
 
 
+def _count_blocked(context: PurgeContext) -> DueCount:
+    return DueCount(BlockedCountRepository(context.work.session).count_before(context.required_town_id, context.cutoff.date()))
+
+
+def _purge_blocked_counts(context: PurgeContext) -> int:
+    count = _count_blocked(context).total
+    BlockedCountRepository(context.work.session).delete_before(context.required_town_id, context.cutoff.date())
+    return count
+
+
 def _count_imports(context: PurgeContext) -> DueCount:
     return DueCount(ImportRepository(context.work.session).count_stored_plans(context.cutoff, context.required_town_id))
 
@@ -336,6 +347,7 @@ PURGES: dict[str, Purge] = {
     "command_reason": Purge(_count_command_reasons, _purge_command_reasons, _count_all_command_reasons),
     "command": Purge(lambda context: DueCount(context.repository.count_rows(_select_due_commands(context))), _purge_commands),
     "channel_note": Purge(_count_notes, lambda context: delete_notes(context.work), includes_global=True),
+    "blocked_count": Purge(_count_blocked, _purge_blocked_counts),
     "class_absence": Purge(_count_class_absences, _purge_class_absences),
     "import": Purge(_count_imports, _purge_imports),
     "audit": Purge(_count_audit_events, _purge_audit_events, _count_table(AuditEvent), includes_global=True),

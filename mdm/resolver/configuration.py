@@ -22,6 +22,8 @@ SAFE_POOLS: Mapping[str, str] = {
 }
 #: Seconds for which a tablet may keep a safe name or the address of the blocked page.
 _TTL = 10
+#: Seconds between two times at which counts leave dnsdist's memory: what is written says nothing of a moment.
+COUNT_SECONDS = 900
 _DECIDE = Path(__file__).with_name("decide.lua")
 
 
@@ -74,6 +76,7 @@ def _list_dnsdist_lines(engine: EngineSettings) -> Iterator[str]:
         )
     yield f"FOLDER = {_quote(engine.folder)}"
     yield f"BLOCKED_ADDRESS = {_quote(engine.blocked_address) if engine.blocked_address else 'nil'}"
+    yield f"COUNT_SECONDS = {COUNT_SECONDS}"
     yield "SAFE_NAMES = {"
     yield from (f'["{host}."] = "search",' for host in sorted(SEARCH))
     yield from (f'["{host}."] = "video",' for host in VIDEO_HOSTS)

@@ -1,7 +1,7 @@
 -- What dnsdist does with a question: finds the plan of its address in the index, and decides by the stores of that plan.
 -- The order is that of `profiles/filters/rules.py`; a test compares both with a thousand random names.
 --
--- Given by the configuration before this file is read: FOLDER, SAFE_NAMES, BLOCKED_ADDRESS.
+-- Given by the configuration before this file is read: FOLDER, SAFE_NAMES, BLOCKED_ADDRESS, COUNT_SECONDS.
 
 local DOH_PATH = "/f/"
 local MAX_TTL = 10 -- seconds until a tablet asks again: what is closed now is closed for it then
@@ -21,8 +21,8 @@ end
 
 local function open_categories(text)
   local opened = {}
-  for store in (text or ""):gmatch("[^:,]+:([^,]+)") do
-    opened[#opened + 1] = open_store(store)
+  for category, store in (text or ""):gmatch("([^:,]+):([^,]+)") do
+    opened[#opened + 1] = { name = category, store = open_store(store) }
   end
   return opened
 end
@@ -43,31 +43,36 @@ local function read_plan(line)
     only = fields.only ~= nil,
     search = fields.search ~= nil,
     video = fields.video,
+    counted_for = fields.count,
     used = os.time(),
   }
 end
 
 -- Only names of two labels and more are listed: nobody closes a whole top-level domain by mistake.
-local function is_listed(categories, name)
+local function find_category(categories, name)
   for position = 1, #categories do
-    if categories[position]:lookupSuffix(name, 2, false) ~= "" then
-      return true
+    if categories[position].store:lookupSuffix(name, 2, false) ~= "" then
+      return categories[position].name
     end
   end
-  return false
+  return nil
 end
 
+-- Returns whether a name is closed, and the category that closes it, where it is one.
 local function is_closed(plan, name)
   local marks = plan.names:lookupSuffix(name, 2, false)
   if marks:find("B", 1, true) then return true end
   if marks:find("A", 1, true) then return false end
   local is_rescued = plan.rescuing and plan.rescuing:lookupSuffix(name, 2, false) ~= ""
-  if not is_rescued and is_listed(plan.floor, name) then return true end
+  local category = not is_rescued and find_category(plan.floor, name)
+  if category then return true, category end
+  if marks:find("O", 1, true) then return false end
   if marks:find("D", 1, true) then return true end
   if plan.lesson and not marks:find("L", 1, true) then return true end
   if plan.guardian and not marks:find("G", 1, true) then return true end
   if marks:find("P", 1, true) then return false end
-  if not is_rescued and is_listed(plan.others, name) then return true end
+  category = not is_rescued and find_category(plan.others, name)
+  if category then return true, category end
   return plan.only
 end
 
@@ -79,6 +84,32 @@ local function choose_pool(plan, name)
     if kind == "video" and plan.video then return "video_" .. plan.video end
   end
   return ""
+end
+
+-- How many questions each category has closed, by town and category, where the town asks for it. No name, no address, no time.
+local counts = {}
+
+local function count(town, category)
+  local key = town .. " " .. category
+  counts[key] = (counts[key] or 0) + 1
+end
+
+-- Hands the counts over: the process that supervises takes the file away when it has stored them. Until then they go on here.
+local function hand_over_counts()
+  if next(counts) == nil then return end
+  local path = FOLDER .. "/counts"
+  local present = io.open(path, "r")
+  if present ~= nil then
+    present:close()
+    return
+  end
+  local file = io.open(path .. ".partial", "w")
+  if file == nil then return end
+  for key, number in pairs(counts) do
+    file:write(key, " ", number, "\n")
+  end
+  file:close()
+  if os.rename(path .. ".partial", path) then counts = {} end
 end
 
 function decide(question)
@@ -95,7 +126,9 @@ function decide(question)
     plans[line] = plan
   end
   plan.used = os.time()
-  if is_closed(plan, question.qname) then
+  local closed, category = is_closed(plan, question.qname)
+  if closed then
+    if plan.counted_for and category then count(plan.counted_for, category) end
     question:setTag("closed", "1")
     return BLOCKED_ADDRESS and DNSAction.None or DNSAction.Nxdomain, ""
   end
@@ -133,6 +166,7 @@ function maintenance()
     certificate_mark = mark
   end
   seconds = seconds + 1
+  if seconds % COUNT_SECONDS == 0 then hand_over_counts() end
   if seconds % 60 == 0 then
     local oldest = os.time() - 600
     for line, plan in pairs(plans) do

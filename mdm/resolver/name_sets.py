@@ -21,6 +21,7 @@ class NameMark(StrEnum):
 
     BYPASS = "B"
     ALWAYS_OPEN = "A"
+    OWN = "O"
     DENIED = "D"
     PERMITTED = "P"
     OF_LESSON = "L"
@@ -32,6 +33,7 @@ def build_filter_records(rules: ResolverFilter) -> Iterator[tuple[bytes, bytes]]
     marks = {
         NameMark.BYPASS: BYPASS_HOSTS,
         NameMark.ALWAYS_OPEN: rules.always_open,
+        NameMark.OWN: rules.own_hosts,
         NameMark.DENIED: rules.denied,
         NameMark.PERMITTED: rules.permitted | rules.opened,
         NameMark.OF_LESSON: rules.lesson_hosts or frozenset(),

@@ -22,6 +22,7 @@ class AddressPlan:
     """What is done at one address. `floor`, `others`: the stores by category that close names, before and after what places permit.
 
     `rescuing`: the store of names that these do not close. `is_lesson`, `is_guarded`: only names that the filter marks so stay open.
+    `counted_for`: the town for which questions that a category closes are counted; empty for none.
     """
 
     names: str
@@ -33,6 +34,7 @@ class AddressPlan:
     only_permitted: bool = False
     safe_search: bool = False
     restricted_video: RestrictedVideo = RestrictedVideo.OFF
+    counted_for: str = ""
 
     def render(self) -> bytes:
         """Return the line."""
@@ -45,6 +47,7 @@ class AddressPlan:
             "guardian": "1" if self.is_guarded else "",
             "only": "1" if self.only_permitted else "",
             "search": "1" if self.safe_search else "",
+            "count": self.counted_for,
             "video": "" if self.restricted_video is RestrictedVideo.OFF else self.restricted_video.value,
         }
         return " ".join(f"{name}={value}" for name, value in fields.items() if value).encode()
@@ -54,7 +57,7 @@ class AddressPlan:
         return {self.names, *(store for _, store in (*self.floor, *self.others)), self.rescuing} - {""}
 
 
-def build_plan(names: str, rules: ResolverFilter, store_by_category: Mapping[str, str]) -> AddressPlan:
+def build_plan(names: str, rules: ResolverFilter, store_by_category: Mapping[str, str], counted_for: str = "") -> AddressPlan:
     """Return what is done at an address with this filter, whose names are in the store `names`, in a town with these stores."""
     stores = {name: store for name, store in store_by_category.items() if name not in IGNORED_CATEGORIES}
     is_rescuing = RESCUING_CATEGORY in rules.permitted_categories
@@ -69,4 +72,5 @@ def build_plan(names: str, rules: ResolverFilter, store_by_category: Mapping[str
         only_permitted=rules.only_permitted,
         safe_search=rules.safe_search,
         restricted_video=rules.restricted_video,
+        counted_for=counted_for,
     )

@@ -15,11 +15,12 @@ import structlog
 from cartable.private_files import ensure_private_folder
 from cartable.unit_of_work import Runtime
 from mdm.resolver.cdb import write_cdb
+from mdm.resolver.count_repository import BlockedCountRepository
 from mdm.resolver.name_sets import build_category_records, build_filter_records
 from mdm.resolver.plans import AddressPlan, build_plan, name_store
 from profiles.filters.address_repository import FilterAddressRepository, ListContent, ServedFilter
 from profiles.filters.blocks import ContentDigest, read_block
-from profiles.filters.repository import FilterRepository
+from profiles.filters.content_repository import ContentRepository
 from profiles.filters.resolver_filter import ResolverFilter
 
 log = structlog.get_logger()
@@ -29,8 +30,8 @@ _BLOCKS_PER_READ = 50
 _KEEP_SECONDS = 3600
 
 
-class ListReplaced(Exception):
-    """A list was replaced while it was read."""
+class ListDeleted(Exception):
+    """A list was deleted while it was read."""
 
 
 class StorePublisher:
@@ -45,12 +46,12 @@ class StorePublisher:
         self._folder, self._stores, self._index = folder, folder / "stores", folder / "index.cdb"
         ensure_private_folder(folder)
         ensure_private_folder(self._stores)
-        self._known: tuple[list[ServedFilter], list[ListContent]] = ([], [])
+        self._known: tuple[list[ServedFilter], list[ListContent], frozenset[UUID]] = ([], [], frozenset())
         #: Set when the index must be written although the database has not changed.
         self._is_outdated = threading.Event()
         self._is_outdated.set()
         self._rules: dict[str, ResolverFilter] = {}
-        self._used_stores: dict[tuple[UUID, str], str] = {}
+        self._used_stores: dict[tuple[UUID, bool, str], str] = {}
         self._extra: dict[str, AddressPlan] = {}
         self.address_count = 0
         self.pending_lists = 0
@@ -66,7 +67,11 @@ class StorePublisher:
         """Bring index and small stores to the database's state. Returns whether anything changed; `build_next_list` does the rest."""
         with self._runtime.open_unit_of_work() as work:
             addresses = FilterAddressRepository(work.session)
-            known = (addresses.list_served(), addresses.list_contents())
+            known = (
+                addresses.list_served(),
+                addresses.list_contents(),
+                BlockedCountRepository(work.session).list_counting_towns(),
+            )
             if known == self._known and not self._is_outdated.is_set():
                 return False
             self._is_outdated.clear()
@@ -84,12 +89,12 @@ class StorePublisher:
     def build_next_list(self) -> bool:
         """Build the store of one list that has none yet. Returns whether there was one; `publish` then takes it up.
 
-        A list that is replaced meanwhile is left to a later call.
+        A list that is deleted meanwhile is left.
         """
         for content in self._list_pending():
             try:
                 count = write_cdb(self._path_store(content.content_sha256), build_category_records(self._read_hosts(content)))
-            except ListReplaced:
+            except ListDeleted:
                 continue
             self._is_outdated.set()
             log.info("resolver.list_built", category=content.name, hosts=count)
@@ -104,7 +109,7 @@ class StorePublisher:
         digest, last = ContentDigest(), 0
         while True:
             with self._runtime.open_unit_of_work() as work:
-                rows = FilterRepository(work.session).list_bodies(content.category_id, last, _BLOCKS_PER_READ)
+                rows = ContentRepository(work.session).list_bodies(content.content_sha256, last, _BLOCKS_PER_READ)
             for _, body in rows:
                 digest.add(body)
                 yield from read_block(body)
@@ -112,7 +117,7 @@ class StorePublisher:
                 break
             last = rows[-1][0]
         if digest.hexdigest() != content.content_sha256:
-            raise ListReplaced(content.name)
+            raise ListDeleted(content.name)
 
     def _write_names(self, name: str, rules: ResolverFilter) -> None:
         path = self._path_store(name)
@@ -122,14 +127,16 @@ class StorePublisher:
     def _path_store(self, content: str) -> Path:
         return self._stores / f"{name_store(content)}.cdb"
 
-    def _write_index(self, served: list[ServedFilter], contents: list[ListContent]) -> None:
+    def _write_index(self, served: list[ServedFilter], contents: list[ListContent], counting: frozenset[UUID]) -> None:
         stores_by_town = self._choose_stores(contents)
         plans = dict(self._extra)
         for address in served:
             rules = self._rules.get(address.content_sha256)
             if rules is not None:
                 names = name_store(address.content_sha256)
-                plans[address.token] = build_plan(names, rules, stores_by_town.get(address.town_id, {}))
+                stores = stores_by_town.get((address.town_id, address.is_trial), {})
+                counted_for = address.town_id.hex if address.town_id in counting else ""
+                plans[address.token] = build_plan(names, rules, stores, counted_for)
         new_index = self._folder / "index-new.cdb"
         write_cdb(new_index, ((token.encode(), plan.render()) for token, plan in plans.items()))
         # dnsdist takes up an index that is newer by whole seconds.
@@ -141,18 +148,22 @@ class StorePublisher:
         self.pending_lists = len({each.content_sha256 for each in contents if not self._path_store(each.content_sha256).exists()})
         self._delete_unused({store for plan in plans.values() for store in plan.list_stores()})
 
-    def _choose_stores(self, contents: list[ListContent]) -> dict[UUID, dict[str, str]]:
-        """Return the store of each category of each town: that of its content, or the former one as long as the new one is not built."""
-        by_town: dict[UUID, dict[str, str]] = {}
-        used: dict[tuple[UUID, str], str] = {}
+    def _choose_stores(self, contents: list[ListContent]) -> dict[tuple[UUID, bool], dict[str, str]]:
+        """Return the store of each category of each town, apart for addresses on trial: that of its content, or while that is not built
+        the former one, or that of the addresses that are not on trial.
+        """
+        chosen: dict[tuple[UUID, bool], dict[str, str]] = {}
+        used: dict[tuple[UUID, bool, str], str] = {}
         for content in contents:
-            key = (content.town_id, content.name)
+            key = (content.town_id, content.is_trial, content.name)
             is_built = self._path_store(content.content_sha256).exists()
             store = name_store(content.content_sha256) if is_built else self._used_stores.get(key)
+            if store is None and content.is_trial:
+                store = used.get((content.town_id, False, content.name))
             if store is not None:
-                used[key] = by_town.setdefault(content.town_id, {})[content.name] = store
+                used[key] = chosen.setdefault((content.town_id, content.is_trial), {})[content.name] = store
         self._used_stores = used
-        return by_town
+        return chosen
 
     def _delete_unused(self, used: set[str]) -> None:
         used |= set(self._used_stores.values())
@@ -170,6 +181,7 @@ def _drop_names(rules: ResolverFilter) -> ResolverFilter:
         permitted=none,
         opened=none,
         always_open=none,
+        own_hosts=none,
         lesson_hosts=None if rules.lesson_hosts is None else none,
         guardian_hosts=None if rules.guardian_hosts is None else none,
     )

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cartable.private_files import ensure_private_folder, open_private, write_secret
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
+from mdm.resolver.blocked_counts import get_counts_file, parse_counts, store_counts
 from mdm.resolver.certificate import CertificateCopy
 from mdm.resolver.configuration import EngineSettings
 from mdm.resolver.engine import EngineProgram, ResolverUnavailable, accept_configuration, create_programs
@@ -127,6 +128,7 @@ class ResolverSupervisor:
         for program in self._programs:
             program.keep_running()
         problem = self._certificate.refresh() or self._publish()
+        self._store_counts()
         if time.monotonic() - self._probed_at >= _PROBE_SECONDS:
             self._state.problem = self._keep_running_and_probe() or problem
             self._save_state()
@@ -139,6 +141,19 @@ class ResolverSupervisor:
         except SQLAlchemyError as error:
             return f"database: {type(error).__name__}"
         return None
+
+    def _store_counts(self) -> None:
+        """Store the counts that dnsdist handed over. While the database is away the file waits, and dnsdist counts on."""
+        file = get_counts_file(self.folder)
+        if not file.exists():
+            return
+        try:
+            with self._runtime.open_unit_of_work() as work:
+                store_counts(work, parse_counts(file.read_text("ascii", "replace")))
+        except SQLAlchemyError as error:
+            log.warning("resolver.counts_not_stored", error=type(error).__name__)
+            return
+        file.unlink()
 
     def _build_lists(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):

@@ -37,6 +37,7 @@ from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, rele
 from mdm.resolver.service import watch_resolvers
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.filters.list_updates import schedule_updates
+from profiles.filters.releases import end_trials
 from profiles.policy.life import end_temporary_versions
 from profiles.schedule.school_days import load_school_days
 
@@ -63,6 +64,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "checks": enqueue_due_checks,
     "licences": enqueue_licence_syncs,
     "filter_lists": schedule_updates,
+    "filter_trials": end_trials,
     "assignments": enqueue_ade_syncs,
     "organisations": enqueue_organisation_syncs,
     "reap": reap_commands,
@@ -101,6 +103,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
 DECIDED_BY_CLOCK = frozenset(
     {
         "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",
+        "filter_trials",
         "retention", "purge_imports", "purge_positions", "purge_idempotency_keys", "purge_acme", "purge_sessions", "purge_attempt_counters",
         "purge_account_links", "purge_notices", "history", "ended_months", "archive_commands",
         "fleet_days", "server_certificate",
@@ -112,6 +115,7 @@ INTERVALS: dict[str, timedelta] = {
     "checks": timedelta(seconds=30),
     "licences": timedelta(hours=6),
     "filter_lists": timedelta(hours=1),
+    "filter_trials": timedelta(minutes=5),
     "assignments": SYNC_INTERVAL,
     "organisations": timedelta(hours=1),
     "reap": timedelta(minutes=1),

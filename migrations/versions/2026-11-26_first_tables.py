@@ -188,6 +188,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_database_restore")),
     )
     op.create_table(
+        "filter_content",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_filter_content")),
+    )
+    op.create_table(
         "named_lease",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=False),
@@ -488,6 +494,20 @@ def upgrade() -> None:
         batch_op.create_index("uq_audit_event_chain_sequence", ["chain", "sequence"], unique=True)
 
     op.create_table(
+        "blocked_count",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("category", sa.String(length=64), nullable=False),
+        sa.Column("questions", sa.Integer(), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_blocked_count_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_blocked_count")),
+        sa.UniqueConstraint("town_id", "day", "category", name=op.f("uq_blocked_count_town_id_day_category")),
+    )
+    with op.batch_alter_table("blocked_count", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_blocked_count_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "budget_entry",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -596,6 +616,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("is_trial", sa.Boolean(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
@@ -608,21 +629,66 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_filter_address_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "filter_block",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("first", sa.LargeBinary(), nullable=False),
+        sa.Column("last", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["content_sha256"],
+            ["filter_content.sha256"],
+            name=op.f("fk_filter_block_content_sha256_filter_content"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_block")),
+    )
+    with op.batch_alter_table("filter_block", schema=None) as batch_op:
+        batch_op.create_index("ix_filter_block_first", ["content_sha256", "first"], unique=False)
+
+    op.create_table(
         "filter_category",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("white", sa.Boolean(), nullable=False),
         sa.Column("hosts", sa.Integer(), nullable=False),
-        sa.Column("urls", sa.Integer(), nullable=False),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["content_sha256"], ["filter_content.sha256"], name=op.f("fk_filter_category_content_sha256_filter_content")
+        ),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_category_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_category")),
         sa.UniqueConstraint("town_id", "name", name=op.f("uq_filter_category_town_id_name")),
     )
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_filter_category_content_sha256"), ["content_sha256"], unique=False)
         batch_op.create_index(batch_op.f("ix_filter_category_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "filter_list_release",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("arrived_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "changes",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "shrunk",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("trial_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_list_release_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_list_release")),
+    )
+    with op.batch_alter_table("filter_list_release", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_filter_list_release_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "filter_list_updates",
@@ -646,6 +712,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_filter_list_updates_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "filter_options",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "own_hosts",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "trial_schools",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("trial_hours", sa.Integer(), nullable=False),
+        sa.Column("counts_questions", sa.Boolean(), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_options_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_options")),
+        sa.UniqueConstraint("town_id", name=op.f("uq_filter_options_town_id")),
+    )
+    with op.batch_alter_table("filter_options", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_filter_options_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "fleet_day",
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -664,15 +753,19 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("white", sa.Boolean(), nullable=False),
         sa.Column("hosts", sa.Integer(), nullable=False),
-        sa.Column("urls", sa.Integer(), nullable=False),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["content_sha256"], ["filter_content.sha256"], name=op.f("fk_former_filter_category_content_sha256_filter_content")
+        ),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_former_filter_category_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_former_filter_category")),
+        sa.UniqueConstraint("town_id", "name", name=op.f("uq_former_filter_category_town_id_name")),
     )
     with op.batch_alter_table("former_filter_category", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_former_filter_category_content_sha256"), ["content_sha256"], unique=False)
         batch_op.create_index(batch_op.f("ix_former_filter_category_town_id"), ["town_id"], unique=False)
 
     op.create_table(
@@ -1321,39 +1414,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_external_identity_account", ["account_id"], unique=False)
 
     op.create_table(
-        "filter_block",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("category_id", sa.Uuid(), nullable=False),
-        sa.Column("first", sa.LargeBinary(), nullable=False),
-        sa.Column("last", sa.LargeBinary(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["category_id"], ["filter_category.id"], name=op.f("fk_filter_block_category_id_filter_category"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_block")),
-    )
-    with op.batch_alter_table("filter_block", schema=None) as batch_op:
-        batch_op.create_index("ix_filter_block_first", ["category_id", "first"], unique=False)
-
-    op.create_table(
-        "former_filter_block",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("category_id", sa.Uuid(), nullable=False),
-        sa.Column("first", sa.LargeBinary(), nullable=False),
-        sa.Column("last", sa.LargeBinary(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["category_id"],
-            ["former_filter_category.id"],
-            name=op.f("fk_former_filter_block_category_id_former_filter_category"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_filter_block")),
-    )
-    with op.batch_alter_table("former_filter_block", schema=None) as batch_op:
-        batch_op.create_index("ix_former_filter_block_first", ["category_id", "first"], unique=False)
-
-    op.create_table(
         "guardian",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
@@ -1655,6 +1715,32 @@ def upgrade() -> None:
     with op.batch_alter_table("staff_name_prefix", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_staff_name_prefix_staff_id"), ["staff_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_staff_name_prefix_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "staged_filter_category",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("release_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("white", sa.Boolean(), nullable=False),
+        sa.Column("hosts", sa.Integer(), nullable=False),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["content_sha256"], ["filter_content.sha256"], name=op.f("fk_staged_filter_category_content_sha256_filter_content")
+        ),
+        sa.ForeignKeyConstraint(
+            ["release_id"],
+            ["filter_list_release.id"],
+            name=op.f("fk_staged_filter_category_release_id_filter_list_release"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_staged_filter_category_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staged_filter_category")),
+        sa.UniqueConstraint("release_id", "name", name=op.f("uq_staged_filter_category_release_id_name")),
+    )
+    with op.batch_alter_table("staged_filter_category", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staged_filter_category_content_sha256"), ["content_sha256"], unique=False)
+        batch_op.create_index(batch_op.f("ix_staged_filter_category_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "timetable",
@@ -3270,6 +3356,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_timetable_town_id"))
 
     op.drop_table("timetable")
+    with op.batch_alter_table("staged_filter_category", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_staged_filter_category_town_id"))
+        batch_op.drop_index(batch_op.f("ix_staged_filter_category_content_sha256"))
+
+    op.drop_table("staged_filter_category")
     with op.batch_alter_table("staff_name_prefix", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_staff_name_prefix_town_id"))
         batch_op.drop_index(batch_op.f("ix_staff_name_prefix_staff_id"))
@@ -3343,14 +3434,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_guardian_school_id"))
 
     op.drop_table("guardian")
-    with op.batch_alter_table("former_filter_block", schema=None) as batch_op:
-        batch_op.drop_index("ix_former_filter_block_first")
-
-    op.drop_table("former_filter_block")
-    with op.batch_alter_table("filter_block", schema=None) as batch_op:
-        batch_op.drop_index("ix_filter_block_first")
-
-    op.drop_table("filter_block")
     with op.batch_alter_table("external_identity", schema=None) as batch_op:
         batch_op.drop_index("ix_external_identity_account")
 
@@ -3499,20 +3582,34 @@ def downgrade() -> None:
     op.drop_table("idempotency_record")
     with op.batch_alter_table("former_filter_category", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_former_filter_category_town_id"))
+        batch_op.drop_index(batch_op.f("ix_former_filter_category_content_sha256"))
 
     op.drop_table("former_filter_category")
     with op.batch_alter_table("fleet_day", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_fleet_day_day"))
 
     op.drop_table("fleet_day")
+    with op.batch_alter_table("filter_options", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_filter_options_town_id"))
+
+    op.drop_table("filter_options")
     with op.batch_alter_table("filter_list_updates", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_filter_list_updates_town_id"))
 
     op.drop_table("filter_list_updates")
+    with op.batch_alter_table("filter_list_release", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_filter_list_release_town_id"))
+
+    op.drop_table("filter_list_release")
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_filter_category_town_id"))
+        batch_op.drop_index(batch_op.f("ix_filter_category_content_sha256"))
 
     op.drop_table("filter_category")
+    with op.batch_alter_table("filter_block", schema=None) as batch_op:
+        batch_op.drop_index("ix_filter_block_first")
+
+    op.drop_table("filter_block")
     with op.batch_alter_table("filter_address", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_filter_address_town_id"))
 
@@ -3538,6 +3635,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_budget_entry_account")
 
     op.drop_table("budget_entry")
+    with op.batch_alter_table("blocked_count", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_blocked_count_town_id"))
+
+    op.drop_table("blocked_count")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index("uq_audit_event_chain_sequence")
         batch_op.drop_index("ix_audit_event_town")
@@ -3593,6 +3694,7 @@ def downgrade() -> None:
 
     op.drop_table("outbox")
     op.drop_table("named_lease")
+    op.drop_table("filter_content")
     op.drop_table("database_restore")
     op.drop_table("command_body")
     op.drop_table("clock_pause")

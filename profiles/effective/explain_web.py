@@ -74,7 +74,8 @@ def explain_host_at_place(
     served = {}
     if policy.resolver is not None:
         web = compose_mode_filter(situation, policy, mode)
-        content = build_resolver_filter(web, policy.resolver, policy.get_server_host(town_id))
+        server_host, own_hosts = policy.get_server_host(town_id), policy.resolver.get_own_hosts(town_id)
+        content = build_resolver_filter(web, policy.resolver, server_host, own_hosts)
         served = dict.fromkeys(list_tokens(payloads), content)
     return PlaceExplanation(wanted, read_proved_filter(payloads, served).list_closing(wanted.host, wanted.categories))
 
@@ -87,7 +88,8 @@ def load_town_filter(work: UnitOfWork, town_id: UUID) -> EffectiveFilter:
 
 def _build_place_situation(policy: PolicyData, town_id: UUID, grade: str | None, school_id: UUID | None) -> Situation:
     place = TabletPlace(town_id, uuid4(), school_id, None, None, grade, TabletRole.PUPIL, frozenset())
-    return Situation(town_id, apply_documents(policy.documents, policy.presets, place), supervised=True)
+    is_trial = policy.resolver is not None and school_id in policy.resolver.trial_schools
+    return Situation(town_id, apply_documents(policy.documents, policy.presets, place), supervised=True, is_trial=is_trial)
 
 
 def _explain(work: UnitOfWork, situation: Situation, policy: PolicyData, mode: Mode, host: str) -> HostExplanation:
@@ -95,11 +97,10 @@ def _explain(work: UnitOfWork, situation: Situation, policy: PolicyData, mode: M
     if clean is None:
         raise BadHost(host=host[:80], field="host")
     web = compose_mode_filter(situation, policy, mode)
-    categories = FilterRepository(work.session).find_categories(situation.town_id, clean)
+    categories = FilterRepository(work.session).find_categories(situation.town_id, clean, is_trial=situation.is_trial)
     if web.delivery_kind is DeliveryKind.RESOLVER and policy.resolver is not None:
-        verdict = decide_name(
-            build_resolver_filter(web, policy.resolver, policy.get_server_host(situation.town_id)), clean, categories
-        )
+        server_host, own_hosts = policy.get_server_host(situation.town_id), policy.resolver.get_own_hosts(situation.town_id)
+        verdict = decide_name(build_resolver_filter(web, policy.resolver, server_host, own_hosts), clean, categories)
     else:
         verdict = judge_host(web, clean, categories)
     is_enough = verdict.reason in HELD_BY_BUILT_IN and find_covering_entry(clean, web.denied[MAX_BUILT_IN:]) is None

@@ -35,7 +35,8 @@ def compute_address_key(situation: Situation, policy: PolicyData, mode: Mode) ->
     """Return the hash of what the address stands for.
 
     Modes of which nothing is said about the web share an address: a change between them changes no tablet. Documents that say nothing of the web in the mode are left out, so that their places share an address. A version that is still
-    rolled out has one of its own: tablets that it has reached and others are never at the same address.
+    rolled out has one of its own: tablets that it has reached and others are never at the same address. So have schools that get new lists
+    first.
     """
     sites = situation.guardian_sites if mode in GUARDIAN_MODES else None
     parts = [
@@ -44,6 +45,7 @@ def compute_address_key(situation: Situation, policy: PolicyData, mode: Mode) ->
         [_name_document(each) for each in situation.documents if _touches_web(each, policy, mode)],
         str(situation.lesson_class) if mode is Mode.CLASS_SESSION else "",
         "" if sites is None else str(sites.owner or "listed"),
+        *(["trial"] if situation.is_trial else []),
     ]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
@@ -70,8 +72,12 @@ def _name_document(document: AppliedDocument) -> list[str]:
     return [str(document.document.document_id), *(str(each.version_id) for each in rolling if each.stage is not None)]
 
 
-def build_resolver_filter(web: EffectiveFilter, access: ResolverAccess, server_host: str) -> ResolverFilter:
-    """Return what the resolver enforces of a tablet's filter. `server_host`: the name at which the tablet reaches this server."""
+def build_resolver_filter(
+    web: EffectiveFilter, access: ResolverAccess, server_host: str, own_hosts: frozenset[str] = frozenset()
+) -> ResolverFilter:
+    """Return what the resolver enforces of a tablet's filter. `server_host`: the name at which the tablet reaches this server; `own_hosts`:
+    the sites of its town.
+    """
     return ResolverFilter(
         denied=frozenset(web.denied),
         permitted=frozenset(web.permitted),
@@ -83,6 +89,7 @@ def build_resolver_filter(web: EffectiveFilter, access: ResolverAccess, server_h
         safe_search=web.safe_search,
         restricted_video=web.restricted_video,
         always_open=access.always_open | {server_host},
+        own_hosts=own_hosts,
     )
 
 
@@ -96,7 +103,9 @@ def store_addresses(work: UnitOfWork, situations: Iterable[Situation], policy: P
             web = compose_mode_filter(situation, policy, mode)
             if web.delivery_kind is DeliveryKind.RESOLVER:
                 key = compute_address_key(situation, policy, mode)
-                served = build_resolver_filter(web, policy.resolver, policy.get_server_host(situation.town_id))
-                contents[key] = AddressContent(situation.town_id, policy.resolver.get_token(key), served)
+                town_id, token = situation.town_id, policy.resolver.get_token(key)
+                server_host, own_hosts = policy.get_server_host(town_id), policy.resolver.get_own_hosts(town_id)
+                served = build_resolver_filter(web, policy.resolver, server_host, own_hosts)
+                contents[key] = AddressContent(town_id, token, served, is_trial=situation.is_trial)
     if contents:
         FilterAddressRepository(work.session).save_contents(contents, work.now)

@@ -17,6 +17,7 @@ from profiles.apps.rules import EffectiveApps, compose_apps
 from profiles.catalog.kinds import parse_version
 from profiles.catalog.merge import Constraint, PolicySource, Resolved, resolve
 from profiles.catalog.settings import Setting, load_catalog
+from profiles.filters.repository import FilterRepository
 from profiles.filters.resolver_access import APPLE_HOSTS, ResolverAccess, list_own_hosts
 from profiles.filters.rules import EffectiveFilter, compose_filter
 from profiles.policy.baseline import ALLOWED_APPS, BASE_APPS, EXAM_APPS, SINGLE_APP, list_baseline_constraints
@@ -56,6 +57,8 @@ class Situation:
     #: The class whose lesson it is, and the sites to which guardians limit the child: the address of the web filter depends on them.
     lesson_class: UUID | None = None
     guardian_sites: GuardianSites | None = None
+    #: Whether its school gets new filter lists first.
+    is_trial: bool = False
 
     @property
     def settings_key(self) -> tuple[object, ...]:
@@ -65,7 +68,7 @@ class Situation:
     @property
     def key(self) -> tuple[object, ...]:
         """What makes two situations the same."""
-        return (*self.settings_key, self.os, self.supervised, self.lesson_class, self.guardian_sites)
+        return (*self.settings_key, self.os, self.supervised, self.lesson_class, self.guardian_sites, self.is_trial)
 
 
 @dataclass(slots=True)
@@ -128,20 +131,23 @@ def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts], town_ids: Iterab
         groups=repository.get_groups_by_pupil([each.pupil_id for each in tablets if each.pupil_id]),
         own_url=work.settings.public_url,
         town_hosts=PlaceRepository(work.session).get_hosts(town_ids),
-        resolver=_build_resolver_access(work),
+        resolver=_build_resolver_access(work, town_ids),
     )
 
 
-def _build_resolver_access(work: UnitOfWork) -> ResolverAccess | None:
+def _build_resolver_access(work: UnitOfWork, town_ids: Sequence[UUID]) -> ResolverAccess | None:
     """Return how tablets reach the resolver, with the names that no filter closes; None where there is none."""
     settings = work.settings
     if not settings.resolver_url:
         return None
+    options = FilterRepository(work.session).list_options(town_ids)
     return ResolverAccess(
         settings.resolver_url,
         settings.resolver_addresses,
         APPLE_HOSTS | list_own_hosts(settings),
         lambda key: work.keyring.keyed_hash(key, "filter address"),
+        {each.town_id: frozenset(each.own_hosts) for each in options},
+        frozenset(UUID(school_id) for each in options for school_id in each.trial_schools),
     )
 
 
@@ -171,6 +177,7 @@ def build_situation(facts: TabletFacts, policy: PolicyData, evaluation: ModeEval
         supervised=facts.supervised,
         lesson_class=session.class_id if session else None,
         guardian_sites=evaluation.guardian_sites,
+        is_trial=policy.resolver is not None and facts.school_id in policy.resolver.trial_schools,
     )
 
 

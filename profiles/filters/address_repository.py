@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Boolean, delete, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
 from cartable.database import get_insert
 from cartable.ids import new_id
-from profiles.filters.models import FilterAddress, FilterCategory
+from profiles.filters.models import FilterAddress
+from profiles.filters.repository import select_serving
 from profiles.filters.resolver_filter import ResolverFilter
 
 #: How often the use of an address is written.
@@ -27,6 +28,7 @@ class AddressContent:
     town_id: UUID
     token: str
     served: ResolverFilter
+    is_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,17 @@ class ServedFilter:
     town_id: UUID
     token: str
     content_sha256: str
+    is_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ListContent:
-    """The content of one category of a town's lists."""
+    """The content of one category of a town's lists, as it is served at addresses on trial or at all others."""
 
     town_id: UUID
-    category_id: UUID
     name: str
     content_sha256: str
+    is_trial: bool = False
 
 
 class FilterAddressRepository:
@@ -94,6 +97,7 @@ class FilterAddressRepository:
             "key_sha256": key,
             "filter": content.served.to_json(),
             "content_sha256": content.served.hash_content(),
+            "is_trial": content.is_trial,
             "changed_at": now,
             "last_used_at": now,
         }
@@ -121,7 +125,9 @@ class FilterAddressRepository:
     def list_served(self) -> list[ServedFilter]:
         """Return every address of every town with the hash of its filter, by token."""
         rows = self.session.execute(
-            select(FilterAddress.town_id, FilterAddress.token, FilterAddress.content_sha256).order_by(FilterAddress.token)
+            select(FilterAddress.town_id, FilterAddress.token, FilterAddress.content_sha256, FilterAddress.is_trial).order_by(
+                FilterAddress.token
+            )
         )
         return [ServedFilter(*row) for row in rows]
 
@@ -133,10 +139,10 @@ class FilterAddressRepository:
         return {row.content_sha256: ResolverFilter.from_json(row.filter) for row in rows}
 
     def list_contents(self) -> list[ListContent]:
-        """Return the categories of every town with the hash of their content."""
-        rows = self.session.execute(
-            select(FilterCategory.town_id, FilterCategory.id, FilterCategory.name, FilterCategory.content_sha256).order_by(
-                FilterCategory.town_id, FilterCategory.name
-            )
-        )
+        """Return the categories of every town with the hash of their content, everywhere and in schools on trial, by one query."""
+        parts = [
+            select_serving(is_trial=is_trial).add_columns(literal(is_trial, Boolean).label("is_trial"))
+            for is_trial in (False, True)
+        ]
+        rows = self.session.execute(union_all(*parts).order_by("town_id", "name", "is_trial"))
         return [ListContent(*row) for row in rows]

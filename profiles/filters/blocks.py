@@ -23,6 +23,16 @@ class HostBlock:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class CategoryContent:
+    """What a category shall contain."""
+
+    name: str
+    white: bool
+    hosts: int
+    content_sha256: str
+
+
 class ContentDigest:
     """The SHA-256 of the content of a list, fed with one compressed block after the other."""
 

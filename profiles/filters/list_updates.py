@@ -5,7 +5,7 @@ Only `update_lists` commits: no unit of work is open while it fetches and reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -13,12 +13,16 @@ from uuid import UUID
 from cartable import alarms, audit
 from cartable.errors import DomainError
 from cartable.outbox import Topic
-from cartable.scope import SYSTEM, Actor, Permission
+from cartable.scope import Actor, Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
-from profiles.filters import service
+from profiles.filters import releases
+from profiles.filters.blocks import HostBlock
+from profiles.filters.comparison import ContentChange, compare_contents
+from profiles.filters.content_repository import ContentRepository
 from profiles.filters.mirror import MirrorProblem, fetch_archive
-from profiles.filters.models import ListUpdates, UpdateProblem
+from profiles.filters.models import ListUpdates, ReleaseStatus, UpdateProblem
 from profiles.filters.reading import ReadLists, read_archive
+from profiles.filters.release_repository import ReleaseRepository
 from profiles.filters.repository import FilterRepository
 
 UPDATE_INTERVAL = timedelta(days=1)
@@ -62,12 +66,15 @@ def schedule_updates(work: UnitOfWork) -> None:
 
 
 def update_lists(runtime: Runtime, town_id: UUID) -> UpdateResult:
-    """Fetch the mirror's archive and import it for a town, unless it is unchanged, damaged, or would empty categories."""
+    """Fetch the mirror's archive for a town, unless it is unchanged or the last one is still on trial, and store what changes as a release."""
     settings = runtime.settings
     with runtime.open_unit_of_work() as work:
         row = FilterRepository(work.session).get_updates(town_id)
         if row is None or not row.is_wanted or not settings.filter_lists_url:
             return UpdateResult()
+        release = ReleaseRepository(work.session).find_open(town_id)
+        if release is not None and release.status is ReleaseStatus.TRIAL:
+            return UpdateResult()  # a trial is not replaced before it ends
         etag = row.etag
     try:
         with fetch_archive(
@@ -84,8 +91,7 @@ def update_lists(runtime: Runtime, town_id: UUID) -> UpdateResult:
         return _record(runtime, town_id, error.problem)
     except DomainError:
         return _record(runtime, town_id, UpdateProblem.UNREADABLE)
-    with runtime.open_unit_of_work() as work:
-        _import(work, town_id, lists, new_etag)
+    _import(runtime, town_id, lists, new_etag)
     return UpdateResult()
 
 
@@ -98,21 +104,40 @@ def list_shrunk(before: Mapping[str, int], after: Mapping[str, int]) -> list[str
     )
 
 
-def _import(work: UnitOfWork, town_id: UUID, lists: ReadLists, etag: str | None) -> None:
-    repository = FilterRepository(work.session)
-    row = repository.get_updates(town_id)
-    if row is None or not row.is_wanted:
-        return  # withdrawn meanwhile
-    shrunk = list_shrunk(repository.count_hosts(town_id), lists.count_hosts())
-    row.checked_at, row.etag = work.now, etag
-    if shrunk:
-        row.problem, row.shrunk = UpdateProblem.SHRUNK, shrunk
-        alarms.raise_alarm(
-            work, town_id, alarms.AlarmKind.FILTER_LISTS_WITHHELD, repeat_after=UPDATE_INTERVAL, categories=", ".join(shrunk)
+def _import(runtime: Runtime, town_id: UUID, lists: ReadLists, etag: str | None) -> None:
+    """Store what differs from the town's lists as a release. What changes is computed while no unit of work is open."""
+    with runtime.open_unit_of_work() as work:
+        present = FilterRepository(work.session).list_contents(town_id)
+    changed = [each for each in lists.describe() if present.get(each.name) != each.content_sha256]
+    changes = {each.name: _compare(runtime, present.get(each.name), lists.categories[each.name][1]) for each in changed}
+    with runtime.open_unit_of_work() as work:
+        repository = FilterRepository(work.session)
+        row = repository.get_updates(town_id)
+        if row is None or not row.is_wanted:
+            return  # withdrawn meanwhile
+        hosts_before = repository.count_hosts(town_id)
+        shrunk = list_shrunk(hosts_before, lists.count_hosts())
+        row.checked_at, row.etag = work.now, etag
+        row.problem, row.shrunk = (UpdateProblem.SHRUNK, shrunk) if shrunk else (None, None)
+        if not changed:
+            return
+        blocks = lists.get_blocks_by_hash()
+        ContentRepository(work.session).add_contents(
+            {each.content_sha256: blocks[each.content_sha256] for each in changed}, work.now
         )
-        return
-    service.import_lists(work, SYSTEM, town_id, lists)
-    row.updated_at, row.problem, row.shrunk = work.now, None, None
+        release = releases.add_release(work, town_id, releases.describe_changes(hosts_before, changed, changes), changed, shrunk)
+        if release.status is ReleaseStatus.IN_FORCE:
+            row.updated_at = work.now
+        if shrunk:
+            alarms.raise_alarm(
+                work, town_id, alarms.AlarmKind.FILTER_LISTS_WITHHELD, repeat_after=UPDATE_INTERVAL, categories=", ".join(shrunk)
+            )
+
+
+def _compare(runtime: Runtime, sha256: str | None, after: Sequence[HostBlock]) -> ContentChange:
+    with runtime.open_unit_of_work() as work:
+        before = ContentRepository(work.session).load_blocks(sha256)
+    return compare_contents(before, after)
 
 
 def _record(runtime: Runtime, town_id: UUID, problem: UpdateProblem | None) -> UpdateResult:

@@ -8,7 +8,7 @@ from typing import IO
 
 from cartable.uploads import ReadingLimits, read_upload
 from profiles.filters import archive
-from profiles.filters.blocks import HostBlock, build_blocks
+from profiles.filters.blocks import CategoryContent, HostBlock, build_blocks, hash_blocks
 from profiles.filters.errors import BadList, DamagedMember
 
 #: Five million hosts take a minute here, and 100 MB beside the archive and the result.
@@ -27,6 +27,17 @@ class ReadLists:
     def count_hosts(self) -> dict[str, int]:
         """Return how many hosts each category has."""
         return {name: sum(block.count for block in blocks) for name, (_, blocks) in self.categories.items()}
+
+    def describe(self) -> list[CategoryContent]:
+        """Return what each category contains, by the hash of its blocks."""
+        counts = self.count_hosts()
+        return [
+            CategoryContent(name, white, counts[name], hash_blocks(blocks)) for name, (white, blocks) in self.categories.items()
+        ]
+
+    def get_blocks_by_hash(self) -> dict[str, list[HostBlock]]:
+        """Return the blocks of the categories by the hash of their content."""
+        return {hash_blocks(blocks): blocks for _, blocks in self.categories.values()}
 
 
 def read_archive(file: IO[bytes]) -> ReadLists:

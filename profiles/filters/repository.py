@@ -6,16 +6,22 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, delete, false, insert, or_, select
+from sqlalchemy import Select, and_, exists, false, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
-from profiles.filters.blocks import HostBlock, hash_blocks, read_block
-from profiles.filters.models import FilterBlock, FilterCategory, ListUpdates
+from profiles.filters.blocks import read_block
+from profiles.filters.models import (
+    FilterBlock,
+    FilterCategory,
+    FilterOptions,
+    ListRelease,
+    ListUpdates,
+    ReleaseStatus,
+    StagedCategory,
+)  # fmt: skip
 from profiles.filters.rules import list_domains
-
-_ROWS_PER_STATEMENT = 50
 
 
 class FilterRepository:
@@ -52,57 +58,51 @@ class FilterRepository:
         is_due = or_(ListUpdates.checked_at.is_(None), ListUpdates.checked_at < checked_before)
         return list(self.session.scalars(select(ListUpdates.town_id).where(ListUpdates.is_wanted, is_due)))
 
-    def delete_categories(self, town_id: UUID, names: Sequence[str]) -> None:
-        """Delete some categories of a town with their hosts."""
-        is_named = (FilterCategory.town_id == town_id) & FilterCategory.name.in_(names)
-        ids = select(FilterCategory.id).where(is_named)
-        self.session.execute(delete(FilterBlock).where(FilterBlock.category_id.in_(ids)))
-        self.session.execute(delete(FilterCategory).where(is_named))
+    def list_options(self, town_ids: Collection[UUID]) -> list[FilterOptions]:
+        """What towns chose for their filters beside the rules of places."""
+        return list(self.session.scalars(select(FilterOptions).where(FilterOptions.town_id.in_(town_ids))))
 
-    def add_category(self, town_id: UUID, name: str, white: bool, blocks: Sequence[HostBlock], now: datetime) -> int:
-        """Add a category with its hosts. Return how many hosts it has."""
-        count = sum(block.count for block in blocks)
-        content_sha256 = hash_blocks(blocks)
-        row = FilterCategory(
-            town_id=town_id, name=name, white=white, hosts=count, urls=0, content_sha256=content_sha256, imported_at=now
-        )
+    def save_options(self, row: FilterOptions) -> None:
+        """Store what a town chose."""
         self.session.add(row)
         self.session.flush()
-        rows = [{"category_id": row.id, "first": each.first, "last": each.last, "body": each.body} for each in blocks]
-        for start in range(0, len(rows), _ROWS_PER_STATEMENT):
-            self.session.execute(insert(FilterBlock), rows[start : start + _ROWS_PER_STATEMENT])
-        return count
 
-    def find_categories_of_hosts(self, town_id: UUID, hosts: Collection[str]) -> dict[str, list[str]]:
-        """The categories that list each host or a domain above it, in one query."""
+    def list_contents(self, town_id: UUID) -> dict[str, str]:
+        """The hash of the content of each category of a town."""
+        statement = select(FilterCategory.name, FilterCategory.content_sha256).where(FilterCategory.town_id == town_id)
+        return {row.name: row.content_sha256 for row in self.session.execute(statement)}
+
+    def find_categories_of_hosts(self, town_id: UUID, hosts: Collection[str], *, is_trial: bool = False) -> dict[str, list[str]]:
+        """The categories that list each host or a domain above it, in one query; `is_trial`: with the lists that are on trial."""
         names: dict[str, set[str]] = {name: set() for host in hosts for name in list_domains(host)}
         ranges = [and_(FilterBlock.first <= name.encode(), FilterBlock.last >= name.encode()) for name in names]
+        serving = select_serving(is_trial=is_trial).subquery()
         statement = (
-            select(FilterCategory.name, FilterBlock.body)
-            .join(FilterBlock, FilterBlock.category_id == FilterCategory.id)
-            .where(FilterCategory.town_id == town_id, or_(false(), *ranges))
+            select(serving.c.name, FilterBlock.body)
+            .join(FilterBlock, FilterBlock.content_sha256 == serving.c.content_sha256)
+            .where(serving.c.town_id == town_id, or_(false(), *ranges))
         )
         for category, body in self.session.execute(statement):
             for name in names.keys() & {line.decode() for line in read_block(body)}:
                 names[name].add(category)
         return {host: sorted(set().union(*(names[name] for name in list_domains(host)))) for host in hosts}
 
-    def list_bodies(self, category_id: UUID, after_id: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return id and compressed hosts of the next blocks of a category, in the order in which they were imported."""
-        statement = select(FilterBlock.id, FilterBlock.body).where(
-            FilterBlock.category_id == category_id, FilterBlock.id > after_id
-        )
-        return [(row.id, row.body) for row in self.session.execute(statement.order_by(FilterBlock.id).limit(limit))]
+    def find_categories(self, town_id: UUID, host: str, *, is_trial: bool = False) -> list[str]:
+        """The categories that list a host or a domain above it; `is_trial`: with the lists that are on trial."""
+        return self.find_categories_of_hosts(town_id, [host], is_trial=is_trial)[host]
 
-    def find_categories(self, town_id: UUID, host: str) -> list[str]:
-        """The categories that list a host or a domain above it."""
-        names: set[str] = set()
-        for name in list_domains(host):
-            key = name.encode()
-            rows = self.session.execute(
-                select(FilterCategory.name, FilterBlock.body)
-                .join(FilterBlock, FilterBlock.category_id == FilterCategory.id)
-                .where(FilterCategory.town_id == town_id, FilterBlock.first <= key, FilterBlock.last >= key)
-            )
-            names |= {row[0] for row in rows if key in read_block(row[1])}
-        return sorted(names)
+
+def select_serving(*, is_trial: bool) -> Select[UUID, str, str]:
+    """Return a statement that selects town, name and content of the categories as they are served, everywhere or in schools on trial."""
+    in_force = select(FilterCategory.town_id, FilterCategory.name, FilterCategory.content_sha256)
+    if not is_trial:
+        return in_force
+    on_trial = (
+        select(StagedCategory.town_id, StagedCategory.name, StagedCategory.content_sha256)
+        .join(ListRelease, ListRelease.id == StagedCategory.release_id)
+        .where(ListRelease.status == ReleaseStatus.TRIAL)
+    )
+    staged = on_trial.subquery()
+    is_staged = exists().where(staged.c.town_id == FilterCategory.town_id, staged.c.name == FilterCategory.name)
+    both = union_all(in_force.where(~is_staged), on_trial).subquery()
+    return select(both.c.town_id, both.c.name, both.c.content_sha256)

@@ -6,9 +6,10 @@ What is enforced at an address is in `resolver_filter`; which tablets use it is 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from cartable.settings import Settings
 
@@ -48,10 +49,17 @@ class ResolverAccess:
     addresses: tuple[str, ...]
     always_open: frozenset[str]
     hash_key: Callable[[str], str] = field(repr=False, compare=False)
+    #: Sites of each town and its schools, and the schools that get new lists first.
+    own_hosts: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
+    trial_schools: frozenset[UUID] = frozenset()
 
     def get_token(self, key: str) -> str:
         """Return the last part of the path of a filter: 160 bits, which say nothing of what the address stands for."""
         return base64.urlsafe_b64encode(bytes.fromhex(self.hash_key(key))[:TOKEN_BYTES]).rstrip(b"=").decode()
+
+    def get_own_hosts(self, town_id: UUID) -> frozenset[str]:
+        """Return the sites of a town and its schools."""
+        return self.own_hosts.get(town_id, frozenset())
 
     def build_url(self, key: str) -> str:
         """Return the address at which a filter is served."""

@@ -36,7 +36,7 @@ class ResolverFilter:
 
     `opened` are hosts that a teacher opens for a session. `lesson_hosts` and `guardian_hosts` are the only ones that a lesson or a
     child's guardians leave of those that are open otherwise; None without such a limit. `always_open` are hosts without which a tablet would lose its management,
-    its updates or its network; they come before every rule. The categories closed to every child are part of every filter.
+    its updates or its network; they come before every rule. `own_hosts` are the town's own sites: only the categories closed to every child close them. The categories closed to every child are part of every filter.
     """
 
     denied: frozenset[str] = frozenset()
@@ -50,6 +50,7 @@ class ResolverFilter:
     safe_search: bool = False
     restricted_video: RestrictedVideo = RestrictedVideo.OFF
     always_open: frozenset[str] = field(default=frozenset())
+    own_hosts: frozenset[str] = field(default=frozenset())
 
     def __post_init__(self) -> None:
         """Close the categories that no filter may leave open."""
@@ -87,6 +88,7 @@ def decide_name(rules: ResolverFilter, host: str, categories: Iterable[str]) -> 
         permitted=tuple(rules.permitted | rules.opened),
         blocked_categories=rules.blocked_categories,
         permitted_categories=rules.permitted_categories,
+        own_hosts=tuple(rules.own_hosts),
         only_permitted=rules.only_permitted,
         lesson_hosts=None if rules.lesson_hosts is None else tuple(rules.lesson_hosts),
         guardian_hosts=None if rules.guardian_hosts is None else tuple(rules.guardian_hosts),

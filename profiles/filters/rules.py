@@ -1,6 +1,6 @@
 """What the web filter lets through, and why: the filter of a tablet from its settings, and the verdict on one host. Pure.
 
-Order: categories closed to every child, denied hosts, hosts outside the lesson, permitted hosts, other blocked categories, and
+Order: categories closed to every child, the town's own hosts, denied hosts, hosts outside the lesson, permitted hosts, other blocked categories, and
 nothing else where only permitted hosts are open. See docs/domain/filters.md#order.
 """
 
@@ -66,6 +66,7 @@ class VerdictReason(StrEnum):
     ALWAYS_OPEN = "always_open"
     BYPASS_HOST = "bypass_host"
     BASELINE = "safety_baseline"
+    OWN_HOST = "own_host"
     DENIED = "denied"
     LESSON = "class_session"
     GUARDIAN = "guardian_list"
@@ -103,6 +104,8 @@ class EffectiveFilter:
     safe_search: bool = False
     restricted_video: RestrictedVideo = RestrictedVideo.OFF
     delivery: Mapping[str, Any] = field(default_factory=dict)
+    #: Sites of the town and its schools, which the resolver keeps open.
+    own_hosts: tuple[str, ...] = ()
 
     @property
     def delivery_kind(self) -> DeliveryKind:
@@ -190,6 +193,8 @@ def _list_decisions(web: EffectiveFilter, host: str, categories: set[str]) -> It
     legal = sorted(categories & LEGAL_CATEGORIES)
     if legal and not is_rescued:
         yield HostDecision.BLOCK, VerdictReason.BASELINE, legal[0]
+    if entry := find_covering_entry(host, web.own_hosts):
+        yield HostDecision.ALLOW, VerdictReason.OWN_HOST, entry
     if entry := find_covering_entry(host, web.denied):
         yield HostDecision.BLOCK, VerdictReason.DENIED, entry
     for hosts, reason in ((web.lesson_hosts, VerdictReason.LESSON), (web.guardian_hosts, VerdictReason.GUARDIAN)):

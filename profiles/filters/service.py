@@ -12,9 +12,9 @@ from cartable import audit, locks
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from profiles.filters.blocks import hash_blocks
+from profiles.filters.category_repository import CategoryRepository
+from profiles.filters.content_repository import ContentRepository
 from profiles.filters.errors import ListImportUnconfirmed
-from profiles.filters.former_repository import FormerListRepository
 from profiles.filters.models import FilterCategory
 from profiles.filters.reading import ReadLists
 from profiles.filters.repository import FilterRepository
@@ -97,8 +97,7 @@ def import_lists(
             raise ListImportUnconfirmed(
                 categories=", ".join(lost), emptied=emptied, removed=removed, baseline=sorted(LEGAL_CATEGORIES.intersection(lost))
             )
-        FormerListRepository(work.session).keep_changed(town_id, dict.fromkeys(removed, ""), work.now)
-        repository.delete_categories(town_id, removed)
+        CategoryRepository(work.session).remove(town_id, removed, work.now)
     audit.record_event(
         work, actor, "filter.import", "town", town_id, town_id=town_id, categories=len(hosts), removed=removed, emptied=emptied
     )
@@ -110,14 +109,10 @@ def import_lists(
 
 def _replace_categories(work: UnitOfWork, town_id: UUID, lists: ReadLists) -> dict[str, int]:
     """Replace the hosts of each category of an archive and return their numbers."""
-    repository = FilterRepository(work.session)
-    contents = {name: hash_blocks(blocks) for name, (_, blocks) in lists.categories.items()}
-    FormerListRepository(work.session).keep_changed(town_id, contents, work.now)
-    repository.delete_categories(town_id, list(lists.categories))
-    return {
-        name: repository.add_category(town_id, name, white, blocks, work.now)
-        for name, (white, blocks) in lists.categories.items()
-    }
+    contents = lists.describe()
+    ContentRepository(work.session).add_contents(lists.get_blocks_by_hash(), work.now)
+    CategoryRepository(work.session).replace(town_id, contents, work.now)
+    return {each.name: each.hosts for each in contents}
 
 
 def list_all_categories(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[FilterCategory]:

@@ -37,7 +37,11 @@ _VALUES: dict[tuple[str, str], Any] = {
     ("worker_process", "stuck"): [],
     ("service_token", "permissions"): [],
     ("former_filter_category", "name"): "games",
-    ("former_filter_block", "body"): zlib.compress(b"jeu.example"),
+    ("filter_block", "body"): zlib.compress(b"jeu.example"),
+    ("filter_list_release", "changes"): [],
+    ("filter_list_release", "shrunk"): [],
+    ("filter_options", "own_hosts"): [],
+    ("filter_options", "trial_schools"): [],
 }
 #: Tables whose rows change what the whole server does.
 _OF_THE_SERVER = {"clock_pause", "database_restore"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cartable.i18n import Message
 from mdm.care.web_filter import Remedy
-from profiles.filters.models import UpdateProblem
+from profiles.filters.models import ReleaseStatus, UpdateProblem
 from profiles.filters.proved_filter import FilterPart
 from profiles.filters.rules import DeliveryKind
 
@@ -25,9 +25,14 @@ UPDATE_PROBLEMS: dict[UpdateProblem, Message] = {
     UpdateProblem.TOO_LARGE: Message("The mirror's archive is larger than the operator allows."),
     UpdateProblem.CHECKSUM: Message("The mirror's archive is not the one that its checksum names."),
     UpdateProblem.UNREADABLE: Message("The mirror's archive could not be read."),
-    UpdateProblem.SHRUNK: Message(
-        "The mirror's newest lists look damaged and were withheld. Import the archive by hand to see what would change."
-    ),
+    UpdateProblem.SHRUNK: Message("The mirror's newest lists look damaged and wait for your decision."),
+}
+RELEASE_STATUSES: dict[ReleaseStatus, Message] = {
+    ReleaseStatus.WAITING: Message("waits for a decision"),
+    ReleaseStatus.TRIAL: Message("on trial in some schools"),
+    ReleaseStatus.IN_FORCE: Message("in force everywhere"),
+    ReleaseStatus.STOPPED: Message("stopped"),
+    ReleaseStatus.REPLACED: Message("replaced by newer lists"),
 }
 REMEDIES: dict[Remedy, Message] = {
     Remedy.MEND_RESOLVER: Message("The resolver does not answer. The operator sees why on the page of the server."),

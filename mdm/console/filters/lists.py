@@ -15,6 +15,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
+from mdm.console.filters import releases as release_pages
 from mdm.console.filters.labels import UPDATE_PROBLEMS
 from mdm.console.forms import CsrfField
 from mdm.console.frame import (
@@ -34,9 +35,13 @@ from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_
 from profiles.filters.service import ImportPreview
 
 router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
+router.include_router(release_pages.router)
 _NOTICES = {
     "imported": Message("The lists are imported."),
     "undone": Message("The former list is in force again."),
+    "approved": Message("The new lists go on."),
+    "stopped": Message("The new lists are stopped; the former ones are in force."),
+    "trials": Message("Saved. Tablets of the chosen schools get new lists first."),
     "updates": Message("Saved. Lists that come by themselves are fetched once a day."),
 }
 UploadField = Annotated[UploadFile, File()]
@@ -198,6 +203,7 @@ def _render_lists(
         kept_days=former_lists.KEPT_FOR.days,
         missing=sorted(name for name in LEGAL_CATEGORIES if not hosts.get(name)),
         mirror=work.settings.filter_lists_url,
+        releases=release_pages.describe_releases(work, actor, town.id, language),
         updates=_describe_updates(list_updates.get_updates(work, actor, town.id), language),
     )
 

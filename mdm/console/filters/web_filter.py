@@ -15,6 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
+from mdm.console.filters import blocked_counts
 from mdm.console.filters.labels import FILTER_PARTS, MEANS
 from mdm.console.forms import CsrfField, attempt, parse_id
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
@@ -26,7 +27,7 @@ from mdm.console.system.labels import RESOLVER_STATUSES
 from mdm.resolver.service import ResolverStatus, load_resolver_state
 from profiles.catalog.hosts import display_host
 from profiles.effective.explain_web import explain_host_at_place, load_town_filter
-from profiles.filters import service
+from profiles.filters import options, service
 from profiles.filters.rules import LEGAL_CATEGORIES, AwayBehaviour, DeliveryKind, EffectiveFilter, HostDecision
 from profiles.policy import life
 from profiles.policy.content import PolicyContent
@@ -34,6 +35,7 @@ from profiles.policy.kinds import ALL_MODES, PlaceKind
 from profiles.schedule.modes import Mode
 
 router = APIRouter(prefix="/web-filter", include_in_schema=False, route_class=PageRoute)
+router.include_router(blocked_counts.router)
 _TOWN = f"{PlaceKind.TOWN}:"
 DELIVERY = "web.delivery"
 #: The modes in which a person may want to try an address: a child has the tablet in the hands.
@@ -75,6 +77,20 @@ def prepare_means(
     return RedirectResponse(f"/rules/draft?{policy.query}", status_code=303)
 
 
+@router.post("/{town}/own-hosts")
+def save_own_hosts(
+    request: Request, work: WorkDep, town: UUID, csrf: CsrfField, hosts: Annotated[str, Form(max_length=20_000)] = ""
+) -> Response:
+    """Save the sites of the town and its schools, which the resolver keeps open."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    policy = load_place_policy(work, actor, town, _TOWN, get_language(request))
+    refusal = attempt(work, lambda: options.set_own_hosts(work, actor, policy.town.id, hosts.split()))
+    if refusal is not None:
+        return _render(request, work, actor, policy, refusal=refusal, typed_hosts=hosts)
+    return RedirectResponse(f"/web-filter?town={town}#own", status_code=303)
+
+
 def _set_delivery(content: PolicyContent, value: dict[str, Any]) -> PolicyContent:
     values = {mode: dict(part) for mode, part in content.values.items()}
     values.setdefault(ALL_MODES, {})[DELIVERY] = value
@@ -106,6 +122,7 @@ def _render(
     *,
     tried: _Tried | None = None,
     refusal: DomainError | None = None,
+    typed_hosts: str | None = None,
 ) -> Response:
     language, town = get_language(request), policy.town
     web, state = load_town_filter(work, town.id), load_resolver_state(work)
@@ -131,6 +148,7 @@ def _render(
         choices=[(kind.value, MEANS[kind].translate(language)) for kind in (DeliveryKind.BUILT_IN, DeliveryKind.RESOLVER)],
         when_away=web.away_behaviour.value,
         networks=web.own_filter_networks,
+        own_hosts=typed_hosts or "\n".join(map(display_host, options.get_options(work, actor, town.id).own_hosts)),
         missing=sorted(name for name in LEGAL_CATEGORIES if not counts.get(name)),
         list_count=len(counts),
         grades=[grade.value for grade in Grade],

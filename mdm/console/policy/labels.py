@@ -39,6 +39,7 @@ VERDICTS: dict[VerdictReason, Message] = {
     VerdictReason.BYPASS_HOST: Message("a way around the filter"),
     VerdictReason.BASELINE: Message("a category that is closed to every child"),
     VerdictReason.DENIED: Message("a denied site"),
+    VerdictReason.OWN_HOST: Message("a site of the town or of a school: always open"),
     VerdictReason.LESSON: Message("only the sites of the class session are open"),
     VerdictReason.GUARDIAN: Message("the family opens other sites alone"),
     VerdictReason.PERMITTED: Message("a permitted site"),

@@ -34,6 +34,7 @@ def tokens(town: ResolverTown) -> dict[str, str]:
                 permitted=frozenset({"www.refuse.example", "porno.example", "bon.jeu.example", "doh.example"}),
                 blocked_categories=frozenset({"games"}),
                 always_open=frozenset({"apple.com", "icloud.com", "mdm.example"}),
+                own_hosts=frozenset({"mairie.refuse.example", "ecole.porno.example", "ecole.jeu.example"}),
             ),
             "health": ResolverFilter(permitted_categories=frozenset({"sexual_education"})),
             "class": ResolverFilter(
@@ -65,6 +66,9 @@ def tokens(town: ResolverTown) -> dict[str, str]:
         ("plain", "autreporno.example", ANY_HOST),
         ("plain", "refuse.example", None),
         ("plain", "www.refuse.example", None),  # what is denied is not permitted below it
+        ("plain", "www.mairie.refuse.example", ANY_HOST),  # a site of the town's own
+        ("plain", "ecole.jeu.example", ANY_HOST),
+        ("plain", "ecole.porno.example", None),  # which opens nothing that is closed to every child
         ("plain", "école.example", None),
         ("plain", "www.école.example", None),
         ("plain", "jeu.example", None),
@@ -127,7 +131,7 @@ def test_a_thousand_random_names_are_decided_as_the_rule_decides(town: ResolverT
 
     rules_by_key = {
         f"random-{number}": ResolverFilter(
-            denied=pick(4), permitted=pick(4), opened=pick(3), always_open=pick(2),
+            denied=pick(4), permitted=pick(4), opened=pick(3), always_open=pick(2), own_hosts=pick(3),
             blocked_categories=frozenset(chance.sample(categories, 3)),
             permitted_categories=frozenset(chance.sample(categories, 3)),
             lesson_hosts=pick(8) if chance.random() < 0.2 else None, guardian_hosts=pick(8) if chance.random() < 0.2 else None,

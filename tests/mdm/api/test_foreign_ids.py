@@ -52,7 +52,7 @@ TABLES = {
     "exception_id": "calendar_override", "rule_id": "guardian_rule", "target": "tablet", "session_id": "class_session", "cart_slot_id": "cart_slot",
     "exam_id": "exam_day", "preset_id": "policy_preset",
     "role_id": "role_assignment", "token_id": "licence_token", "provider_id": "identity_provider", "staff_id": "staff_member",
-    "recipient_id": "notice_address",
+    "recipient_id": "notice_address", "release_id": "filter_list_release",
 }  # fmt: skip
 #: The same by operation, where one name means several things.
 TABLES_BY_OPERATION = {

@@ -138,6 +138,11 @@ PAGES: dict[str, str] = {
     "create_exam": "/hours/days/{town}/exams",
     "delete_exam": "/hours/days/{town}/exams/{exam_id}/delete",
     "import_filter_lists": "/filter-lists/{town}/import",
+    "approve_filter_list_release": "/filter-lists/releases/{release_id}/approve",
+    "stop_filter_list_release": "/filter-lists/releases/{release_id}/stop",
+    "set_trial_schools": "/filter-lists/{town}/trials",
+    "set_counting": "/web-filter/{town}/counting",
+    "set_own_hosts": "/web-filter/{town}/own-hosts",
     "set_filter_list_updates": "/filter-lists/{town}/updates",
     # tablets: the desk
     "create_purchase_order": "/desk/{town_id}/orders",

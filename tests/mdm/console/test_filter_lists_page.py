@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from cartable.scope import SYSTEM, Role
-from profiles.filters import service
+from enrollment.places.models import Town
+from profiles.filters import releases, service
+from profiles.filters.content_repository import ContentRepository
 from profiles.filters.reading import read_lists
 from tests.mdm.console.conftest import Person
 from tests.profiles.filters.test_lists import archive
@@ -121,3 +123,53 @@ def test_a_former_list_is_seen_and_put_back(server: LiveServer, person: Callable
     )
     assert "L'ancienne liste est de nouveau en vigueur." in html.unescape(done.text)
     assert count_hosts(server, town_id)["adult"] == 2
+
+
+def test_new_lists_are_looked_at_tried_in_a_school_and_stopped(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    with server.runtime.open_unit_of_work() as work:
+        school_id = TownFactory(work).create_school(work.session.get_one(Town, town_id)).id
+    saved = admin.client.post(
+        f"/filter-lists/{town_id}/trials", data={"csrf": admin.csrf, "school_ids": str(school_id), "hours": "48"}
+    )
+    assert saved.status_code == 303
+    lists = read_lists(archive({"l/games/domains": b"g.example\nnouveau.example\n", "l/adult/domains": b"a.example\n"}).read())
+    changes = [
+        {
+            "name": "adult",
+            "before": 2,
+            "after": 1,
+            "leaving": 1,
+            "coming": 0,
+            "leaving_samples": ["b.example"],
+            "coming_samples": [],
+        }
+    ]
+    with server.runtime.open_unit_of_work() as work:
+        ContentRepository(work.session).add_contents(lists.get_blocks_by_hash(), work.now)
+        release_id = releases.add_release(work, town_id, changes, lists.describe(), ["adult"]).id
+    page = f"/filter-lists/releases/{release_id}"
+    assert page in admin.client.get("/filter-lists").text
+    shown = html.unescape(admin.client.get(page).text)
+    assert "b.example" in shown
+    assert "Parmi elles, fermées à tout enfant : adult" in shown
+    assert "Les essayer dans les écoles choisies" in shown
+    assert admin.client.post(f"{page}/approve", data={"csrf": admin.csrf}).status_code == 303
+    assert "à l'essai dans quelques écoles" in html.unescape(admin.client.get("/filter-lists").text)
+    assert "Les mettre en vigueur partout" in html.unescape(admin.client.get(page).text)
+    assert admin.client.post(f"{page}/stop", data={"csrf": admin.csrf}).status_code == 303
+    assert admin.client.post(f"{page}/approve", data={"csrf": admin.csrf}).status_code == 409
+    assert count_hosts(server, town_id) == {"adult": 2, "games": 1, "malware": 1}
+    assert "Votre décision" not in html.unescape(admin.client.get(page).text)
+
+
+def test_a_release_of_another_town_is_none(server: LiveServer, person: Callable[..., Person], town_id: UUID) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        other_id = TownFactory(work).create_town().id
+        release_id = releases.add_release(work, other_id, [], [], ["adult"]).id
+    admin = person(town_id, Role.TOWN_ADMIN)
+    assert admin.client.get(f"/filter-lists/releases/{release_id}").status_code == 404
+    for act in ("approve", "stop"):
+        assert admin.client.post(f"/filter-lists/releases/{release_id}/{act}", data={"csrf": admin.csrf}).status_code == 404

@@ -14,7 +14,9 @@ from sqlalchemy import Engine
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM, Role
-from enrollment.places.models import Grade
+from enrollment.places.models import Grade, Town
+from enrollment.tablets.models import TabletState
+from mdm.resolver.blocked_counts import store_counts
 from profiles.filters import service
 from profiles.filters.models import UpdateProblem
 from profiles.filters.reading import read_lists
@@ -132,8 +134,42 @@ def test_a_town_wishes_that_its_lists_come_by_themselves(
         row = FilterRepository(work.session).get_updates(town_id)
         assert row is not None
         row.checked_at, row.problem, row.shrunk = work.now, UpdateProblem.SHRUNK, ["adult"]
-    assert "ont été retenues. Importez l'archive à la main pour voir ce qui changerait. (adult)" in read(
-        admin.client.get("/filter-lists")
-    )
+    assert "semblent abîmées et attendent votre décision. (adult)" in read(admin.client.get("/filter-lists"))
     send(admin, f"/filter-lists/{town_id}/updates")
     assert 'value="true" checked' not in admin.client.get("/filter-lists").text
+
+
+def test_the_towns_own_sites_are_typed_and_shown_with_their_letters(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    page = f"/web-filter/{town_id}/own-hosts"
+    assert send(admin, page, hosts="https://École.ville.example/menu\nmairie.example").status_code == 303
+    shown = admin.client.get("/web-filter").text
+    assert "mairie.example\nécole.ville.example" in shown
+    refused = send(admin, page, hosts="pas/un site")
+    assert refused.status_code == 422
+    assert "pas/un site" in refused.text, "what was typed stays"
+
+
+def test_counts_are_off_until_a_town_asks_and_the_data_protection_officer_sees_them(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin, officer = person(town_id, Role.TOWN_ADMIN), person(town_id, Role.DPO)
+    assert "Elles ne sont pas comptées." in read(officer.client.get("/web-filter/counts"))
+    page = f"/web-filter/{town_id}/counting"
+    refused = send(admin, page, is_wanted="true")
+    assert refused.status_code == 409
+    assert "au moins 5 tablettes" in read(refused)
+    with server.runtime.open_unit_of_work() as work:
+        factory, town = TownFactory(work), work.session.get_one(Town, town_id)
+        for _ in range(5):
+            factory.create_tablet(town).state = TabletState.IN_USE
+    assert send(admin, page, is_wanted="true").status_code == 303
+    with server.runtime.open_unit_of_work() as work:
+        store_counts(work, {(town_id, "games"): 12, (town_id, "adult"): 3})
+    shown = read(officer.client.get("/web-filter/counts"))
+    assert "Elles sont comptées." in shown
+    assert "adult games" in shown
+    assert "moins de 5 12" in shown
+    assert officer.client.post(page, data={"csrf": officer.csrf}).status_code in (403, 404)

@@ -9,12 +9,19 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
+from enrollment.places.models import Town
 from mdm.resolver.cdb import read_value
 from mdm.resolver.publishing import StorePublisher
+from profiles.filters import releases
 from profiles.filters.address_repository import AddressContent, FilterAddressRepository
+from profiles.filters.content_repository import ContentRepository
+from profiles.filters.models import FilterBlock, FilterCategory, FilterContent, FormerCategory
+from profiles.filters.options import set_trial_schools
+from profiles.filters.reading import read_lists
 from profiles.filters.resolver_filter import ResolverFilter
 from tests.profiles.filters.archives import import_archive
 from tests.profiles.filters.test_lists import archive
@@ -47,9 +54,9 @@ def import_games(runtime: Runtime, town_id: UUID, hosts: str) -> None:
         import_archive(work, SYSTEM, town_id, archive({"l/games/domains": hosts.encode()}))
 
 
-def read_plan(folder: Path) -> dict[str, str]:
-    """Return the plan of the address by its fields."""
-    line = read_value((folder / "index.cdb").read_bytes(), ADDRESS)
+def read_plan(folder: Path, token: bytes = ADDRESS) -> dict[str, str]:
+    """Return the plan of an address by its fields."""
+    line = read_value((folder / "index.cdb").read_bytes(), token)
     assert line is not None
     return dict(part.split("=", 1) for part in line.decode().split())
 
@@ -97,16 +104,72 @@ def test_the_former_list_is_used_until_the_new_one_is_built(
     assert read_plan(folder)["others"] != former
 
 
-def test_a_list_that_is_replaced_while_it_is_read_is_left(
-    runtime: Runtime, town_id: UUID, publisher: StorePublisher, tmp_path: Path
-) -> None:
+def test_a_list_that_is_deleted_while_it_is_read_is_left(runtime: Runtime, town_id: UUID, publisher: StorePublisher) -> None:
     save_filter(runtime, town_id, ResolverFilter(blocked_categories=frozenset({"games"})))
     import_games(runtime, town_id, "jeu.example\n")
     publisher.publish()
     import_games(runtime, town_id, "encore.example\n")
+    with runtime.open_unit_of_work() as work:
+        work.session.query(FormerCategory).delete()
+        work.session.query(FilterContent).filter(FilterContent.sha256.not_in(select(FilterCategory.content_sha256))).delete()
     assert not publisher.build_next_list(), "the publisher knows the first list alone, and that one is gone"
     publisher.publish()
     assert publisher.build_next_list()
+
+
+def test_two_towns_with_the_same_list_share_one_content_and_one_store(
+    runtime: Runtime, town_id: UUID, publisher: StorePublisher, tmp_path: Path
+) -> None:
+    import_games(runtime, town_id, "jeu.example\n")
+    with runtime.open_unit_of_work() as work:
+        other_id = TownFactory(work).create_town().id
+    import_games(runtime, other_id, "jeu.example\n")
+    with runtime.open_unit_of_work() as work:
+        assert work.session.query(FilterContent).count() == work.session.query(FilterBlock).count() == 1
+    publisher.publish()
+    assert publisher.build_next_list()
+    assert not publisher.build_next_list()
+
+
+def test_addresses_on_trial_serve_the_new_list_and_the_others_the_former_one(
+    runtime: Runtime, town_id: UUID, publisher: StorePublisher, tmp_path: Path
+) -> None:
+    folder, rules = tmp_path / "resolver", ResolverFilter(blocked_categories=frozenset({"games"}))
+    with runtime.open_unit_of_work() as work:
+        contents = {
+            "home": AddressContent(town_id, ADDRESS.decode(), rules),
+            "home on trial": AddressContent(town_id, "trial", rules, is_trial=True),
+        }
+        FilterAddressRepository(work.session).save_contents(contents, work.now)
+        school = TownFactory(work).create_school(work.session.get_one(Town, town_id))
+        set_trial_schools(work, SYSTEM, town_id, [school.id], 24)
+    import_games(runtime, town_id, "jeu.example\n")
+
+    def publish() -> list[bool]:
+        """Publish all and return whether each address closes the new host."""
+        publisher.publish()
+        while publisher.build_next_list():
+            pass
+        publisher.publish()
+        stores = [read_plan(folder, token)["others"].partition(":")[2] for token in (ADDRESS, b"trial")]
+        return [read_record(folder, store, "encore.example") is not None for store in stores]
+
+    def add_release() -> UUID:
+        lists = read_lists(archive({"l/games/domains": b"jeu.example\nencore.example\n"}).getvalue())
+        with runtime.open_unit_of_work() as work:
+            ContentRepository(work.session).add_contents(lists.get_blocks_by_hash(), work.now)
+            return releases.add_release(work, town_id, [], lists.describe(), []).id
+
+    assert publish() == [False, False]
+    release_id = add_release()
+    assert publish() == [False, True]
+    with runtime.open_unit_of_work() as work:
+        releases.stop_release(work, SYSTEM, release_id)
+    assert publish() == [False, False]
+    release_id = add_release()
+    with runtime.open_unit_of_work() as work:
+        releases.approve_release(work, SYSTEM, release_id)
+    assert publish() == [True, True]
 
 
 def test_each_index_is_newer_by_a_second(runtime: Runtime, town_id: UUID, publisher: StorePublisher, tmp_path: Path) -> None:
@@ -146,4 +209,4 @@ def test_the_number_of_questions_does_not_grow_with_the_filters(
         with count_statements(runtime.engine) as statements:
             publisher.publish()
         counts.append(len([each for each in statements if each.startswith("SELECT")]))
-    assert counts == [3, 3]
+    assert counts == [4, 4]

@@ -27,6 +27,7 @@ from profiles.effective.models import DeclarationSet
 from profiles.effective.resolving import build_resolver_filter
 from profiles.effective.situation import PolicyData, Situation, build_situation, load_policy
 from profiles.filters.address_repository import FilterAddressRepository
+from profiles.filters.options import set_own_hosts, set_trial_schools
 from profiles.filters.payloads import DNS, FILTER
 from profiles.filters.resolver_access import APPLE_HOSTS, ResolverAccess, find_token
 from profiles.filters.resolver_filter import ResolverFilter, decide_name
@@ -150,6 +151,26 @@ def test_a_changed_host_changes_what_is_served_and_no_profile(runtime: Runtime) 
         assert "games" in after.blocked_categories
         content = build_mode_content(*load_situation(work, tablet), Mode.HOME)
         assert "web.blocked_categories" not in content.omitted_settings, "the resolver carries it"
+
+
+def test_a_school_that_tries_new_lists_has_addresses_of_its_own_and_a_towns_own_sites_are_served(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        room = ClassRoom(work, {"web.denied": ["ville.example"]})
+        other_school = room.world.create_school(room.town)
+        other = room.add_tablet(room.world.create_class(other_school))
+        tablet = room.tablets[0]
+        url = find_url(work, tablet, Mode.HOME)
+        assert find_url(work, other, Mode.HOME) == url
+        set_trial_schools(work, SYSTEM, room.town.id, [other_school.id], 24)
+        set_own_hosts(work, SYSTEM, room.town.id, ["ecole.ville.example"])
+        compile_tablets(work, tablet, other)
+        assert find_url(work, other, Mode.HOME) != url
+        assert find_url(work, tablet, Mode.HOME) == url, "schools that wait keep their addresses"
+        served = load_served(work, tablet, Mode.HOME)
+        assert decide_name(served, "www.ecole.ville.example", []).reason is VerdictReason.OWN_HOST
+        assert decide_name(served, "ecole.ville.example", ["adult"]).reason is VerdictReason.BASELINE
+        assert decide_name(served, "ville.example", []).reason is VerdictReason.DENIED
+        assert [address.is_trial for address in FilterAddressRepository(work.session).list_served()].count(True) > 0
 
 
 def test_computing_addresses_again_writes_nothing(runtime: Runtime) -> None:
@@ -321,12 +342,18 @@ ACCESS = ResolverAccess("https://dns.test", (), APPLE_HOSTS, str)
     HOSTS,
     st.none() | HOSTS,
     st.lists(HOSTS, max_size=2),
+    HOSTS,
     st.sampled_from(sorted(LEGAL_CATEGORIES)),
 )
 def test_no_setting_of_a_town_a_teacher_or_a_family_opens_what_is_closed_to_every_child(
-    values: dict[str, Any], unlocked: list[str], lesson: list[str] | None, lists: list[list[str]], category: str
+    values: dict[str, Any],
+    unlocked: list[str],
+    lesson: list[str] | None,
+    lists: list[list[str]],
+    own_hosts: list[str],
+    category: str,
 ) -> None:
-    served = build_resolver_filter(compose_filter(values, unlocked, lesson, lists), ACCESS, "mdm.test")
+    served = build_resolver_filter(compose_filter(values, unlocked, lesson, lists), ACCESS, "mdm.test", frozenset(own_hosts))
     assert decide_name(served, "www.adulte.example", [category]).decision is HostDecision.BLOCK
 
 

@@ -15,8 +15,8 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Town
 from mdm.privacy import history
 from profiles.filters import former_lists, service
-from profiles.filters.former_repository import FormerListRepository
-from profiles.filters.models import FormerBlock
+from profiles.filters.category_repository import CategoryRepository
+from profiles.filters.models import FilterContent
 from profiles.filters.reading import read_lists
 from profiles.filters.repository import FilterRepository
 from tests.profiles.filters.test_lists import archive
@@ -55,7 +55,7 @@ def test_the_preview_names_what_leaves_and_what_comes(work: UnitOfWork, town: To
 def test_an_undone_import_is_undone_again(work: UnitOfWork, town: Town) -> None:
     contents = []
     for _ in range(3):
-        current = FormerListRepository(work.session).find_current(town.id, "games")
+        current = CategoryRepository(work.session).find_current(town.id, "games")
         former = former_lists.preview_undo(work, SYSTEM, town.id, "games").former
         assert current is not None
         contents.append((current.content_sha256, former.content_sha256))
@@ -99,5 +99,6 @@ def test_former_contents_end_after_two_weeks(runtime: Runtime, clock: ManualCloc
     with runtime.open_unit_of_work() as work:
         assert not former_lists.list_former(work, SYSTEM, town_id)
         assert history.purge_history(work)["former_filter_category"] == 1
-        assert work.session.scalar(select(func.count()).select_from(FormerBlock)) == 0
+        history.purge_history(work)
+        assert work.session.scalar(select(func.count()).select_from(FilterContent)) == 1, "what no category has any more"
         assert FilterRepository(work.session).find_categories(town_id, "deux.example") == ["games"]

@@ -15,11 +15,14 @@ import pytest
 from cartable.alarms import Alarm, AlarmKind
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
+from cartable.paging import PageRequest
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from profiles.filters import service
+from enrollment.places.models import Town
+from profiles.filters import releases, service
 from profiles.filters.list_updates import list_shrunk, schedule_updates, set_updates, update_lists
-from profiles.filters.models import ListUpdates, UpdateProblem
+from profiles.filters.models import ListUpdates, ReleaseStatus, UpdateProblem
+from profiles.filters.options import set_trial_schools
 from profiles.filters.repository import FilterRepository
 from tests.profiles.filters.test_lists import archive
 from tests.support.world import TownFactory
@@ -166,3 +169,42 @@ def test_towns_are_looked_at_once_a_day_while_they_wish_it(updating: Runtime, to
 
 def test_small_categories_may_lose_more_but_none_is_emptied() -> None:
     assert list_shrunk({"a": 50, "b": 50, "c": 1000, "d": 1000}, {"a": 10, "b": 0, "c": 799, "d": 800, "new": 0}) == ["b", "c"]
+
+
+def test_what_came_by_itself_is_kept_with_counts_and_samples(
+    updating: Runtime, mirror: Mirror, town_id: UUID, clock: ManualClock
+) -> None:
+    mirror.offer({"l/games/domains": hosts(200), "l/press/domains": b"journal.example\n"})
+    update_lists(updating, town_id)
+    clock.advance(timedelta(days=1))
+    mirror.offer({"l/games/domains": hosts(100) + b"neuf.example\n", "l/press/domains": b"journal.example\n"})
+    update_lists(updating, town_id)
+    with updating.open_unit_of_work() as work:
+        waiting, first = releases.list_releases(work, SYSTEM, town_id, PageRequest()).items
+    assert (waiting.status, waiting.shrunk, first.status) == (ReleaseStatus.WAITING, ["games"], ReleaseStatus.IN_FORCE)
+    [change] = waiting.changes
+    assert {name: change[name] for name in ("name", "before", "after", "leaving", "coming", "coming_samples")} == {
+        "name": "games", "before": 200, "after": 101, "leaving": 100, "coming": 1, "coming_samples": ["neuf.example"],
+    }  # fmt: skip
+    assert len(change["leaving_samples"]) == 20
+    assert count_hosts(updating, town_id)["games"] == 200
+    with updating.open_unit_of_work() as work:
+        releases.approve_release(work, SYSTEM, waiting.id)
+    assert count_hosts(updating, town_id)["games"] == 101
+
+
+def test_a_trial_is_not_replaced_by_the_lists_of_the_next_day(updating: Runtime, mirror: Mirror, town_id: UUID) -> None:
+    with updating.open_unit_of_work() as work:
+        school = TownFactory(work).create_school(work.session.get_one(Town, town_id))
+        set_trial_schools(work, SYSTEM, town_id, [school.id], 48)
+    mirror.offer({"l/games/domains": hosts(3)})
+    update_lists(updating, town_id)
+    mirror.offer({"l/games/domains": hosts(4)})
+    update_lists(updating, town_id)
+    assert len(mirror.requests) == 1
+    with updating.open_unit_of_work() as work:
+        [row] = releases.list_releases(work, SYSTEM, town_id, PageRequest()).items
+        assert row.status is ReleaseStatus.TRIAL
+        releases.stop_release(work, SYSTEM, row.id)
+    update_lists(updating, town_id)
+    assert len(mirror.requests) == 2
