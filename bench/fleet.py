@@ -70,7 +70,7 @@ def _seed_tablet(work: UnitOfWork, town_id: UUID, number: int, key: rsa.RSAPriva
     )  # fmt: skip
     work.session.add(row)
     work.session.flush()
-    work.session.add(LastSeen(enrollment_id=row.id, last_seen_at=work.now))
+    work.session.add(LastSeen(enrollment_id=row.id, town_id=row.town_id, last_seen_at=work.now))
     return SeededTablet(udid, row.id, Identity(key, certificate.der))
 
 
@@ -83,10 +83,11 @@ def seed_command_history(runtime: Runtime, enrollment_ids: Sequence[int], answer
     with runtime.open_unit_of_work() as work:
         bodies = [_add_command_body(work, COMMANDS["ProfileList"].request_type) for _ in range(answered)]
         past = work.now - timedelta(days=30)
+        town_id = work.session.get_one(DeviceEnrollment, enrollment_ids[0]).town_id
         for body_id in bodies:
             rows = [
                 {
-                    "enrollment_id": enrollment_id, "generation": 1, "body_id": body_id, "lane": 2,
+                    "enrollment_id": enrollment_id, "town_id": town_id, "generation": 1, "body_id": body_id, "lane": 2,
                     "state": CommandState.ACKNOWLEDGED, "deadline": past, "created_at": past, "sent_at": past,
                     "finished_at": past, "delivery_count": 1,
                 }
@@ -98,7 +99,10 @@ def seed_command_history(runtime: Runtime, enrollment_ids: Sequence[int], answer
             chunk = ids[start : start + 10_000]
             work.session.execute(
                 insert(CommandResult),
-                [{"command_id": i, "status": "Acknowledged", "received_at": past, "body": None} for i in chunk],
+                [
+                    {"command_id": i, "town_id": town_id, "status": "Acknowledged", "received_at": past, "body": None}
+                    for i in chunk
+                ],
             )
 
 

@@ -21,6 +21,7 @@ from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from mdm.composition import compose
+from mdm.devices.models import DeviceEnrollment
 from mdm.queue.archive_repository import CommandArchiveRepository
 from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
 
@@ -51,12 +52,13 @@ def main() -> None:
 def _seed_month(runtime: Runtime, enrollment_ids: list[int], count: int, day: datetime) -> None:
     """Add acknowledged commands of one day with their results; a body serves all tablets."""
     with runtime.open_unit_of_work() as work:
+        town_id = work.session.get_one(DeviceEnrollment, enrollment_ids[0]).town_id
         for start in range(0, count, len(enrollment_ids)):
             body = CommandBody(nonce=start, request_type="ProfileList", args=b"{}", requested_by_name="system", created_at=day)
             work.session.add(body)
             work.session.flush()
             command: dict[str, Any] = {
-                "generation": 1, "body_id": body.id, "lane": 2, "state": CommandState.ACKNOWLEDGED, "deadline": day,
+                "town_id": town_id, "generation": 1, "body_id": body.id, "lane": 2, "state": CommandState.ACKNOWLEDGED, "deadline": day,
                 "created_at": day, "sent_at": day, "finished_at": day, "delivery_count": 1,
             }  # fmt: skip
             chosen = enrollment_ids[: count - start]
@@ -64,7 +66,7 @@ def _seed_month(runtime: Runtime, enrollment_ids: list[int], count: int, day: da
                 insert(QueuedCommand).returning(QueuedCommand.id),
                 [{**command, "enrollment_id": enrollment_id} for enrollment_id in chosen],
             ).all()
-            result = {"status": "Acknowledged", "received_at": day, "body": RAW_RESULT, "error_chain": None}
+            result = {"town_id": town_id, "status": "Acknowledged", "received_at": day, "body": RAW_RESULT, "error_chain": None}
             work.session.execute(insert(CommandResult), [{**result, "command_id": command_id} for command_id in ids])
 
 

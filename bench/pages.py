@@ -125,7 +125,11 @@ def _seed_town(runtime: Runtime) -> SeededTown:
             )  # fmt: skip
             work.session.add_all([enrollment, Loan(town_id=town_id, tablet_id=tablet.id, pupil_id=pupil_id, opened_at=work.now)])
             work.session.flush()
-            work.session.add(LastSeen(enrollment_id=enrollment.id, last_seen_at=work.now - timedelta(minutes=number)))
+            work.session.add(
+                LastSeen(
+                    enrollment_id=enrollment.id, town_id=enrollment.town_id, last_seen_at=work.now - timedelta(minutes=number)
+                )
+            )
         preview_rollover(work, SYSTEM, town_id)
         account = accounts.create_account(
             work, SYSTEM, login="bench", display_name="bench", password=PASSWORD, role=Role.TOWN_ADMIN, town_id=town_id

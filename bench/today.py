@@ -105,7 +105,7 @@ def seed_town(runtime: Runtime, count: int) -> UUID:
                  "topic": "t", "state": EnrollmentState.ENROLLED, "authenticated_at": work.now}
             )  # fmt: skip
             seen = work.now - timedelta(days=9 if troubled else 0)
-            rows[LastSeen].append({"enrollment_id": number + 1, "last_seen_at": seen})
+            rows[LastSeen].append({**owned, "enrollment_id": number + 1, "last_seen_at": seen})
             state, reason = (AppState.FAILED, AppReason.STORAGE_FULL) if troubled else (AppState.INSTALLED, AppReason.INSTALLED)
             rows[TabletApp].append(
                 {"tablet_id": tablet, "app_id": app.id, "state": state, "reason": reason, "changed_at": work.now}

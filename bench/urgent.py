@@ -129,6 +129,7 @@ def _seed_tokens(runtime: Runtime, count: int) -> list[int]:
             rows = [
                 {
                     "enrollment_id": i,
+                    "town_id": town_id,
                     "token": i.to_bytes(32, "big"),
                     "magic": f"magic {i}",
                     "topic": topic,

@@ -62,6 +62,16 @@ class TownOwned:
     town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"), index=True)
 
 
+class CarriesTown:
+    """Mixin of the hot tables: rows that many tablets cause, each with the town of the row that it belongs to, copied when it is written.
+
+    Without a foreign key, which would read and lock the town's row for each of them, and without an index, because they are found by
+    their enrollment or command. It lets a town be moved, and walls be built between the rows of towns.
+    """
+
+    town_id: Mapped[UUID]
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC instant. Raises `ValueError` for a naive one."""
 

@@ -49,6 +49,7 @@ def run(connection: Connection) -> None:
             connection.execute(text("SET LOCAL lock_timeout = '4s'"))
         context.run_migrations()
     if not sqlite:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})  # two may come here at once
         create_default_partitions(connection, list_partitioned_tables(metadata))
         connection.commit()
 

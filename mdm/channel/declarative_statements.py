@@ -24,8 +24,8 @@ from mdm.devices.models import DeclarationStatus, EnrollmentState, Manifest
 _REQUESTED = {"channel_key": "text", "fingerprint": "text", "reports": "bigint"}
 #: The last two columns are long, and only a report is compared with them.
 _LOAD_SENDERS = """
-SELECT e.channel_key, e.id, e.generation, e.state, e.fingerprint, e.next_fingerprint, e.tablet_id, e.udid, e.authenticated_at,
-       s.set_sha256, s.mode, s.repairs, s.publication, s.published_at, s.served_set_sha256, s.served_mode, s.served_repairs,
+SELECT e.channel_key, e.id, e.generation, e.state, e.fingerprint, e.next_fingerprint, e.tablet_id, e.town_id, e.udid,
+       e.authenticated_at, s.set_sha256, s.mode, s.repairs, s.publication, s.published_at, s.served_set_sha256, s.served_mode, s.served_repairs,
        s.served_at, s.status, s.status_since, s.confirmed_at, s.reported_at, s.declarative_only_since,
        CASE WHEN requested.reports = 1 THEN s.status_items END AS status_items,
        CASE WHEN requested.reports = 1 THEN s.reported_declarations END AS reported_declarations
@@ -37,7 +37,7 @@ UPDATE last_seen SET last_seen_at = :now FROM {requested} JOIN device_enrollment
 WHERE last_seen.enrollment_id = e.id AND (requested.fingerprint = e.fingerprint OR requested.fingerprint = e.next_fingerprint)
 """
 _COLUMN_TYPES: Mapping[str, Any] = {
-    "tablet_id": Uuid(), "authenticated_at": UtcDateTime(), "repairs": Json, "published_at": UtcDateTime(),
+    "tablet_id": Uuid(), "town_id": Uuid(), "authenticated_at": UtcDateTime(), "repairs": Json, "published_at": UtcDateTime(),
     "served_repairs": Json, "served_at": UtcDateTime(), "status_since": UtcDateTime(), "confirmed_at": UtcDateTime(),
     "reported_at": UtcDateTime(), "declarative_only_since": UtcDateTime(), "status_items": Json, "reported_declarations": Json,
 }  # fmt: skip
@@ -99,6 +99,7 @@ class DeclarativeSender:
     fingerprint: str
     next_fingerprint: str | None
     tablet_id: UUID
+    town_id: UUID
     udid: str
     authenticated_at: datetime
     declarations: DeclarationSnapshot | None
@@ -171,8 +172,8 @@ def _encode_value(kind: str, value: Any) -> Any:
 
 def _build_sender(row: Any) -> DeclarativeSender:
     return DeclarativeSender(
-        row.id, row.generation, EnrollmentState(row.state), row.fingerprint, row.next_fingerprint, row.tablet_id, row.udid,
-        row.authenticated_at, None if row.publication is None else _build_snapshot(row),
+        row.id, row.generation, EnrollmentState(row.state), row.fingerprint, row.next_fingerprint, row.tablet_id, row.town_id,
+        row.udid, row.authenticated_at, None if row.publication is None else _build_snapshot(row),
     )  # fmt: skip
 
 

@@ -76,9 +76,9 @@ def _parse_reports(work: UnitOfWork, reports: Sequence[SentReport]) -> _Pending:
 
 def _create_missing_states(work: UnitOfWork, pending: _Pending) -> bool:
     """Add the rows of tablets that report without having been asked. Returns whether there were any."""
-    missing = [sent.sender.enrollment_id for sent, _ in pending if sent.sender.declarations is None]
-    for enrollment_id in missing:
-        DeviceRepository(work.session).create_declarative_state(enrollment_id)
+    missing = [sent.sender for sent, _ in pending if sent.sender.declarations is None]
+    for sender in missing:
+        DeviceRepository(work.session).create_declarative_state(sender.enrollment_id, sender.town_id)
     work.session.flush()
     return bool(missing)
 

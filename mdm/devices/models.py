@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import HOT_ROWS, Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
+from cartable.database import HOT_ROWS, Base, BigKey, CarriesTown, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
 from profiles.schedule.modes import Mode
 
 
@@ -61,7 +61,7 @@ class DeviceEnrollment(TownOwned, Base):
     )
 
 
-class LastSeen(Base):
+class LastSeen(CarriesTown, Base):
     """When an enrollment last contacted the server.
 
     A table of its own: every request of the tablet updates it and nothing else does, so no request waits for an enqueue.
@@ -76,7 +76,7 @@ class LastSeen(Base):
     __table_args__ = ({"postgresql_with": HOT_ROWS},)
 
 
-class PushTarget(Base):
+class PushTarget(CarriesTown, Base):
     """Push token and magic of an enrollment. `invalid_since`: since when APNs refuses the token; a TokenUpdate clears it."""
 
     __tablename__ = "push_target"
@@ -117,7 +117,7 @@ class DeclarationStatus(StrEnum):
     FAILED = "failed"  # invalid, lost again, or in progress for too long
 
 
-class DeclarativeState(Base):
+class DeclarativeState(CarriesTown, Base):
     """The declarations announced to an enrollment, those that its manifest named, and what the tablet reported about them.
 
     `set_sha256` names the shared declarations, `mode` the value of the property declaration beside them, and `repairs` how often

@@ -269,8 +269,8 @@ class DeviceRepository:
         rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))
         return {row.enrollment_id: row for row in rows}
 
-    def create_declarative_state(self, enrollment_id: int) -> DeclarativeState:
-        row = DeclarativeState(enrollment_id=enrollment_id, repair_attempts=0)
+    def create_declarative_state(self, enrollment_id: int, town_id: UUID) -> DeclarativeState:
+        row = DeclarativeState(enrollment_id=enrollment_id, town_id=town_id, repair_attempts=0)
         self.session.add(row)
         return row
 
@@ -293,9 +293,10 @@ class DeviceRepository:
         self.session.execute(delete(DeclarativeState).where(DeclarativeState.enrollment_id == enrollment_id))
 
     def _upsert(self, model: Any, values: dict[str, Any]) -> None:
-        """Insert the row of an enrollment, or update the given columns of the existing one."""
+        """Insert the row of an enrollment with its town, or update the given columns of the existing one."""
         insert = get_insert(self.dialect)
-        statement = insert(model).values(values)
+        town_id = select(DeviceEnrollment.town_id).where(DeviceEnrollment.id == values["enrollment_id"]).scalar_subquery()
+        statement = insert(model).values(**values, town_id=town_id)
         changed = {name: getattr(statement.excluded, name) for name in values if name != "enrollment_id"}
         self.session.execute(statement.on_conflict_do_update(index_elements=["enrollment_id"], set_=changed))
 

@@ -23,9 +23,18 @@ _IS_BY_A_PERSON = ArchivedCommand.reason.is_not(None) | ArchivedCommand.requeste
 _SOURCES: dict[str, Any] = {
     **{
         name: getattr(QueuedCommand, name)
-        for name in ("id", "created_at", "enrollment_id", "generation", "state", "state_reason", "sent_at", "finished_at")
+        for name in (
+            "id",
+            "created_at",
+            "town_id",
+            "enrollment_id",
+            "generation",
+            "state",
+            "state_reason",
+            "sent_at",
+            "finished_at",
+        )
     },
-    "town_id": DeviceEnrollment.town_id,
     **{name: getattr(CommandBody, name) for name in ("request_type", "requested_by", "requested_by_name", "reason")},
     **{name: getattr(CommandResult, name) for name in ("status", "received_at", "error_chain")},
 }
@@ -71,7 +80,6 @@ class CommandArchiveRepository:
         rows = (
             select(*_SOURCES.values())
             .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
-            .join(DeviceEnrollment, DeviceEnrollment.id == QueuedCommand.enrollment_id)
             .outerjoin(CommandResult, CommandResult.command_id == QueuedCommand.id)
             .where(is_moved)
         )

@@ -53,7 +53,7 @@ FROM {reported}, command_body b
 WHERE command.id = reported.id AND command.enrollment_id = reported.enrollment_id
   AND command.state || '' IN ('queued', 'sent', 'not_now')
   AND b.id = command.body_id AND b.nonce = reported.nonce
-RETURNING command.id, command.state,
+RETURNING command.id, command.town_id, command.state,
     (SELECT t.request_type FROM command_body t WHERE t.id = command.body_id) AS request_type
 """
 _EQUAL_WAITING = """
@@ -78,19 +78,21 @@ LEFT JOIN command_result r ON r.command_id = command.id
 WHERE command.state || '' NOT IN ('queued', 'sent', 'not_now') AND r.command_id IS NULL
 """
 _SAVE_RESULTS = """
-INSERT INTO command_result (command_id, status, received_at, error_chain, body)
+INSERT INTO command_result (command_id, status, received_at, error_chain, body, town_id)
 {rows}
 {condition}ON CONFLICT (command_id) DO UPDATE SET status = excluded.status, received_at = excluded.received_at,
     error_chain = excluded.error_chain, body = excluded.body
 """
-_FINAL = "JOIN applied ON applied.id = results.command_id WHERE applied.state IN ('acknowledged', 'failed', 'rejected')\n"
+#: A result has the town of its command: of one that the same statement ends, or of one that had ended before.
+_FINAL = "JOIN applied AS owner ON owner.id = results.command_id WHERE owner.state IN ('acknowledged', 'failed', 'rejected')\n"
+_LATE = {"postgresql": "JOIN command AS owner ON owner.id = results.command_id\n", "sqlite": ""}
 #: PostgreSQL: states and results in one statement.
 _APPLY_AND_SAVE = "WITH applied AS ({apply}), saved AS ({save}) SELECT id, state, request_type FROM applied"
 _RESULT_ROWS = {
-    "postgresql": "SELECT results.* FROM unnest(CAST(:command_id AS bigint[]), CAST(:status AS text[]),"
+    "postgresql": "SELECT results.*, owner.town_id FROM unnest(CAST(:command_id AS bigint[]), CAST(:status AS text[]),"
     " CAST(:received_at AS timestamptz[]), CAST(:error_chain AS jsonb[]), CAST(:body AS bytea[]))"
     " AS results(command_id, status, received_at, error_chain, body)",
-    "sqlite": "VALUES (:command_id, :status, :received_at, :error_chain, :body)",
+    "sqlite": "SELECT :command_id, :status, :received_at, :error_chain, :body, town_id FROM command WHERE id = :command_id",
 }
 
 
@@ -178,7 +180,8 @@ class BatchStatements:
         if self.dialect == "postgresql":
             rows = self.connection.execute(self.statements["apply_and_save"], {**values, **_build_result_columns(results)}).all()
         else:
-            rows = self.connection.execute(self.statements["apply_reported"], values).all()
+            changed = self.connection.execute(self.statements["apply_reported"], values)
+            rows = changed.columns("id", "state", "request_type").all()
         applied = {command_id: AppliedState(CommandState(state), request_type) for command_id, state, request_type in rows}
         if self.dialect != "postgresql":
             self.save_results([row for row in results if row["command_id"] in applied and applied[row["command_id"]].is_final])
@@ -227,7 +230,7 @@ def _build_statements(dialect: str) -> dict[str, Any]:
     def bind_statement(template: str, alias: str, columns: dict[str, str], **parts: str) -> Any:
         return text(template.format(**{alias: build_table_sql(dialect, alias, columns)}, **parts)).bindparams(now)
 
-    save_results = text(_SAVE_RESULTS.format(rows=_RESULT_ROWS[dialect], condition=""))
+    save_results = text(_SAVE_RESULTS.format(rows=_RESULT_ROWS[dialect], condition=_LATE[dialect]))
     if dialect == "sqlite":
         types: dict[str, Any] = {"received_at": UtcDateTime(), "error_chain": Json, "body": LargeBinary()}
         save_results = save_results.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))

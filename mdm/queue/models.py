@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import HOT_ROWS, Base, BigKey, EnumText, SealedBytes, UtcDateTime
+from cartable.database import HOT_ROWS, Base, BigKey, CarriesTown, EnumText, SealedBytes, UtcDateTime
 from cartable.tracing import TRACEPARENT_LENGTH
 
 
@@ -73,7 +73,7 @@ class CommandBody(Base):
     traceparent: Mapped[str | None] = mapped_column(String(TRACEPARENT_LENGTH))
 
 
-class QueuedCommand(Base):
+class QueuedCommand(CarriesTown, Base):
     """One command for one enrollment. Delivery never deletes rows: ended ones are archived some weeks later.
 
     `state_reason` says why the command ended as it did: the tablet's error, or the server's reason. `delivery_count` counts
@@ -115,7 +115,7 @@ class QueuedCommand(Base):
     )
 
 
-class CommandResult(Base):
+class CommandResult(CarriesTown, Base):
     """The result that a tablet reported: status, error chain, and the compressed raw plist, until the command is archived.
 
     `status` is Apple's word, or `Unreadable`: then `body` holds the bytes as received, cut when they were too many.
@@ -130,7 +130,7 @@ class CommandResult(Base):
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
-class ArchivedCommand(Base):
+class ArchivedCommand(CarriesTown, Base):
     """A command that ended some weeks ago, with its result: without its arguments and without the raw plist.
 
     Its row in `command` is gone; the id is the same. One partition a month on PostgreSQL, by the day of the command. It has no foreign
@@ -141,7 +141,6 @@ class ArchivedCommand(Base):
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
-    town_id: Mapped[UUID]
     enrollment_id: Mapped[int] = mapped_column(BigInteger)
     generation: Mapped[int]
     request_type: Mapped[str] = mapped_column(String(64))

@@ -25,8 +25,8 @@ UNSENT_STATES = (CommandState.QUEUED, CommandState.NOT_NOW)
 
 _GIVEN = {"enrollment_id": "bigint", "body_id": "bigint", "dedupe_key": "text"}
 _INSERT_INDIVIDUAL = """
-INSERT INTO command (enrollment_id, generation, body_id, lane, state, dedupe_key, deadline, created_at, delivery_count)
-SELECT e.id, e.generation, given.body_id, :lane, 'queued', given.dedupe_key, :deadline, :now, 0
+INSERT INTO command (enrollment_id, town_id, generation, body_id, lane, state, dedupe_key, deadline, created_at, delivery_count)
+SELECT e.id, e.town_id, e.generation, given.body_id, :lane, 'queued', given.dedupe_key, :deadline, :now, 0
 FROM {given} JOIN device_enrollment e ON e.id = given.enrollment_id
 WHERE e.state IN ('pending', 'enrolled') ORDER BY e.id
 ON CONFLICT DO NOTHING
@@ -80,9 +80,10 @@ class QueueRepository:
 
     def insert_commands(self, selection: Select[int], values: dict[str, Any]) -> int:
         """Insert one command for each selected enrollment that can receive it, unless an equal one waits. Returns how many."""
-        columns = ["enrollment_id", "generation", *values]
+        copied = (DeviceEnrollment.id, DeviceEnrollment.town_id, DeviceEnrollment.generation)
+        columns = ["enrollment_id", "town_id", "generation", *values]
         rows = (
-            select(DeviceEnrollment.id, DeviceEnrollment.generation, *(_bind_constant(name, v) for name, v in values.items()))
+            select(*copied, *(_bind_constant(name, v) for name, v in values.items()))
             .where(DeviceEnrollment.id.in_(selection.scalar_subquery()))
             .where(DeviceEnrollment.state.in_((EnrollmentState.PENDING, EnrollmentState.ENROLLED)))
             .order_by(DeviceEnrollment.id)

@@ -57,14 +57,16 @@ def probe_support(
     """
     repository = DeviceRepository(work.session)
     unproved = [
-        channel.id
+        channel
         for tablet_id, channel in channels.items()
         if desired_by_tablet[tablet_id].declaration_set is not None and channel.id not in states
     ]
-    for enrollment_id in unproved:
-        repository.create_declarative_state(enrollment_id).published_at = work.now
+    for channel in unproved:
+        repository.create_declarative_state(channel.id, channel.town_id).published_at = work.now
     if unproved:
-        queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), unproved)
+        queue.enqueue_command(
+            work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), [channel.id for channel in unproved]
+        )
 
 
 def publish_set(

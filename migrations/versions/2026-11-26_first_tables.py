@@ -61,7 +61,6 @@ def upgrade() -> None:
         "archived_command",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.Column("enrollment_id", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("request_type", sa.String(length=64), nullable=False),
@@ -79,6 +78,7 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=True,
         ),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("id", "created_at", name=op.f("pk_archived_command")),
         postgresql_partition_by="RANGE (created_at)",
     )
@@ -2631,6 +2631,7 @@ def upgrade() -> None:
         sa.Column("delivery_count", sa.SmallInteger(), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state_reason", sa.String(length=200), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["body_id"], ["command_body.id"], name=op.f("fk_command_body_id_command_body")),
         sa.ForeignKeyConstraint(
             ["enrollment_id"], ["device_enrollment.id"], name=op.f("fk_command_enrollment_id_device_enrollment")
@@ -2702,6 +2703,7 @@ def upgrade() -> None:
         sa.Column("next_check_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("declarative_only_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fallback_reason", sa.String(length=300), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["enrollment_id"],
             ["device_enrollment.id"],
@@ -2821,6 +2823,7 @@ def upgrade() -> None:
         "last_seen",
         sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["enrollment_id"],
             ["device_enrollment.id"],
@@ -2877,6 +2880,7 @@ def upgrade() -> None:
         sa.Column("pushed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("invalid_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("invalid_reason", sa.String(length=64), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["enrollment_id"],
             ["device_enrollment.id"],
@@ -2928,6 +2932,7 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["command_id"], ["command.id"], name=op.f("fk_command_result_command_id_command"), ondelete="CASCADE"
         ),

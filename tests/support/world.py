@@ -81,7 +81,7 @@ class TownFactory:
                              state=EnrollmentState.ENROLLED, authenticated_at=self.work.now)
         )  # fmt: skip
         if last_seen_at is not None:
-            self._add(LastSeen(enrollment_id=enrollment.id, last_seen_at=last_seen_at))
+            self._add(LastSeen(enrollment_id=enrollment.id, town_id=enrollment.town_id, last_seen_at=last_seen_at))
         return enrollment
 
     def _add(self, row: T) -> T:

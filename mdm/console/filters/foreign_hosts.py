@@ -24,7 +24,7 @@ from profiles.filters.rules import find_covering_entry
 CHECK_PAGE, PICTURE_PATH = "/check", "/check/resolver.svg"
 _ASSETS = "/console/assets/"
 #: What tablets, proxies and what watches the server ask under the name of a town. All else is for people.
-TABLET_PATHS = ("/join", "/scep", "/acme/", "/mdm", "/healthz", "/readyz", "/metrics", "/tls/", _ASSETS)
+TABLET_PATHS = ("/join", "/emergency/", "/check", "/scep", "/acme/", "/mdm", "/healthz", "/readyz", "/metrics", "/tls/", _ASSETS)
 _PICTURE = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="48" height="48" viewBox="0 0 48 48"><circle cx="24" cy="24" r="22" fill="#18753c"/>'
     '<path d="M13 25l8 8 15-17" fill="none" stroke="#fff" stroke-width="5"/></svg>'

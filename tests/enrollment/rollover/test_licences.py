@@ -137,7 +137,9 @@ def _removed(work: UnitOfWork, tablet: Tablet) -> None:
         .one()
     )
     removal.state = CommandState.ACKNOWLEDGED
-    work.session.add(CommandResult(command_id=removal.id, status="Acknowledged", body=b"", received_at=work.now))
+    work.session.add(
+        CommandResult(command_id=removal.id, town_id=removal.town_id, status="Acknowledged", body=b"", received_at=work.now)
+    )
     work.session.flush()
     apply_results(work, [removal.id])
 

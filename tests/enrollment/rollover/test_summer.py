@@ -27,7 +27,7 @@ def _record_contact(work: UnitOfWork, tablet: Tablet) -> None:
     channel = work.session.scalar(select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == tablet.id))
     if channel is None:
         channel = TownFactory(work).enroll_tablet(tablet)
-    work.session.merge(LastSeen(enrollment_id=channel.id, last_seen_at=work.now))
+    work.session.merge(LastSeen(enrollment_id=channel.id, town_id=channel.town_id, last_seen_at=work.now))
     work.session.flush()
 
 

@@ -46,7 +46,14 @@ def enrollments(runtime: Runtime) -> list[DeviceEnrollment]:
         for number, each in enumerate(enrolled):
             mode = (Mode.SCHOOL if number % 2 else Mode.HOME).value
             work.session.add(
-                DeclarativeState(enrollment_id=each.id, set_sha256="5" * 64, mode=mode, publication=1, published_at=work.now)
+                DeclarativeState(
+                    enrollment_id=each.id,
+                    town_id=each.town_id,
+                    set_sha256="5" * 64,
+                    mode=mode,
+                    publication=1,
+                    published_at=work.now,
+                )
             )
         work.session.flush()
         work.session.expunge_all()

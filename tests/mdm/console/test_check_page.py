@@ -107,7 +107,13 @@ def test_under_the_name_of_a_town_tablets_are_answered_and_people_led_to_the_con
     with runtime.open_unit_of_work() as work:
         create_town(work, SYSTEM, name="Ici", host="tablets.ici.example")
     host = "Tablets.Ici.Example:8443"
-    for path, status in (("/join", 200), ("/join/WRONG", 404), ("/healthz", 200), ("/scep?operation=GetCACaps", 200)):
+    for path, status in (
+        ("/join", 200),
+        ("/check", 200),
+        ("/join/WRONG", 404),
+        ("/healthz", 200),
+        ("/scep?operation=GetCACaps", 200),
+    ):
         assert send(runtime, host, path).status_code == status, path
     led = send(runtime, host, "/t/ICI-00042?a=%C3%A9&b=1")
     assert (led.status_code, led.headers["location"]) == (307, "https://mdm.ville.example:8443/t/ICI-00042?a=%C3%A9&b=1")

@@ -42,13 +42,15 @@ def year(runtime: Runtime, clock: ManualClock) -> datetime:
             for channel in channels:
                 state = CommandState.QUEUED if day % 5 == 0 else CommandState.ACKNOWLEDGED
                 row = QueuedCommand(
-                    enrollment_id=channel, generation=1, body_id=body.id, state=state, deadline=at, created_at=at, lane=1,
+                    enrollment_id=channel, town_id=place.id, generation=1, body_id=body.id, state=state, deadline=at, created_at=at, lane=1,
                     finished_at=at if state is CommandState.ACKNOWLEDGED else None,
                 )  # fmt: skip
                 work.session.add(row)
                 work.session.flush()
                 if state is CommandState.ACKNOWLEDGED:
-                    work.session.add(CommandResult(command_id=row.id, status="Acknowledged", received_at=at, body=b"plist"))
+                    work.session.add(
+                        CommandResult(command_id=row.id, town_id=place.id, status="Acknowledged", received_at=at, body=b"plist")
+                    )
                 work.session.add(ChannelNote(at=at, udid="U", fingerprint="f", kind="unknown_keys", details={}))
         profile = {"identifier": "i", "uuid": "u", "plain": b"", "signed": b"", "created_at": start, "town_id": place.id}
         for name in ("desired-set", "unused"):
@@ -58,7 +60,7 @@ def year(runtime: Runtime, clock: ManualClock) -> datetime:
                     sha256=name, town_id=place.id, items=[], profiles=[f"{name}-profile"], created_at=start, last_used_at=start
                 )
             )
-        work.session.add(DeclarativeState(enrollment_id=channels[0], set_sha256="desired-set"))
+        work.session.add(DeclarativeState(enrollment_id=channels[0], town_id=place.id, set_sha256="desired-set"))
     clock.advance(timedelta(days=DAYS))
     return clock.now()
 

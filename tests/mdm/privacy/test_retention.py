@@ -222,7 +222,9 @@ def test_command_loses_its_reason_and_author_after_a_year(school: SchoolScenario
     school.work.session.add_all([channel, body])
     school.work.session.flush()
     school.work.session.add(
-        QueuedCommand(enrollment_id=channel.id, generation=1, body_id=body.id, lane=1, deadline=now, created_at=now)
+        QueuedCommand(
+            enrollment_id=channel.id, town_id=channel.town_id, generation=1, body_id=body.id, lane=1, deadline=now, created_at=now
+        )
     )
     school.work.session.flush()
     school.work.now += timedelta(days=366)

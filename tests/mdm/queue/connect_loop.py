@@ -33,7 +33,7 @@ def enroll_tablets(work: UnitOfWork, count: int = 1, *, os_version: str = "26.1"
         )  # fmt: skip
         work.session.add(enrollment)
         work.session.flush()
-        work.session.add(LastSeen(enrollment_id=enrollment.id, last_seen_at=work.now))
+        work.session.add(LastSeen(enrollment_id=enrollment.id, town_id=town.id, last_seen_at=work.now))
         enrollments.append(enrollment)
     work.session.flush()
     return enrollments

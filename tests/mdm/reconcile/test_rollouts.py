@@ -161,7 +161,9 @@ def test_a_roll_out_waits_for_a_first_tablet_and_shows_how_far_it_is(rollout: Ro
         assert state.progress is None
         for index, tablet in enumerate(rollout.tablets):
             channel = DeviceRepository(work.session).load_enrolled_channels([tablet.id])[tablet.id]
-            work.session.add(LastSeen(enrollment_id=channel.id, last_seen_at=work.now - timedelta(hours=2 + index)))
+            work.session.add(
+                LastSeen(enrollment_id=channel.id, town_id=channel.town_id, last_seen_at=work.now - timedelta(hours=2 + index))
+            )
     assert rollout.watch().stage_target == rollout.tablets[0].id
     assert rollout.watch(hours=25).state is VersionState.ROLLING
     with rollout.runtime.open_unit_of_work() as work:
