@@ -32,7 +32,8 @@ from mdm.reconcile.stage_rules import (
 )
 from mdm.reconcile.trials import CHECK_IN, FAILED_TRIALS, list_proved
 from profiles.effective import publishing
-from profiles.effective.compile import DesiredState, compute_desired_states
+from profiles.effective.compile import DesiredState
+from profiles.effective.desired_states import compute_desired_states
 from profiles.policy.documents import select_concerned
 from profiles.policy.kinds import StageKind, VersionState
 from profiles.policy.life import Stage, stop_version

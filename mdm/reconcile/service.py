@@ -45,7 +45,8 @@ from mdm.reconcile.refresh import build_app_query, build_device_query
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.trials import TrialsByTablet, deliver_trial, forget_failed_trials, list_proved, settle_trials
 from profiles.apps import licences
-from profiles.effective.compile import DesiredState, compute_desired_states
+from profiles.effective.compile import DesiredState
+from profiles.effective.desired_states import compute_desired_states
 from profiles.schedule.current_modes import lock_current_modes, save_current_modes
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.service import evaluate_modes

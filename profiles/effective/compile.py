@@ -1,4 +1,4 @@
-"""The desired state of tablets: compiled once per situation, content-addressed, signed once, with its reasons.
+"""Compiles situations: content-addressed, rendered once in every mode. Which tablets are in which is in `desired_states`.
 
 Costs the number of situations, not of tablets: tablets that differ in nothing share everything but their mode.
 """
@@ -12,20 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import TabletFacts
-from enrollment.identity.profile_signing import sign_profile
-from profiles.apps.models import App
 from profiles.catalog.settings import parse_version
-from profiles.effective.contents import SplitContents, list_wanted_apps, split_contents
-from profiles.effective.models import DeclarationSet, RenderedProfile
-from profiles.effective.repository import CompiledRepository
-from profiles.effective.resolving import store_addresses
+from profiles.effective.contents import SplitContents, list_wanted_apps
 from profiles.effective.situation import (
     PolicyData,
     Situation,
-    build_situation,
     compose_mode_filter,
-    load_policy,
 )
 from profiles.filters.payloads import DNS, build_dns_declaration
 from profiles.filters.rules import AwayBehaviour
@@ -39,7 +31,6 @@ from profiles.render.apple import (
 from profiles.render.declarations import Declaration, ManagedApp, build_declarations, serialize_canonical
 from profiles.render.trial import compute_trial_digest, render_trial
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import ModeEvaluation, evaluate_modes
 
 #: The system from which DNS settings are a declaration, which may fail over.
 DNS_DECLARATION_FROM = (27,)
@@ -97,55 +88,20 @@ class CompiledSituation:
     situation: Situation
     contents: Mapping[Mode, ProfileContent]
     profiles: Mapping[Mode, ProfileDocument]
-    apps: Sequence[App] = ()
+    apps: tuple[WantedApp, ...] = ()
     declared_profiles: tuple[ProfileDocument, ...] = ()
     companion_profiles: Mapping[Mode, ProfileDocument] = field(default_factory=dict)
     trials: Mapping[Mode, tuple[str, ProfileDocument]] = field(default_factory=dict)
     declared: list[Declaration] = field(default_factory=list)
+    #: The address of its declarations.
+    set_token: str = ""
+    _desired: dict[Mode, DesiredState] = field(default_factory=dict)
 
-    @property
-    def set_token(self) -> str:
-        """The address of its declarations."""
-        return hashlib.sha256(serialize_canonical([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
-
-
-def compute_desired_states(
-    work: UnitOfWork,
-    facts: Iterable[TabletFacts],
-    modes: Mapping[UUID, ModeEvaluation] | None = None,
-    proved: Mapping[UUID, frozenset[str]] | None = None,
-) -> dict[UUID, DesiredState]:
-    """Return the desired state of each tablet, in a constant number of queries; new profiles are stored and signed.
-
-    `proved` are the digests of what could cut a tablet off and does not, by tablet: anything else is tried first. Without it
-    nothing is.
-    """
-    tablets = list(facts)
-    now = evaluate_modes(work, tablets) if modes is None else modes
-    policy = load_policy(work, tablets)
-    situations = {tablet.tablet_id: build_situation(tablet, policy, now[tablet.tablet_id]) for tablet in tablets}
-    contents: dict[tuple[object, ...], SplitContents] = {}
-    compiled: dict[tuple[object, ...], CompiledSituation] = {}
-    compiled_by_tablet: dict[UUID, CompiledSituation] = {}
-    profiles: dict[str, tuple[UUID, ProfileDocument]] = {}
-    for tablet_id, situation in situations.items():
-        split = contents.get(situation.key)
-        if split is None:
-            split = contents[situation.key] = split_contents(situation, policy)
-        withheld = split.digests - proved.get(tablet_id, frozenset()) if proved is not None else frozenset()
-        key = (situation.key, withheld)
-        shared = compiled.get(key)
-        if shared is None:
-            shared = compiled[key] = compile_situation(work, situation, policy, split, withheld)
-        compiled_by_tablet[tablet_id] = shared
-        mode = now[tablet_id].mode
-        beside = [shared.companion_profiles[mode]] if mode in shared.companion_profiles else []
-        beside += [shared.trials[mode][1]] if mode in shared.trials else []
-        for rendered in (shared.profiles[mode], *shared.declared_profiles, *beside):
-            profiles[rendered.sha256] = (situation.town_id, rendered)
-    store_addresses(work, {each.situation.key: each.situation for each in compiled.values()}.values(), policy)
-    _store_compiled(work, profiles, [each for each in compiled.values() if each.declared])
-    return {tablet_id: _build_desired_state(shared, now[tablet_id].mode) for tablet_id, shared in compiled_by_tablet.items()}
+    def get_desired_state(self, mode: Mode) -> DesiredState:
+        """Return what all tablets of the situation should be in a mode."""
+        if mode not in self._desired:
+            self._desired[mode] = _build_desired_state(self, mode)
+        return self._desired[mode]
 
 
 def compile_situation(
@@ -161,7 +117,11 @@ def compile_situation(
     town = str(situation.town_id)
     by_digest: dict[str, ProfileDocument] = {}
     profiles = {mode: _render_once(by_digest, town, content) for mode, content in contents.items()}
-    compiled = CompiledSituation(situation, contents, profiles, list_wanted_apps(situation, policy))
+    apps = tuple(
+        WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url)
+        for app in list_wanted_apps(situation, policy)
+    )
+    compiled = CompiledSituation(situation, contents, profiles, apps)
     compiled.trials = {mode: (compute_trial_digest(cutting), render_trial(town, cutting)) for mode, cutting in tried.items()}
     if is_declarative(situation, work):
         kept = work.settings.profile_payloads
@@ -182,7 +142,12 @@ def compile_situation(
             _list_managed_apps(compiled.apps) if work.settings.declarative_apps else (),
             native.dns,
         )
+        compiled.set_token = _compute_set_token(compiled.declared)
     return compiled
+
+
+def _compute_set_token(declared: Sequence[Declaration]) -> str:
+    return hashlib.sha256(serialize_canonical([[each.identifier, each.server_token] for each in declared])).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,49 +195,12 @@ def _mode_part_name(content: ProfileContent) -> str:
     return f"mode.{content.digest[:16]}"
 
 
-def _list_managed_apps(apps: Iterable[App]) -> list[ManagedApp]:
+def _list_managed_apps(apps: Iterable[WantedApp]) -> list[ManagedApp]:
     return [
         ManagedApp(app.bundle_identifier, app.app_store_id, app.manifest_url)
         for app in apps
         if app.app_store_id or app.manifest_url
     ]
-
-
-def _store_compiled(
-    work: UnitOfWork, profiles: Mapping[str, tuple[UUID, ProfileDocument]], situations: Sequence[CompiledSituation]
-) -> None:
-    repository = CompiledRepository(work.session)
-    known = repository.list_known_profiles(list(profiles), work.now)
-    for sha256, (town_id, rendered) in sorted(profiles.items()):
-        if sha256 not in known:
-            repository.add_profile(
-                RenderedProfile(
-                    sha256=sha256,
-                    town_id=town_id,
-                    identifier=rendered.identifier,
-                    uuid=rendered.uuid,
-                    plain=rendered.plist,
-                    signed=sign_profile(work, rendered.plist),
-                    created_at=work.now,
-                    last_used_at=work.now,
-                )
-            )
-    sets = {each.set_token: each for each in situations}
-    for token in sorted(set(sets) - repository.list_known_sets(list(sets), work.now)):
-        compiled = sets[token]
-        items = [{"Kind": each.kind.value, **each.to_document()} for each in compiled.declared]
-        addresses = sorted(rendered.sha256 for rendered in compiled.declared_profiles)
-        repository.add_set(
-            DeclarationSet(
-                sha256=token,
-                town_id=compiled.situation.town_id,
-                items=items,
-                profiles=addresses,
-                created_at=work.now,
-                last_used_at=work.now,
-            )
-        )
-    work.session.flush()
 
 
 def _build_desired_state(compiled: CompiledSituation, mode: Mode) -> DesiredState:
@@ -283,7 +211,7 @@ def _build_desired_state(compiled: CompiledSituation, mode: Mode) -> DesiredStat
         sha256=rendered.sha256,
         identifier=rendered.identifier,
         uuid=rendered.uuid,
-        apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in compiled.apps),
+        apps=compiled.apps,
         omitted_settings=compiled.contents[mode].omitted_settings,
         declaration_set=compiled.set_token if compiled.declared else None,
         companion_sha256=compiled.companion_profiles[mode].sha256 if mode in compiled.companion_profiles else None,

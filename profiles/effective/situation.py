@@ -70,6 +70,14 @@ class Situation:
         """What makes two situations the same."""
         return (*self.settings_key, self.os, self.supervised, self.lesson_class, self.guardian_sites, self.is_trial)
 
+    @property
+    def rolling_versions(self) -> tuple[UUID, ...]:
+        """The versions that are still rolled out: until they have reached everybody, the addresses of their filters are others."""
+        versions = (
+            version for each in self.documents for version in (each.version, *(preset.version for preset in each.presets))
+        )
+        return tuple(version.version_id for version in versions if version.stage is not None)
+
 
 @dataclass(slots=True)
 class PolicyData:

@@ -12,7 +12,7 @@ import pytest
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade, Town
-from profiles.effective.compile import compute_desired_states
+from profiles.effective.desired_states import compute_desired_states
 from profiles.effective.explain_web import explain_host_at_place
 from profiles.effective.resolving import find_address
 from profiles.effective.situation import build_situation, load_policy

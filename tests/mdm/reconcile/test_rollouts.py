@@ -22,7 +22,7 @@ from mdm.reconcile.rollouts import get_rollout, watch_rollouts
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from mdm.reconcile.trials import CHECK_IN
 from profiles.effective import publishing
-from profiles.effective.compile import compute_desired_states
+from profiles.effective.desired_states import compute_desired_states
 from profiles.effective.publishing import Publication
 from profiles.policy import documents, life
 from profiles.policy.content import PolicyContent

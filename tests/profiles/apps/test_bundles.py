@@ -22,7 +22,7 @@ from profiles.apps.errors import LicencesShort
 from profiles.apps.models import App
 from profiles.apps.service import create_app
 from profiles.effective import bundles
-from profiles.effective.compile import compute_desired_states
+from profiles.effective.desired_states import compute_desired_states
 from profiles.effective.errors import RisksNotConfirmed
 from profiles.effective.explain import explain
 from profiles.policy.documents import open_document

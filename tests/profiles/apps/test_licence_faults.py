@@ -27,7 +27,7 @@ from profiles.apps.apps_and_books.ports import AssignmentFailure, LicensedAsset
 from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.models import Licence, LicenceState
 from profiles.effective import bundles
-from profiles.effective.compile import compute_desired_states
+from profiles.effective.desired_states import compute_desired_states
 from profiles.policy.kinds import PlaceKind
 from tests.profiles.apps.licence_town import ADAM
 from tests.profiles.apps.test_bundles import BundleTown

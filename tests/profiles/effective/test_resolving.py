@@ -21,8 +21,8 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade, SchoolClass
 from enrollment.tablets.models import Tablet
-from profiles.effective.compile import compute_desired_states
 from profiles.effective.contents import build_mode_content
+from profiles.effective.desired_states import compute_desired_states
 from profiles.effective.models import DeclarationSet
 from profiles.effective.resolving import build_resolver_filter
 from profiles.effective.situation import PolicyData, Situation, build_situation, load_policy
