@@ -2,7 +2,7 @@
 # read-only root, and write only below /data (and /tmp). On an empty volume the first one makes its keys and its database by itself.
 FROM python:3.11-slim-bookworm AS server
 # Names on the papers, in any script.
-RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji rsync \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY requirements.lock .

@@ -235,12 +235,12 @@ class Settings(BaseSettings):
     )
     filter_lists_url: str = Field(
         "",
-        pattern=r"^(https?://.+)?$",
-        description="Archive of filter lists in UT1's format that towns may have fetched every day: a mirror of your own, or that of the University "
+        pattern=r"^((https?|rsync)://.+)?$",
+        description="Archive of filter lists in UT1's format that towns may have fetched every day, by https or rsync: a mirror of your own, or that of the University "
         "of Toulouse (its lists are CC BY-SA 4.0). Empty: lists are imported by hand.",
     )
     filter_lists_checksum_url: str = Field(
-        "", pattern=r"^(https?://.+)?$", description="File with the SHA-256 of that archive; empty: it is not compared."
+        "", pattern=r"^((https?|rsync)://.+)?$", description="File with the SHA-256 of that archive; empty: it is not compared."
     )
     filter_lists_max_megabytes: int = Field(256, ge=1, description="Megabytes that the archive of filter lists may have.")
     always_open_hosts: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -19,11 +19,12 @@ from profiles.filters import releases
 from profiles.filters.blocks import HostBlock
 from profiles.filters.comparison import ContentChange, compare_contents
 from profiles.filters.content_repository import ContentRepository
-from profiles.filters.mirror import MirrorProblem, fetch_archive
+from profiles.filters.mirror import fetch_archive
 from profiles.filters.models import ListUpdates, ReleaseStatus, UpdateProblem
 from profiles.filters.reading import ReadLists, read_archive
 from profiles.filters.release_repository import ReleaseRepository
 from profiles.filters.repository import FilterRepository
+from profiles.filters.rsync_mirror import MirrorProblem
 
 UPDATE_INTERVAL = timedelta(days=1)
 #: The share of its hosts that a category may lose in one update; small categories may lose more.

@@ -18,6 +18,7 @@ class UpdateProblem(StrEnum):
     """Why the newest archive of a mirror was not imported."""
 
     UNREACHABLE = "unreachable"
+    PROGRAM_MISSING = "program_missing"  # it is an rsync daemon, and rsync is not installed
     TOO_LARGE = "too_large"
     CHECKSUM = "checksum"  # it is not the archive that the mirror's checksum names
     UNREADABLE = "unreadable"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
+from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
 from mdm.cli.doctor.diagnosis import Diagnosis, failed, good, warning
 from mdm.resolver.engine import ResolverUnavailable, find_program
 from mdm.resolver.service import ResolverStatus, is_answering, load_resolver_state
+from profiles.filters.rsync_mirror import find_rsync, is_rsync
 
 _GUIDE = "See docs/operator/resolver.en.md."
 
@@ -34,6 +36,19 @@ def check_resolver(work: UnitOfWork) -> Iterator[Diagnosis]:
         return
     answering = [process for process in state.processes if is_answering(process, work.now)]
     yield good("resolver", f"{len(answering)} answering, {max(process.address_count for process in answering)} filters")
+
+
+def check_mirror(settings: Settings) -> Iterator[Diagnosis]:
+    """Yield whether the mirror of filter lists can be asked from this machine."""
+    urls = [url for url in (settings.filter_lists_url, settings.filter_lists_checksum_url) if url]
+    if any(map(is_rsync, urls)) and find_rsync() is None:
+        yield failed(
+            "filter lists",
+            "the mirror speaks rsync, which is not installed",
+            "apt-get install rsync, on the machines of the workers.",
+        )
+    elif urls:
+        yield good("filter lists", f"from {settings.filter_lists_url}")
 
 
 def _describe_missing() -> str:

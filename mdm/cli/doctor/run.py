@@ -51,6 +51,7 @@ def diagnose(*, network: bool = False) -> Iterator[Diagnosis]:
         return
     yield from _check_database(runtime, network=network)
     yield from environment.check_broker(settings)
+    yield from resolver.check_mirror(settings)
     if network:
         yield from environment.check_network(settings)
 

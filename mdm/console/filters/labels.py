@@ -22,6 +22,9 @@ MEANS: dict[DeliveryKind, Message] = {
 }
 UPDATE_PROBLEMS: dict[UpdateProblem, Message] = {
     UpdateProblem.UNREACHABLE: Message("The mirror could not be reached."),
+    UpdateProblem.PROGRAM_MISSING: Message(
+        "The mirror speaks rsync, and the server has no such program. The operator installs it."
+    ),
     UpdateProblem.TOO_LARGE: Message("The mirror's archive is larger than the operator allows."),
     UpdateProblem.CHECKSUM: Message("The mirror's archive is not the one that its checksum names."),
     UpdateProblem.UNREADABLE: Message("The mirror's archive could not be read."),
