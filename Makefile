@@ -51,7 +51,7 @@ interop: ## Install the independent programs (SCEP and ACME clients, a browser, 
 	@sh deploy/install-interop.sh
 
 pictures: setup ## Take the pictures of docs/pictures anew, in French and in English
-	@CARTABLE_PICTURES=$(CURDIR)/docs/pictures $(RUN) -m pytest -q -p no:randomly tests/browser/test_main_story.py tests/browser/test_years.py
+	@CARTABLE_EVERY_CASE=1 CARTABLE_PICTURES=$(CURDIR)/docs/pictures $(RUN) -m pytest -q -p no:randomly tests/browser/test_main_story.py tests/browser/test_years.py -k 'not Keyboard'
 
 soak: setup ## Kill worker and broker at random under load, for N seconds: make soak N=600
 	@CARTABLE_SOAK_SECONDS=$(or $(N),600) $(RUN) -m pytest -q -s tests/stories/test_worker_faults.py --timeout 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -40,14 +41,21 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
         yield running
 
 
-@pytest.fixture
-def started_browser() -> Iterator[Browser]:
-    """A browser for one test: while it runs, its thread runs an event loop, and `asyncio.run` refuses."""
+@contextmanager
+def launch_browser() -> Iterator[Browser]:
+    """Start a browser and close it afterwards. While it runs, its thread runs an event loop, and `asyncio.run` refuses."""
     path = require_program("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield started
         started.close()
+
+
+@pytest.fixture
+def started_browser() -> Iterator[Browser]:
+    """A browser for one test."""
+    with launch_browser() as started:
+        yield started
 
 
 def create_person(server: LiveServer, town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> None:

@@ -1,7 +1,7 @@
 """A walk over every page of the console, as each role that may open it: found from the routes, so a new page is in it by itself.
 
 Without a browser each role reads each page in French and in English (a page that somebody can open is opened by the other roles in turn, a
-quarter of them each day, under `make test`). In the browser each structure of page is judged once: on a phone
+quarter of them each day, under `make test`). In the browser each structure of page is judged once, under `make test` in the language of the day: on a phone
 and at a desk, in light and dark colours, by axe-core and by the rules of the house.
 """
 
@@ -16,13 +16,15 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from fastapi.routing import APIRoute
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page
 
 from cartable.clock import ManualClock
 from cartable.scope import Role
 from mdm.console.frame import SESSION_COOKIE
 from tests.browser.accessible import find_faults
 from tests.browser.axe import find_axe_faults
+from tests.browser.conftest import launch_browser
+from tests.browser.focus import find_invisible_focus
 from tests.browser.walk.addresses import list_addresses, list_routes
 from tests.browser.walk.texts import find_untranslated
 from tests.browser.walk.world import WalkWorld, make_walk_world
@@ -43,6 +45,7 @@ ROLES_TAKE_TURNS = 4
 #: Bytes of a page as it travels.
 MAX_COMPRESSED = 50_000
 PHONE, DESK = 390, 1366
+LANGUAGES = ("fr-FR", "en-GB")
 Visit = tuple[str, Role | None]
 #: The structures of pages that this process has judged.
 _read_structures: set[str] = set()
@@ -69,6 +72,17 @@ def client(server: LiveServer) -> Iterator[httpx.Client]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def contexts(world: WalkWorld) -> Iterator[dict[str, BrowserContext]]:
+    """A window in French and one in English, or that whose turn it is, which visit all pages one after the other."""
+    with launch_browser() as browser:
+        yield {
+            language: browser.new_context(ignore_https_errors=True, locale=language, viewport={"width": PHONE, "height": 844})
+            for place, language in enumerate(LANGUAGES)
+            if sampling.is_turn(place, len(LANGUAGES))
+        }
+
+
 def _build_headers(world: WalkWorld, role: Role | None, language: str) -> dict[str, str]:
     cookie = {"Cookie": f"{SESSION_COOKIE}={world.cookies[role]}"} if role is not None else {}
     return {"Accept-Language": language, **cookie}
@@ -86,7 +100,7 @@ def _read_structure(page: str) -> str:
 
 @pytest.mark.parametrize("route", ROUTES, ids=[route.path for route in ROUTES])
 def test_a_page_is_sound_for_everyone_who_may_open_it(
-    route: APIRoute, server: LiveServer, world: WalkWorld, client: httpx.Client, browser: Browser
+    route: APIRoute, server: LiveServer, world: WalkWorld, client: httpx.Client, contexts: dict[str, BrowserContext]
 ) -> None:
     new: list[Visit] = []
     statuses: dict[Visit, int] = {}
@@ -112,23 +126,26 @@ def test_a_page_is_sound_for_everyone_who_may_open_it(
     is_reachable = any(status < 400 for status in statuses.values())
     assert is_reachable or route.path in VISITED_ELSEWHERE, f"no way to visit {route.path}: {statuses}"
     for address, role in new:
-        _judge_in_browser(browser, server, world, address, role)
+        _judge_in_browser(contexts, server, world, address, role)
 
 
-def _judge_in_browser(browser: Browser, server: LiveServer, world: WalkWorld, address: str, role: Role | None) -> None:
-    for language in ("fr-FR", "en-GB"):
-        context = browser.new_context(ignore_https_errors=True, locale=language, viewport={"width": PHONE, "height": 844})
+def _judge_in_browser(
+    contexts: dict[str, BrowserContext], server: LiveServer, world: WalkWorld, address: str, role: Role | None
+) -> None:
+    for language, context in contexts.items():
+        context.clear_cookies()
         if role is not None:
             context.add_cookies([{"name": SESSION_COOKIE, "value": world.cookies[role], "url": server.url}])
+        page = context.new_page()
         try:
-            faults = _list_faults(context, server.url + address)
+            faults = _list_faults(page, server.url + address)
         finally:
-            context.close()
+            page.close()
         assert faults == [], f"{address} as {role} in {language}"
 
 
-def _list_faults(context: BrowserContext, url: str) -> list[str]:
-    page, complaints = context.new_page(), []
+def _list_faults(page: Page, url: str) -> list[str]:
+    complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
@@ -144,12 +161,6 @@ def _list_faults(context: BrowserContext, url: str) -> list[str]:
     return faults + [each for each in complaints if "status of 4" not in each]  # the page itself, refused to this role
 
 
-def find_invisible_focus(page: Page) -> list[str]:
-    """Return the fields, buttons and links that show nothing when the keyboard reaches them."""
-    page.keyboard.press("Tab")
-    return list(page.evaluate(_READ_FOCUS))
-
-
 def find_print_faults(page: Page) -> list[str]:
     """Return what stands on paper and is of no use there, and a dark page, which would be printed dark."""
     page.emulate_media(media="print", color_scheme="dark")
@@ -159,10 +170,3 @@ def find_print_faults(page: Page) -> list[str]:
 _READ_PRINT = """() => [...document.querySelectorAll('button, .button, nav, footer')].filter(each => each.checkVisibility())
   .map(each => 'is printed: ' + each.outerHTML.slice(0, 120))
   .concat(getComputedStyle(document.documentElement).getPropertyValue('--paper').trim() === '#fff' ? [] : ['is printed dark'])"""
-_READ_FOCUS = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
-  .filter(each => each.checkVisibility() && !each.disabled && each.offsetParent !== null).filter(each => {
-    each.focus({focusVisible: true, preventScroll: true});
-    if (document.activeElement !== each) return false;
-    const shown = [each, each.nextElementSibling, each.parentElement].filter(Boolean).map(one => getComputedStyle(one));
-    return !shown.some(style => (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2) || style.boxShadow !== 'none');
-  }).map(each => 'focus cannot be seen: ' + each.outerHTML.slice(0, 120))"""

@@ -67,7 +67,7 @@ def _search(request: Request, work: UnitOfWork, actor: Actor, text: str, limit: 
         groups.append(
             (
                 language.gettext("Settings"),
-                [_hit(each["name"], each["group"], "/rules", town=town.id, q=each["key"]) for each in rows],
+                [_hit(each["name"], each["group"], "/rules/setting", town=town.id, key=each["key"]) for each in rows],
             )
         )
     town_query = {"town": town.id} if town is not None and len(place.towns) > 1 else {}
