@@ -7,8 +7,10 @@ of an error a span holds the class alone.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 #: Length of a `traceparent` (W3C Trace Context), which carries a trace from an act over the database to what follows from it.
 TRACEPARENT_LENGTH = 55
+STOP_SECONDS = 3.0
 #: A batch of jobs is linked to so many of the acts that caused them.
 MAX_LINKS = 32
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -46,7 +49,7 @@ def configure_tracing(service: str, exporter: SpanExporter | None = None) -> Non
     resource attributes.
     """
     global _provider, _tracer
-    if exporter is None and not any(os.environ.get(name) for name in ENDPOINT_VARIABLES):
+    if is_enabled() or (exporter is None and not any(os.environ.get(name) for name in ENDPOINT_VARIABLES)):
         return
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -56,22 +59,26 @@ def configure_tracing(service: str, exporter: SpanExporter | None = None) -> Non
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         exporter = OTLPSpanExporter()
-    _provider = TracerProvider(resource=Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", service)}))
+    resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", service)})
+    _provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     _provider.add_span_processor(BatchSpanProcessor(exporter))
     _tracer = _provider.get_tracer("cartable")
     event.listen(Engine, "before_cursor_execute", _start_statement)
     event.listen(Engine, "after_cursor_execute", _end_statement)
     event.listen(Engine, "handle_error", _fail_statement)
+    atexit.register(stop_tracing)
 
 
 def stop_tracing() -> None:
-    """Send what is left, and send nothing from now on."""
+    """Send what is left, for `STOP_SECONDS` at most, and send nothing from now on. The end of a process waits for no collector."""
     global _provider, _tracer
     if _provider is not None:
         event.remove(Engine, "before_cursor_execute", _start_statement)
         event.remove(Engine, "after_cursor_execute", _end_statement)
         event.remove(Engine, "handle_error", _fail_statement)
-        _provider.shutdown()
+        ending = threading.Thread(target=_provider.shutdown, name="tracing-end", daemon=True)
+        ending.start()
+        ending.join(STOP_SECONDS)
     _provider = _tracer = None
 
 

@@ -55,17 +55,16 @@ class CommandArchiveRepository:
         Those that ended before an instant; a command that was sent and has no result only if it ended before `unanswered_before`,
         because the tablet may still answer it.
         """
-        newest = select(func.max(QueuedCommand.id)).scalar_subquery()
-        is_settled = QueuedCommand.sent_at.is_(None) | exists().where(CommandResult.command_id == QueuedCommand.id)
-        statement = (
-            select(QueuedCommand.id)
-            .where(QueuedCommand.created_at < ended_before, QueuedCommand.state.not_in(OPEN_STATES), QueuedCommand.id < newest)
-            .where(QueuedCommand.finished_at < ended_before, is_settled | (QueuedCommand.finished_at < unanswered_before))
-            .order_by(QueuedCommand.created_at, QueuedCommand.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=QueuedCommand)
-        )
-        return list(self.session.scalars(statement))
+        statement = _select_due(ended_before, unanswered_before).limit(limit)
+        return list(self.session.scalars(statement.with_for_update(skip_locked=True, of=QueuedCommand)))
+
+    def has_due_commands(self, ended_before: datetime, unanswered_before: datetime) -> bool:
+        """Return whether a command is due for the archive."""
+        return self.session.scalar(_select_due(ended_before, unanswered_before).limit(1)) is not None
+
+    def get_oldest_archived(self) -> datetime | None:
+        """Return when the oldest archived command was made."""
+        return self.session.scalar(select(ArchivedCommand.created_at).order_by(ArchivedCommand.created_at).limit(1))
 
     def archive_commands(self, ids: Sequence[int]) -> None:
         """Move these commands with their results to the archive, and delete those of their bodies that no command has any more."""
@@ -136,6 +135,17 @@ class CommandArchiveRepository:
 
     def _delete(self, model: Any, condition: Any) -> None:
         self.session.execute(delete(model).where(condition).execution_options(**_NO_SYNC))
+
+
+def _select_due(ended_before: datetime, unanswered_before: datetime) -> Select[int]:
+    newest = select(func.max(QueuedCommand.id)).scalar_subquery()
+    is_settled = QueuedCommand.sent_at.is_(None) | exists().where(CommandResult.command_id == QueuedCommand.id)
+    return (
+        select(QueuedCommand.id)
+        .where(QueuedCommand.created_at < ended_before, QueuedCommand.state.not_in(OPEN_STATES), QueuedCommand.id < newest)
+        .where(QueuedCommand.finished_at < ended_before, is_settled | (QueuedCommand.finished_at < unanswered_before))
+        .order_by(QueuedCommand.created_at, QueuedCommand.id)
+    )
 
 
 def _list_months_between(first: datetime, last: datetime) -> list[Month]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,12 +12,15 @@ from sqlalchemy import Engine, Table, text
 from sqlalchemy.exc import OperationalError
 
 from cartable import partitions
+from cartable.backups.database_copy import copy_database, load_database
+from cartable.database import make_engine
 from cartable.migrate import check, upgrade
 from cartable.partitions import Month, drop_oldest_month, ensure_months, list_months, list_partitioned_tables
+from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from mdm.tables import metadata
 from tests.support.concurrency import run_overlapping
-from tests.support.databases import empty_postgres_engine
+from tests.support.databases import create_empty_database, empty_postgres_engine
 
 [ARCHIVE] = list_partitioned_tables(metadata)
 JANUARY, FEBRUARY, MARCH = (Month(1999, number) for number in (1, 2, 3))
@@ -96,6 +100,22 @@ def test_a_month_that_somebody_reads_is_dropped_later(engine: Engine, monkeypatc
             drop_oldest_month(connection, ARCHIVE, FEBRUARY.start)
     with engine.begin() as connection:
         assert drop_oldest_month(connection, ARCHIVE, FEBRUARY.start) == JANUARY
+
+
+def test_a_restored_copy_has_the_same_partitions(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        ensure_months(connection, ARCHIVE, [JANUARY])
+    insert_row(engine, 1, JANUARY.start)
+    copy_database(Settings(_env_file=None, database_url=engine.url.render_as_string(hide_password=False)), tmp_path / "copy")
+    name, folder = create_empty_database()
+    target = Settings(_env_file=None, database_url=f"postgresql+psycopg://cartable@/{name}?host={folder}")
+    load_database(target, tmp_path / "copy")
+    restored = make_engine(target.effective_database_url)
+    assert load_partitions(restored) == {1: "archived_command_y1999m01"}
+    check(restored)
+    with restored.begin() as connection:
+        assert drop_oldest_month(connection, ARCHIVE, FEBRUARY.start) == JANUARY
+    restored.dispose()
 
 
 def test_migrations_take_partitions_for_part_of_their_table(engine: Engine) -> None:

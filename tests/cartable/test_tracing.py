@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -78,6 +79,18 @@ def test_a_log_line_names_the_trace(exporter: InMemorySpanExporter) -> None:
     structlog.get_logger().info("outside")
     assert traceparent is not None
     assert [each.get("trace_id") for each in line.entries] == [traceparent.split("-")[1], None]
+
+
+def test_the_end_of_a_process_waits_for_no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(tracing, "STOP_SECONDS", 0.2)
+    tracing.configure_tracing("test")
+    with tracing.start_span("act"):
+        pass
+    start = time.monotonic()
+    tracing.stop_tracing()
+    assert time.monotonic() - start < 2
+    assert not tracing.is_enabled()
 
 
 def test_the_library_is_not_imported_while_traces_are_off() -> None:

@@ -31,6 +31,8 @@ from profiles.apps.models import App
 BulkLine: TypeAlias = tuple[BulkCommandTablet, Tablet, CommandState | None, str | None]
 #: State of the command of a line, which is in the queue or in the archive.
 _COMMAND_STATE = func.coalesce(QueuedCommand.state, ArchivedCommand.state)
+#: A bulk command makes all its commands at one instant. Naming it makes PostgreSQL look into the partition of its month alone.
+_IS_ARCHIVED = (ArchivedCommand.id == BulkCommandTablet.command_id) & (ArchivedCommand.created_at == BulkCommand.sent_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,10 @@ class CommandRepository:
             select(
                 BulkCommandTablet, Tablet, _COMMAND_STATE, func.coalesce(QueuedCommand.state_reason, ArchivedCommand.state_reason)
             )
+            .join(BulkCommand, BulkCommand.id == BulkCommandTablet.bulk_id)
             .join(Tablet, Tablet.id == BulkCommandTablet.tablet_id)
             .outerjoin(QueuedCommand, QueuedCommand.id == BulkCommandTablet.command_id)
-            .outerjoin(ArchivedCommand, ArchivedCommand.id == BulkCommandTablet.command_id)
+            .outerjoin(ArchivedCommand, _IS_ARCHIVED)
             .where(BulkCommandTablet.bulk_id == bulk_id)
         )
         return fetch_page(self.session, statement, page, Tablet.tag, Tablet.id)
@@ -143,8 +146,9 @@ class CommandRepository:
         """Return for each bulk command how many of its tablets are in each state: of their command, or of their obstacle."""
         rows = self.session.execute(
             select(BulkCommandTablet.bulk_id, _COMMAND_STATE, BulkCommandTablet.obstacle, func.count())
+            .join(BulkCommand, BulkCommand.id == BulkCommandTablet.bulk_id)
             .outerjoin(QueuedCommand, QueuedCommand.id == BulkCommandTablet.command_id)
-            .outerjoin(ArchivedCommand, ArchivedCommand.id == BulkCommandTablet.command_id)
+            .outerjoin(ArchivedCommand, _IS_ARCHIVED)
             .where(BulkCommandTablet.bulk_id.in_(bulk_ids))
             .group_by(BulkCommandTablet.bulk_id, _COMMAND_STATE, BulkCommandTablet.obstacle)
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cartable.master_keys import MasterKeyMissing
 from cartable.unit_of_work import Runtime
 from mdm.cli import preflight
-from mdm.cli.doctor import certificates, environment, resolver, signer, storage
+from mdm.cli.doctor import certificates, environment, history, resolver, signer, storage
 from mdm.cli.doctor.diagnosis import Diagnosis, Health, failed, get_exit_code, good, render_json, render_text
 from mdm.composition import compose
 
@@ -67,6 +67,7 @@ def _check_database(runtime: Runtime, *, network: bool) -> Iterator[Diagnosis]:
             yield from certificates.check_certificates(work)
             yield from signer.check_signer(work)
             yield from resolver.check_resolver(work)
+            yield from history.check_history(work)
         if network:
             yield from environment.check_town_hosts(runtime)
     finally:

@@ -57,6 +57,7 @@ def test_a_new_installation_lacks_the_push_certificate_alone(capsys: pytest.Capt
         "data folder",
         "disk",
         "clock",
+        "history",
         "time zones",
         "broker",
         "settings",

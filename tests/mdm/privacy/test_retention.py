@@ -27,7 +27,7 @@ from mdm.privacy import reports, retention
 from mdm.privacy.errors import RetentionOutOfBounds
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.purges import PURGES
-from mdm.queue.models import CommandBody, QueuedCommand
+from mdm.queue.models import ArchivedCommand, CommandBody, CommandState, QueuedCommand
 from tests.enrollment.rosters.files import ONDE, STAFF, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
 from tests.mdm.privacy.records import create_child, return_tablet
@@ -231,6 +231,27 @@ def test_command_loses_its_reason_and_author_after_a_year(school: SchoolScenario
     assert apply(school)["command_reason"]["removed"] == 1
     school.work.session.expire_all()
     assert (body.reason, body.requested_by, body.requested_by_name) == (None, None, "")
+
+
+def test_archived_command_loses_its_author_and_ends_after_its_month(school: SchoolScenario) -> None:
+    start = school.work.now
+    for number, by in ((1, new_id()), (2, None)):
+        archived = ArchivedCommand(
+            id=number, created_at=start, town_id=school.town.id, enrollment_id=1, generation=1, request_type="DeviceLock",
+            state=CommandState.ACKNOWLEDGED, requested_by=by, requested_by_name="Ann" if by else "system", reason="why" if by else None,
+        )  # fmt: skip
+        school.work.session.add(archived)
+    school.work.session.flush()
+    school.work.now = start + timedelta(days=364)
+    assert not {"command", "command_reason"} & list_due(school).keys()
+    school.work.now = start + timedelta(days=366)
+    done = apply(school)
+    assert (done["command_reason"]["removed"], "command" in done) == (1, False)
+    school.work.session.expire_all()
+    rows = school.work.session.scalars(select(ArchivedCommand).order_by(ArchivedCommand.id)).all()
+    assert [(row.requested_by, row.requested_by_name, row.reason) for row in rows] == [(None, "", None), (None, "system", None)]
+    move_clock(school, start.year + 1, 12, 1)
+    assert apply(school)["command"]["removed"] == 2, "a year after the end of November"
 
 
 def test_preview_changes_nothing(school: SchoolScenario) -> None:

@@ -14,6 +14,7 @@ from cartable.paging import PageRequest
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from mdm.care.overview import TimelineEntry, list_timeline
+from mdm.cli.doctor.history import check_history
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.queries import DeviceInformation, ProfileList, SecurityInfo
 from mdm.queue import service as queue
@@ -193,3 +194,24 @@ def test_archived_commands_of_a_town_lose_their_author(
         work.session.expire_all()
         row = work.session.scalars(select(ArchivedCommand)).one()
         assert (row.reason, row.requested_by, row.requested_by_name) == (None, None, "")
+
+
+def test_the_doctor_sees_a_queue_that_is_not_archived_and_a_month_that_is_not_ended(
+    runtime: Runtime, rows: list[DeviceEnrollment], clock: ManualClock
+) -> None:
+    def diagnose() -> str:
+        with runtime.open_unit_of_work() as work:
+            [found] = check_history(work)
+            return f"{found.health}: {found.text}"
+
+    for row in rows:
+        enqueue_for(runtime, [row.id], SecurityInfo())
+        answer_all(runtime, row)
+    clock.advance(timedelta(days=32))
+    assert diagnose() == "good: ended commands are archived, and deleted at the end of their term"
+    clock.advance(timedelta(days=2))
+    assert diagnose() == "warning: commands that should be in the archive for days are not"
+    assert archive(runtime) == 1
+    assert diagnose().startswith("good")
+    clock.advance(timedelta(days=365))
+    assert diagnose() == "warning: archived commands of 2026-11 are kept beyond their term"
