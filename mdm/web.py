@@ -204,6 +204,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import substitutes as substitute_pages
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
+    from mdm.console.apps import configuration as app_configuration_pages
     from mdm.console.apps import licences as licence_pages
     from mdm.console.care import bulk_commands as bulk_command_pages
     from mdm.console.care import bulk_erases
@@ -297,6 +298,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         hours,
         app_pages,
         bundle_pages,
+        app_configuration_pages,
         pupil_list_pages,
         school_people_pages,
         pupil_pages,

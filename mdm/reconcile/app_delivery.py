@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication
 from mdm.protocol.commands.base import Command
+from mdm.reconcile.app_configuration import build_tablet_configuration
 from mdm.reconcile.app_outcomes import get_retry_delay
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from profiles.apps import licences
+from profiles.apps.models import App
 from profiles.effective.compile import DesiredState, WantedApp
 
 
@@ -38,13 +41,15 @@ def reserve_licences(
 
 def build_app_installs(
     work: UnitOfWork,
-    tablet_id: UUID,
+    tablet: TabletFacts,
     desired: DesiredState,
     rows_by_app: dict[UUID, TabletApp],
     licensed: Mapping[UUID, set[UUID]],
+    apps_by_id: Mapping[UUID, App],
 ) -> list[Command]:
     """Return the installations to enqueue, and store the state and reason of every desired app."""
     commands: list[Command] = []
+    tablet_id = tablet.tablet_id
     for app in desired.apps:
         if not app.is_installed_by_us:
             continue
@@ -62,7 +67,8 @@ def build_app_installs(
         if row.attempts == 0 and row.detail is None:  # else what the tablet said stays until it reports something else
             row.reason = AppReason.WAITING_CONTACT
         if work.now >= row.changed_at + (get_retry_delay(row.reason, row.attempts) or timedelta(0)):
-            commands.append(build_install_command(app.app_store_id, app.manifest_url))
+            configuration = build_tablet_configuration(apps_by_id[app.app_id], tablet) if app.app_id in apps_by_id else {}
+            commands.append(build_install_command(app.app_store_id, app.manifest_url, configuration))
     return commands
 
 
@@ -77,12 +83,16 @@ def _new_waiting_app(work: UnitOfWork, tablet_id: UUID, app: WantedApp) -> Table
     )
 
 
-def build_install_command(app_store_id: int | None, manifest_url: str | None) -> Command:
-    """Return the command that installs an app, or brings the installed one up to date."""
+def build_install_command(
+    app_store_id: int | None, manifest_url: str | None, configuration: dict[str, Any] | None = None
+) -> Command:
+    """Return the command that installs an app with its configuration, or brings the installed one up to date."""
     if app_store_id is not None:
         licence = {"PurchaseMethod": DEVICE_LICENCE}
-        return InstallApplication(itunes_store_id=app_store_id, options=licence, management_flags=MANAGE)
-    return InstallApplication(manifest_url=manifest_url, management_flags=MANAGE)
+        return InstallApplication(
+            itunes_store_id=app_store_id, options=licence, management_flags=MANAGE, configuration=configuration or None
+        )
+    return InstallApplication(manifest_url=manifest_url, management_flags=MANAGE, configuration=configuration or None)
 
 
 def mark_surplus_apps(work: UnitOfWork, desired: DesiredState, rows_by_app: dict[UUID, TabletApp]) -> list[UUID]:

@@ -199,6 +199,9 @@ def _count_poll(work: UnitOfWork, row: TabletApp) -> None:
 def _set_installed(work: UnitOfWork, row: TabletApp, reason: AppReason) -> None:
     if (row.state, row.reason) != (AppState.INSTALLED, reason):
         _set_state(work, row, AppState.INSTALLED, reason)
+        app = ReconcileRepository(work.session).get_app(row.app_id)
+        if app is not None and app.configuration is not None:
+            work.enqueue_job(Topic.RECONCILE, row.tablet_id)  # which sends the configuration again, and asks for it
     row.attempts = 0
     if reason is AppReason.INSTALLED:
         row.detail = None

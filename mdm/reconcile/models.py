@@ -158,7 +158,11 @@ class AppReason(StrEnum):
 
 
 class TabletApp(Base):
-    """One app that is desired on, or being removed from, one tablet."""
+    """One app that is desired on, or being removed from, one tablet.
+
+    `configuration_sent` and `configuration_proved` stand for its managed configuration: that which was sent last, and that which the
+    tablet has reported.
+    """
 
     __tablename__ = "tablet_app"
 
@@ -169,3 +173,5 @@ class TabletApp(Base):
     detail: Mapped[str | None] = mapped_column(String(300))
     attempts: Mapped[int] = mapped_column(default=0)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    configuration_sent: Mapped[str | None] = mapped_column(String(64))
+    configuration_proved: Mapped[str | None] = mapped_column(String(64))

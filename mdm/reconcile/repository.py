@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, Select, false, func, or_, select
+from sqlalchemy import Row, Select, and_, case, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from cartable.scope import Actor
@@ -16,7 +16,7 @@ from enrollment.tablets.models import Loan, Tablet
 from enrollment.tablets.rules import DECOMMISSIONED
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.queue.models import OPEN_STATES, QueuedCommand
-from mdm.reconcile.models import AppReason, ProfileTrial, TabletApp, TabletProfile
+from mdm.reconcile.models import AppReason, AppState, ProfileTrial, TabletApp, TabletProfile
 from profiles.apps.licences import FreedLicence
 from profiles.apps.models import App, LicenceToken, LicenceTokenSchool
 from profiles.effective.models import RenderedProfile
@@ -59,8 +59,24 @@ class ReconcileRepository:
         statement = select(TabletApp).where(TabletApp.tablet_id == tablet_id, TabletApp.app_id == app_id)
         return self.session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
+    def get_app(self, app_id: UUID) -> App | None:
+        return self.session.get(App, app_id)
+
     def load_apps(self, app_ids: Sequence[UUID]) -> dict[UUID, App]:
         return {row.id: row for row in self.session.scalars(select(App).where(App.id.in_(app_ids)))}
+
+    def select_tablets_with_app(self, app_id: UUID) -> Select[UUID]:
+        """Return the statement that selects the tablets that have an app or should have it."""
+        return select(TabletApp.tablet_id).where(TabletApp.app_id == app_id)
+
+    def count_configured(self, app_id: UUID, *, has_configuration: bool) -> tuple[int, int]:
+        """Return how many tablets have an app, and how many of them have proved what was sent last; without a configuration: none."""
+        sent, reported = TabletApp.configuration_sent, TabletApp.configuration_proved
+        proved = and_(sent.is_not(None), sent == reported) if has_configuration else and_(sent.is_(None), reported.is_(None))
+        statement = select(func.count(), func.count(case((proved, 1))))
+        statement = statement.where(TabletApp.app_id == app_id, TabletApp.state == AppState.INSTALLED)
+        row = self.session.execute(statement).one()
+        return row[0], row[1]
 
     def list_tablet_apps(self, tablet_id: UUID) -> Sequence[Row[TabletApp, App]]:
         return self.session.execute(

@@ -12,13 +12,19 @@ from enrollment.tablets import service as tablets
 from enrollment.tablets.service import TabletDetails
 from mdm.devices import service as devices
 from mdm.devices.repository import DeviceRepository
-from mdm.protocol.commands.actions import DeclarativeManagement, DeviceConfigured
+from mdm.protocol.commands.actions import DeclarativeManagement, DeviceConfigured, SettingsCommand
 from mdm.protocol.commands.apps import InstallApplication, RemoveApplication
 from mdm.protocol.commands.profiles import InstallProfile, RemoveProfile
-from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicationList, ManagedApplicationList, ProfileList
+from mdm.protocol.commands.queries import (
+    DeviceInformation,
+    InstalledApplicationList,
+    ManagedApplicationConfiguration,
+    ManagedApplicationList,
+    ProfileList,
+)
 from mdm.protocol.commands.security import EraseDevice
 from mdm.queue.results import CommandWithResult, HandlerTable
-from mdm.reconcile import app_results, profile_delivery
+from mdm.reconcile import app_configuration, app_results, profile_delivery
 from mdm.reconcile.declarations import record_declarations_refused
 from mdm.reconcile.service import forget_reported_state
 
@@ -85,4 +91,6 @@ HANDLERS: HandlerTable = {
     RemoveApplication: (app_results.handle_remove_application,),
     ManagedApplicationList: (app_results.handle_managed_list,),
     InstalledApplicationList: (app_results.handle_installed_list,),
+    SettingsCommand: (app_configuration.handle_settings,),
+    ManagedApplicationConfiguration: (app_configuration.handle_managed_configuration,),
 }

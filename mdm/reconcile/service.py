@@ -6,6 +6,7 @@ What is desired is computed in `profiles.effective`. Never commits.
 from __future__ import annotations
 
 import hashlib
+import plistlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -18,8 +19,8 @@ from enrollment.tablets.rules import DECOMMISSIONED, PUT_AWAY
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import DeviceRepository
 from mdm.devices.service import get_enrolled_channel
-from mdm.protocol.commands.actions import DeviceConfigured
-from mdm.protocol.commands.apps import RemoveApplication
+from mdm.protocol.commands.actions import DeviceConfigured, SettingsCommand
+from mdm.protocol.commands.apps import InstallApplication, RemoveApplication
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.protocol.commands.queries import ProfileList, SecurityInfo
@@ -27,6 +28,7 @@ from mdm.protocol.commands.security import ActivationLockBypassCode
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import DeliveryOptions
+from mdm.reconcile.app_configuration import build_configuration_commands
 from mdm.reconcile.app_delivery import build_app_installs, mark_surplus_apps, reserve_licences
 from mdm.reconcile.declarations import (
     CompanionProfile,
@@ -45,6 +47,7 @@ from mdm.reconcile.refresh import build_app_query, build_device_query
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.trials import TrialsByTablet, deliver_trial, forget_failed_trials, list_proved, settle_trials
 from profiles.apps import licences
+from profiles.apps.configuration import compute_digest
 from profiles.effective.compile import DesiredState
 from profiles.effective.desired_states import compute_desired_states
 from profiles.schedule.current_modes import lock_current_modes, save_current_modes
@@ -144,7 +147,9 @@ def _enqueue_commands(
     apps_by_tablet = repository.load_tablet_apps(list(channels))
     profile_rows = repository.load_tablet_profiles(list(channels), lock=True)
     open_keys_by_channel = repository.load_open_dedupe_keys([channel.id for channel in channels.values()])
-    apps_by_id = repository.load_apps(list({app_id for apps in apps_by_tablet.values() for app_id in apps}))
+    app_ids = {app_id for apps in apps_by_tablet.values() for app_id in apps}
+    app_ids |= {app.app_id for tablet_id in channels for app in desired_by_tablet[tablet_id].apps}
+    apps_by_id = repository.load_apps(sorted(app_ids))
     hashes = {sha256 for desired in desired_by_tablet.values() for sha256 in desired.list_profiles()}
     rendered_profiles = repository.load_rendered_profiles(sorted(hashes))
     licensed = reserve_licences(work, facts, {tablet_id: desired_by_tablet[tablet_id] for tablet_id in channels}, apps_by_tablet)
@@ -163,16 +168,30 @@ def _enqueue_commands(
         if tablet_id in declarative and work.settings.declarative_apps:
             record_declared_apps(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), states[channel.id])
         elif not defer_apps(work, channel, desired, states.get(channel.id)):
-            commands += build_app_installs(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), licensed)
-            surplus = mark_surplus_apps(work, desired, apps_by_tablet.get(tablet_id, {}))
+            rows = apps_by_tablet.get(tablet_id, {})
+            commands += build_app_installs(work, facts[tablet_id], desired, rows, licensed, apps_by_id)
+            surplus = mark_surplus_apps(work, desired, rows)
+            commands += build_configuration_commands(facts[tablet_id], rows, apps_by_id)
             commands += [RemoveApplication(identifier=apps_by_id[app_id].bundle_identifier) for app_id in surplus]
         for command in commands:
-            if isinstance(command, InstallProfile) or command.dedupe_key() not in open_keys:
-                body = hashlib.sha256(command.payload_data).hexdigest() if isinstance(command, InstallProfile) else ""
-                batch_key = f"{command.dedupe_key()}/{body}"
+            if isinstance(command, InstallProfile | SettingsCommand) or command.dedupe_key() not in open_keys:
+                batch_key = f"{command.dedupe_key()}/{_compute_body_digest(command)}"
                 batch.setdefault(batch_key, (command, []))[1].append(channel.id)
     for command, enrollment_ids in batch.values():
         queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
+
+
+def _compute_body_digest(command: Command) -> str:
+    """Return what tells apart commands of one key that tablets get with contents of their own; empty where all get the same."""
+    match command:
+        case InstallProfile():
+            return hashlib.sha256(command.payload_data).hexdigest()
+        case InstallApplication(configuration=dict() as configuration):
+            return compute_digest(configuration) or ""
+        case SettingsCommand():
+            return hashlib.sha256(plistlib.dumps(list(command.settings))).hexdigest()
+        case _:
+            return ""
 
 
 def enqueue_due_checks(work: UnitOfWork) -> None:

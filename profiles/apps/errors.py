@@ -13,6 +13,13 @@ class BadApp(Invalid):
     message = Message("The app is not acceptable ({field}).")
 
 
+class BadConfiguration(Invalid):
+    """A key of an app's configuration is there twice, or its value is not of its kind or names an unknown variable."""
+
+    code = "bad_configuration"
+    message = Message("The value of “{key}” is not acceptable, or the key is there twice.")
+
+
 class AppNotFound(NotFound):
     """The app does not exist, or the caller may not see it."""
 

@@ -23,6 +23,8 @@ class App(TownOwned, Base):
     bundle_identifier: Mapped[str] = mapped_column(String(155))
     app_store_id: Mapped[int | None] = mapped_column(BigInteger)
     manifest_url: Mapped[str | None] = mapped_column(String(500))
+    #: The managed configuration, as `configuration.dump_entries` writes it: it may contain keys of licences.
+    configuration: Mapped[str | None] = mapped_column(SealedText("app.configuration"))
     __table_args__ = (UniqueConstraint("town_id", "bundle_identifier"),)
 
 

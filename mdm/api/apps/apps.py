@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from cartable.paging import paginate
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.reconcile import app_configuration
 from mdm.reconcile.licence_waiting import count_waiting_tablets
 from profiles.apps import licences, service
+from profiles.apps.configuration import MAX_ENTRIES, MAX_KEY, MAX_VALUE, ConfigurationEntry, EntryKind, load_entries
 
 router = APIRouter(tags=["apps"])
 
@@ -37,6 +39,22 @@ class AppOut(BaseModel):
     bundle_identifier: str
     app_store_id: int | None
     manifest_url: str | None
+
+
+class ConfigurationEntryModel(BaseModel):
+    """One key of an app's configuration. A list has one text a line; a date is `2026-09-01`. `{{tag}}`, `{{serial}}` and `{{grade}}`
+    in texts stand for those of the tablet.
+    """
+
+    key: str = Field(min_length=1, max_length=MAX_KEY, examples=["serverURL"])
+    kind: EntryKind
+    value: str = Field(max_length=MAX_VALUE, examples=["https://classe.example.fr/{{tag}}"])
+
+
+class AppConfiguration(BaseModel):
+    """The managed configuration of an app, in the order of its entries."""
+
+    entries: list[ConfigurationEntryModel] = Field(max_length=MAX_ENTRIES)
 
 
 class LicenceTotal(BaseModel):
@@ -72,6 +90,24 @@ def create_app(body: AppIn, work: WorkDep, actor: ActorDep) -> object:
 def list_apps(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[AppOut]:
     """List the apps of a town. By name."""
     return PageOut.of(service.list_apps(work, actor, town_id, page), AppOut.model_validate)
+
+
+@router.get("/apps/{app_id}/configuration")
+def get_app_configuration(app_id: UUID, work: WorkDep, actor: ActorDep) -> AppConfiguration:
+    """Return the managed configuration of an app."""
+    app = app_configuration.get_configurable_app(work, actor, app_id)
+    return _describe_configuration(app.configuration)
+
+
+@router.put("/apps/{app_id}/configuration")
+def set_app_configuration(app_id: UUID, body: AppConfiguration, work: WorkDep, actor: ActorDep) -> AppConfiguration:
+    """Set the managed configuration of an app. Each tablet that has it follows at its next contact."""
+    entries = [ConfigurationEntry(each.key, each.kind, each.value) for each in body.entries]
+    return _describe_configuration(app_configuration.set_configuration(work, actor, app_id, entries).configuration)
+
+
+def _describe_configuration(stored: str | None) -> AppConfiguration:
+    return AppConfiguration(entries=[ConfigurationEntryModel(**asdict(each)) for each in load_entries(stored)])
 
 
 @router.put(

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from dataclasses import MISSING, dataclass, field, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -96,7 +96,7 @@ class Command:
         return {name: value for name, value in self.to_args().items() if name in audited_names}
 
     def to_args(self) -> dict[str, Any]:
-        """Return the arguments as JSON values; bytes become `{"b64": …}`."""
+        """Return the arguments as JSON values; bytes become `{"b64": …}`, instants `{"date": …}`."""
         values = {argument.name: getattr(self, argument.name) for argument in fields(self)}
         return {name: _to_json(value) for name, value in values.items() if value is not None}
 
@@ -112,20 +112,32 @@ class Command:
         return cls(**{name: _from_json(value) for name, value in args.items()})
 
 
+#: Keys of the objects that stand for what JSON lacks; an object of our own with only such a key goes below `keys`.
+_BYTES, _INSTANT, _KEYS = "b64", "date", "keys"
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, bytes):
-        return {"b64": base64.b64encode(value).decode()}
-    if isinstance(value, tuple | list):
+        return {_BYTES: base64.b64encode(value).decode()}
+    if isinstance(value, datetime):
+        return {_INSTANT: value.isoformat()}
+    if isinstance(value, list | tuple):
         return [_to_json(item) for item in value]
     if isinstance(value, dict):
-        return {name: _to_json(item) for name, item in value.items()}
+        members = {name: _to_json(item) for name, item in value.items()}
+        return {_KEYS: members} if len(members) == 1 and {*members} <= {_BYTES, _INSTANT, _KEYS} else members
     return value
 
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
-        if set(value) == {"b64"}:
-            return base64.b64decode(value["b64"])
+        match value:
+            case {"b64": str(text)} if len(value) == 1:
+                return base64.b64decode(text)
+            case {"date": str(text)} if len(value) == 1:
+                return datetime.fromisoformat(text)
+            case {"keys": dict(members)} if len(value) == 1:
+                return {name: _from_json(item) for name, item in members.items()}
         return {name: _from_json(item) for name, item in value.items()}
     if isinstance(value, list):
         return tuple(_from_json(item) for item in value)

@@ -104,6 +104,7 @@ PAGES: dict[str, str] = {
     # apps
     "create_app": "/apps/{town}/apps",
     "set_licences": "/apps/{town}/apps/{app_id}/licences",
+    "set_app_configuration": "/apps/{town}/apps/{app_id}/configuration",
     "create_bundle": "/apps/{town}/bundles",
     "change_bundle": "/apps/bundles/{bundle_id}/apps",
     "assign_bundle": "/apps/bundles/{bundle_id}/give",
