@@ -49,9 +49,9 @@ class ResolverAccess:
     addresses: tuple[str, ...]
     always_open: frozenset[str]
     hash_key: Callable[[str], str] = field(repr=False, compare=False)
-    #: Sites of each town and its schools, and the schools that get new lists first.
-    own_hosts: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
-    trial_schools: frozenset[UUID] = frozenset()
+    #: Sites of each town and its schools, and the schools that get new lists first. No profile depends on them, only what is served.
+    own_hosts: Mapping[UUID, frozenset[str]] = field(default_factory=dict, compare=False)
+    trial_schools: frozenset[UUID] = field(default=frozenset(), compare=False)
 
     def get_token(self, key: str) -> str:
         """Return the last part of the path of a filter: 160 bits, which say nothing of what the address stands for."""
