@@ -175,6 +175,22 @@ COMMANDS: dict[str, CliCommand] = {
         "schools:add_arguments",
         _call_in_unit_of_work,
     ),
+    "colleague": CliCommand(
+        "invite a colleague to a role in a town; prints a link that works once",
+        "colleagues:run",
+        "colleagues:add_arguments",
+        _call_in_unit_of_work,
+    ),
+    "roster": CliCommand(
+        "show what a roster file would change, and write it once confirmed",
+        "rosters:run",
+        "rosters:add_arguments",
+        _call_with_runtime,
+    ),
+    "staff": CliCommand("enter adults of a school, and list them", "staff:run", "staff:add_arguments", _call_in_unit_of_work),
+    "tablet": CliCommand(
+        "make an invitation by which tablets enroll", "tablets:run", "tablets:add_arguments", _call_in_unit_of_work
+    ),
     "calendar": CliCommand(
         "import the ministry's calendar of school holidays", "calendars:run", "calendars:add_arguments", _call_in_unit_of_work
     ),
