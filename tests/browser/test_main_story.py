@@ -64,8 +64,9 @@ class Fleet:
         self._thread.submit(self._loop.run_until_complete, work).result()  # type: ignore[arg-type]
 
 
+KINDS: tuple[type[Pointer | Keyboard], ...] = (Pointer, Keyboard)
 #: Both under `make test-all`, otherwise the one and the other day by day.
-HANDS: list[type[Pointer | Keyboard]] = [kind for turn, kind in enumerate((Pointer, Keyboard)) if sampling.is_turn(turn, 2)]
+HANDS = [kind for turn, kind in enumerate(KINDS) if sampling.is_turn(turn, 2)]
 
 
 @pytest.mark.parametrize("kind", HANDS)
