@@ -39,7 +39,7 @@ test: setup ## The whole suite, on SQLite and PostgreSQL, with a real broker
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal
 
 test-all: setup ## The same, with every case of the tests of which `make test` tries a share that changes daily
-	@CARTABLE_EVERY_CASE=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal
+	@TEST_EVERY_CASE=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal
 
 test-fast: setup ## Only the tests that need no server process
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal --ignore tests/stories --ignore tests/interop --ignore tests/browser --ignore tests/deploy
@@ -51,7 +51,7 @@ interop: ## Install the independent programs (SCEP and ACME clients, a browser, 
 	@sh deploy/install-interop.sh
 
 pictures: setup ## Take the pictures of docs/pictures anew, in French and in English
-	@CARTABLE_EVERY_CASE=1 CARTABLE_PICTURES=$(CURDIR)/docs/pictures $(RUN) -m pytest -q -p no:randomly tests/browser/test_main_story.py tests/browser/test_years.py -k 'not Keyboard'
+	@TEST_EVERY_CASE=1 CARTABLE_PICTURES=$(CURDIR)/docs/pictures $(RUN) -m pytest -q -p no:randomly tests/browser/test_main_story.py tests/browser/test_years.py -k 'not Keyboard'
 
 soak: setup ## Kill worker and broker at random under load, for N seconds: make soak N=600
 	@CARTABLE_SOAK_SECONDS=$(or $(N),600) $(RUN) -m pytest -q -s tests/stories/test_worker_faults.py --timeout 0

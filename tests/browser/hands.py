@@ -16,6 +16,27 @@ MOST_CLICKS = 5
 MOST_STOPS = 150
 
 
+def find_chapter(page: Page, address: str) -> Locator:
+    """Return the link of a chapter in the menu."""
+    return page.locator(f"#menu {_select_link(address)}").first
+
+
+def find_group(page: Page, address: str) -> Locator:
+    """Return the title of the menu's group in which a chapter stands."""
+    return page.locator(f"#menu details:has({_select_link(address)}) summary")
+
+
+def _select_link(address: str) -> str:
+    return f"a:is([href='{address}'], [href^='{address}?'])"
+
+
+def open_chapter(page: Page, address: str) -> None:
+    """Open a chapter of the menu by the pointer."""
+    if not find_chapter(page, address).is_visible():
+        find_group(page, address).click()
+    find_chapter(page, address).click()
+
+
 @dataclass
 class Hand(ABC):
     """A person at work: counts the clicks of each act, without those that give the password once more."""
@@ -31,11 +52,9 @@ class Hand(ABC):
 
     def open_chapter(self, address: str) -> None:
         """Open a chapter of the menu, after the group in which it stands."""
-        to_chapter = f"a:is([href='{address}'], [href^='{address}?'])"
-        link = self.page.locator(f"#menu {to_chapter}").first
-        if not link.is_visible():
-            self.activate(self.page.locator(f"#menu details:has({to_chapter}) summary"))
-        self.activate(link)
+        if not find_chapter(self.page, address).is_visible():
+            self.activate(find_group(self.page, address))
+        self.activate(find_chapter(self.page, address))
 
     def link(self, name: str) -> None:
         """Follow the first link of this name."""

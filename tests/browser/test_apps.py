@@ -10,6 +10,7 @@ from cartable.scope import SYSTEM, Role
 from mdm.reconcile.service import reconcile_tablets
 from profiles.apps import licences
 from tests.browser.accessible import check_page
+from tests.browser.hands import open_chapter
 from tests.profiles.apps.test_bundles import BundleTown
 from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer
@@ -20,7 +21,7 @@ def test_a_bundle_is_given_to_a_grade_in_three_clicks(server: LiveServer, sign_i
         place = BundleTown(work)
         licences.set_pool_total(work, SYSTEM, place.app.id, 2)
     page = sign_in(place.town.id, Role.TOWN_ADMIN, "admin")
-    page.get_by_role("link", name="Applications").click()
+    open_chapter(page, "/apps")
     check_page(page)
     page.get_by_role("link", name="Code, CE2").click()
     expect(page.get_by_role("row", name="ScratchJr")).to_contain_text("3")

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from mdm.accounts.operators import ensure_first_account
 from simulator import SimulatedTablet
 from tests.browser.accessible import check_page
+from tests.browser.hands import open_chapter
 from tests.support.server import LiveServer
 
 PASSWORD = "une phrase que je retiens"
@@ -90,7 +91,7 @@ def test_from_an_empty_server_to_a_first_tablet(server: LiveServer, browser: Bro
         pool.submit(asyncio.run, enroll(server, code[1])).result()
     expect(page.get_by_role("status")).to_contain_text("BEL-00001 est arrivée", timeout=9000)  # the page moved on by itself
 
-    page.get_by_role("link", name="Comptes").click()
+    open_chapter(page, "/accounts")
     page.get_by_label("Nom", exact=True).fill("Ana Colle")
     page.locator("#login").fill("ana")
     page.get_by_label("Rôle").select_option("technician")
@@ -100,7 +101,7 @@ def test_from_an_empty_server_to_a_first_tablet(server: LiveServer, browser: Bro
     other.goto(str(page.get_by_label("Lien").input_value()))
     choose_password(other)
     expect(other.get_by_role("heading", level=1)).to_contain_text("Aujourd'hui")
-    other.get_by_role("link", name="Tablettes", exact=True).click()
+    open_chapter(other, "/")
     expect(other.get_by_role("row", name="BEL-00001")).to_be_visible()
     page.goto(f"{server.url}/start")
     assert list_done(page) == {"schools", "first_tablet", "colleagues"}
@@ -117,7 +118,7 @@ def test_the_first_day_in_english(server: LiveServer, browser: Browser) -> None:
     check_page(page)
     page.get_by_role("link", name="Go on").click()
     expect(page.get_by_role("heading", name="First days of Whitby")).to_be_visible()
-    page.get_by_role("link", name="Town", exact=True).click()
+    open_chapter(page, "/town")
     page.get_by_label("Name of 0929001J").fill("Abbey School")
     page.get_by_role("row", name="0929001J").get_by_role("button", name="Rename").click()
     expect(page.get_by_label("Name of 0929001J")).to_have_value("Abbey School")

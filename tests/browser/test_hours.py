@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from cartable.scope import SYSTEM, Role
 from profiles.schedule import authoring
 from tests.browser.accessible import check_page
+from tests.browser.hands import open_chapter
 from tests.mdm.console.test_hours_pages import HoursTown
 from tests.support.server import LiveServer
 
@@ -20,7 +21,7 @@ def test_the_evening_is_changed_in_three_clicks(server: LiveServer, sign_in: Cal
         week = {name: [*day, {"kind": "after_school", "from": "16:30", "to": "18:30"}] for name in ("mon", "tue", "thu", "fri")}
         authoring.save_timetable(work, SYSTEM, place.town_id, None, week=week, calendar="zone", night=("20:00", "07:00"))
     page = sign_in(place.town_id, Role.TOWN_ADMIN, "admin")
-    page.get_by_role("link", name="Horaires").click()
+    open_chapter(page, "/hours")
     check_page(page)
     expect(page.get_by_role("img", name="08:30-11:30 école").first).to_be_visible()
     page.get_by_label("Repos de nuit de").fill("20:30")
@@ -29,9 +30,9 @@ def test_the_evening_is_changed_in_three_clicks(server: LiveServer, sign_in: Cal
     expect(page.get_by_text("Ils concernent 1 tablette.")).to_be_visible()
     page.get_by_role("button", name="Enregistrer les horaires").click()
     expect(page.get_by_label("Repos de nuit de")).to_have_value("20:30")
-    page.get_by_role("link", name="Jours particuliers et évaluations").click()
+    open_chapter(page, "/hours/days")
     check_page(page)
-    page.get_by_role("link", name="Horaires").first.click()
+    open_chapter(page, "/hours")
     page.get_by_role("link", name="Que sera une tablette ?").click()
     page.get_by_label("Étiquette ou numéro de série").fill(place.tag)
     page.get_by_label("Jour et heure").fill("2026-12-03T20:15")

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from cartable.scope import Role
 from tests.browser.accessible import check_page
+from tests.browser.hands import open_chapter
 from tests.mdm.console.test_hours_pages import HoursTown
 from tests.support.server import LiveServer
 
@@ -15,7 +16,7 @@ from tests.support.server import LiveServer
 def test_a_setting_is_found_noted_published_and_explained(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     place = HoursTown(server)
     page = sign_in(place.town_id, Role.TOWN_ADMIN, "admin")
-    page.get_by_role("link", name="Règles").click()
+    open_chapter(page, "/rules")
     page.get_by_label("Pour qui").select_option(label="École Jules-Verne")
     page.get_by_role("button", name="Choisir").click()
     page.get_by_label("Avec vos mots").fill("capture")

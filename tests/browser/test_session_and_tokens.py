@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from cartable.clock import ManualClock
 from cartable.scope import Role
 from tests.browser.accessible import check_page
+from tests.browser.hands import open_chapter
 from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
@@ -66,7 +67,7 @@ def test_a_programs_token_from_its_page_to_its_end(server: LiveServer, sign_in: 
         tag = world.create_tablet(town).tag
     page = sign_in(town_id, Role.TOWN_ADMIN, "admin")
     page.goto(f"{server.url}/accounts")
-    page.get_by_role("link", name="Jetons des programmes").click()
+    open_chapter(page, "/service-tokens")
     check_page(page)
     page.fill("#name", "Inventaire")
     page.locator("#role").select_option("helpdesk")

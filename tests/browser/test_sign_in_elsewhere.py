@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from cartable.clock import ManualClock
 from cartable.scope import Role
 from tests.browser.accessible import check_page
+from tests.browser.hands import find_chapter, open_chapter
 from tests.conftest import KEYRING
 from tests.support.accounts import PASSWORD
 from tests.support.identity_provider import start_identity_provider
@@ -49,8 +50,7 @@ def test_a_colleague_signs_in_at_the_provider_of_the_town(
     with server.runtime.open_unit_of_work() as work:
         town_id = TownFactory(work).create_town().id
     admin = sign_in(town_id, Role.TOWN_ADMIN, "admin")
-    admin.get_by_role("link", name="Comptes").click()
-    admin.get_by_role("link", name="Connexion par une organisation").click()
+    open_chapter(admin, "/identity-providers")
     check_page(admin)
     for field, value in (("name", "Ville"), ("issuer", issuer), ("client_id", "cartable"), ("client_secret", "a secret")):
         admin.fill(f"#{field}", value)
@@ -91,4 +91,4 @@ def test_a_colleague_signs_in_at_the_provider_of_the_town(
     admin.get_by_role("link", name="Ville").click()
     _enter_at_provider(admin, "carol")
     expect(admin.get_by_role("heading", level=1)).to_contain_text("Aujourd'hui")
-    expect(admin.get_by_role("link", name="Comptes")).to_be_visible()
+    expect(find_chapter(admin, "/accounts")).to_be_attached()

@@ -15,6 +15,7 @@ from cartable.scope import SYSTEM, Role
 from profiles.filters import service
 from profiles.filters.reading import read_lists
 from tests.browser.accessible import check_page
+from tests.browser.hands import open_chapter
 from tests.conftest import KEYRING
 from tests.mdm.console.test_hours_pages import HoursTown
 from tests.profiles.filters.test_lists import archive
@@ -36,7 +37,7 @@ def test_the_resolver_is_chosen_published_and_an_address_tried(server: LiveServe
         service.import_lists(work, SYSTEM, place.town_id, lists)
     page = sign_in(place.town_id, Role.TOWN_ADMIN, "admin")
     page.goto(server.url + "/rules")
-    page.get_by_role("link", name="Filtre web").click()
+    open_chapter(page, "/web-filter")
     check_page(page)
     _try_adult_site(page)
     expect(page.get_by_text("Inapplicable avec ces moyens")).to_be_visible()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-EVERY_CASE_VARIABLE, DAY_VARIABLE = "CARTABLE_EVERY_CASE", "CARTABLE_TEST_DAY"
+EVERY_CASE_VARIABLE, DAY_VARIABLE = "TEST_EVERY_CASE", "TEST_DAY"
 
 
 def fix_day() -> None:
