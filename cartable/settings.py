@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     database_pooler: bool = Field(
         False, description="The database is reached through PgBouncer in transaction mode: no prepared statements are used."
     )
+    read_database_url: str = Field(
+        "",
+        repr=False,  # it contains a password
+        description="SQLAlchemy URL of a streaming standby of the same PostgreSQL: exports are read from it while it is at most 30 "
+        "seconds behind. Empty: there is none.",
+    )
     broker_url: str = Field(
         "memory://",
         repr=False,

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select
+from sqlalchemy import Engine, Select, text
 from sqlalchemy.orm import Session
 
 from cartable import outbox
 from cartable.clock import Clock
 from cartable.crypto import Keyring
 from cartable.outbox import JobLane, Topic
+from cartable.read_replica import ReadReplica
 from cartable.settings import Settings
 
 
@@ -56,6 +57,8 @@ class Runtime:
     keyring: Keyring
     #: Called after a commit that added outbox rows. If the notification is lost, a worker finds the rows within a second.
     notify_worker: Callable[[Topic], None] = lambda _topic: None
+    #: Where exports are read, if there is such a standby.
+    replica: ReadReplica | None = None
 
     @contextmanager
     def open_unit_of_work(self, engine: Engine | None = None) -> Iterator[UnitOfWork]:
@@ -75,6 +78,24 @@ class Runtime:
                     self._call_follow_ups(work, engine)
         for topic in work.topics_to_notify:
             self.notify_worker(topic)
+
+    @contextmanager
+    def open_reading(self, beside: UnitOfWork | None = None) -> Iterator[UnitOfWork]:
+        """Open a unit of work that reads only, on the replica while that is recent, else on the database. Nothing of it is stored.
+
+        For exports, which may be some seconds old. Without a recent replica the unit of work `beside`, which is open already, is the
+        one to read: on SQLite a second one would wait for it.
+        """
+        is_on_replica = self.replica is not None and self.replica.is_recent()
+        if beside is not None and not is_on_replica:
+            yield beside
+            return
+        engine = self.replica.engine if self.replica is not None and is_on_replica else self.engine
+        with Session(engine, expire_on_commit=False) as session:
+            if engine.dialect.name == "postgresql":
+                session.execute(text("SET TRANSACTION READ ONLY"))
+            yield UnitOfWork(session, self.clock.now(), self.settings, self.keyring)
+            session.rollback()
 
     def _call_follow_ups(self, work: UnitOfWork, engine: Engine | None) -> None:
         with self.open_unit_of_work(engine) as next_work:

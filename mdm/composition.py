@@ -7,6 +7,7 @@ from cartable.crypto import Keyring
 from cartable.database import make_engine, use_keyring
 from cartable.master_keys import KeyFolder
 from cartable.private_files import ensure_private_tree
+from cartable.read_replica import ReadReplica
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 
@@ -20,4 +21,5 @@ def compose(settings: Settings, *, clock: Clock | None = None) -> Runtime:
     if not settings.database_url:
         (settings.data_dir / "cartable.db").touch(mode=0o600)  # SQLite would let others read it
     engine = make_engine(settings.effective_database_url, is_pooled=settings.database_pooler)
-    return Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)
+    replica = ReadReplica(make_engine(settings.read_database_url, pool_size=2)) if settings.read_database_url else None
+    return Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring, replica=replica)

@@ -14,14 +14,19 @@ from mdm.care.tablet_columns import BY_TAG, TabletOrder
 MAX_ROWS = 20_000
 
 
-def export_inventory(work: UnitOfWork, actor: Actor, filters: TabletFilter, order: TabletOrder = BY_TAG) -> list[TabletRow]:
-    """Return the visible tablets of a filter in an order, at most 20 000. The act is audited for each town that they are of."""
+def export_inventory(
+    work: UnitOfWork, actor: Actor, filters: TabletFilter, order: TabletOrder = BY_TAG, *, reading: UnitOfWork | None = None
+) -> list[TabletRow]:
+    """Return the visible tablets of a filter in an order, at most 20 000. The act is audited for each town that they are of.
+
+    The tablets are read from `reading` if it is given.
+    """
     pupil_ids = list_holders_named(work, actor, filters.text, filters.town_id)
     rows: list[TabletRow] = []
     cursor: str | None = None
     while len(rows) < MAX_ROWS:
         request = PageRequest(limit=MAX_LIMIT, cursor=cursor)
-        page = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, request, order)
+        page = OverviewRepository((reading or work).session).list_rows(actor, filters, pupil_ids, request, order)
         rows += page.items
         cursor = page.next_cursor
         if cursor is None:

@@ -93,11 +93,11 @@ def accept_restored_database(runtime: Runtime) -> AnchorLine:
 
 
 def export_events(runtime: Runtime, chains: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the events of chains with their links, oldest first, in bounded memory: one unit of work for each page."""
+    """Yield the events of chains with their links, oldest first, in bounded memory: one reading for each page."""
     for chain in chains:
         after = 0
         while True:
-            with runtime.open_unit_of_work() as work:
+            with runtime.open_reading() as work:
                 lines = [_describe_event(event) for event in audit.list_chain_events(work, chain, after)]
             if not lines:
                 break

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cartable.backups.database_copy import describe_server
 from cartable.migrate import list_missing_migrations
 from cartable.private_files import list_open_paths, list_paths_of_others
+from cartable.read_replica import MAX_LAG
 from cartable.settings import Settings
 from cartable.timeline.file import UnreadableTimeline, read_point
 from cartable.timeline.repository import TimelineRepository
@@ -38,6 +39,7 @@ def check_database(runtime: Runtime) -> Iterator[Diagnosis]:
     yield good("migrations", "the newest")
     yield from _check_writable(runtime)
     yield from check_timeline(runtime)
+    yield from check_replica(runtime)
 
 
 def _check_writable(runtime: Runtime) -> Iterator[Diagnosis]:
@@ -49,6 +51,27 @@ def _check_writable(runtime: Runtime) -> Iterator[Diagnosis]:
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
         yield failed("writes", f"the database refuses writes: {reason}", "Is the disk full, or is it a replica?")
+
+
+def check_replica(runtime: Runtime) -> Iterator[Diagnosis]:
+    """Yield whether the read replica, if there is one, is recent enough to be read."""
+    if runtime.replica is None:
+        return
+    lag = runtime.replica.measure_lag()
+    if lag is None:
+        yield warning(
+            "read replica",
+            "it does not answer, is no standby, or receives nothing: exports burden the database",
+            "Is CARTABLE_READ_DATABASE_URL right, and does the standby stream?",
+        )
+    elif lag > MAX_LAG:
+        yield warning(
+            "read replica",
+            f"it is {lag.total_seconds():.0f} seconds behind: exports burden the database",
+            "Look at the standby: does a long query hold its replay, is its disk slow?",
+        )
+    else:
+        yield good("read replica", f"{lag.total_seconds():.0f} seconds behind")
 
 
 def check_timeline(runtime: Runtime) -> Iterator[Diagnosis]:

@@ -21,7 +21,7 @@ from enrollment.places.models import Grade
 from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
-from mdm.api.deps import WorkDep
+from mdm.api.deps import WorkDep, get_runtime
 from mdm.api.people.rosters import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.care import inventory_export, overview
 from mdm.care.lost_mode.reports import count_waiting_reports
@@ -113,7 +113,8 @@ def export_tablets(request: Request, work: WorkDep, address: ListAddressQuery, f
     """Download the filtered list with its columns in its order, without names of people."""
     actor, _ = require_sign_in(request, work)
     filters = address.build_filter(work.now, get_town_of_list(request))
-    rows = inventory_export.export_inventory(work, actor, filters, parse_order(address.sort))
+    with get_runtime(request).open_reading(beside=work) as reading:
+        rows = inventory_export.export_inventory(work, actor, filters, parse_order(address.sort), reading=reading)
     town_zones = places.get_town_zones(work, {row.tablet.town_id for row in rows})
     zones = [get_row_zone(row, town_zones[row.tablet.town_id]) for row in rows]
     sheet = build_sheet(rows, zones, _choose_columns(work, actor, address), get_language(request))
