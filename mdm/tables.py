@@ -35,7 +35,9 @@ import mdm.push.models
 import mdm.queue.models
 import mdm.reconcile.models
 import mdm.resolver.models
+import profiles.apps.data_sheets.models
 import profiles.apps.models
+import profiles.effective.app_requests.models
 import profiles.effective.models
 import profiles.filters.models
 import profiles.policy.models

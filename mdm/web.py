@@ -24,7 +24,7 @@ from mdm.api import errors, openapi
 from mdm.api.accounts import accounts, identity_providers, missions, second_factors, service_tokens, sessions, substitutes
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
-from mdm.api.apps import apps, bundles, content_tokens
+from mdm.api.apps import app_requests, apps, bundles, content_tokens, data_sheets
 from mdm.api.care import (
     alarms,
     bulk_commands,
@@ -99,6 +99,8 @@ ROUTERS = (
     explanations,
     apps,
     content_tokens,
+    data_sheets,
+    app_requests,
     bundles,
     settings,
     policy_documents,
@@ -202,9 +204,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import service_tokens as service_token_pages
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.accounts import substitutes as substitute_pages
+    from mdm.console.apps import app_requests, configuration, data_sheets
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
-    from mdm.console.apps import configuration as app_configuration_pages
     from mdm.console.apps import licences as licence_pages
     from mdm.console.care import bulk_commands as bulk_command_pages
     from mdm.console.care import bulk_erases
@@ -298,7 +300,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         hours,
         app_pages,
         bundle_pages,
-        app_configuration_pages,
+        configuration,
+        data_sheets,
+        app_requests,
         pupil_list_pages,
         school_people_pages,
         pupil_pages,

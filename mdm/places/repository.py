@@ -19,6 +19,7 @@ from enrollment.tablets.rules import DECOMMISSIONED
 from mdm.accounts.models import AccountRole, ServiceToken
 from mdm.accounts.oidc.models import ProviderRole
 from mdm.care.lost_mode.models import LossReport, LostCase
+from profiles.effective.app_requests.models import AppRequest
 from profiles.policy.kinds import PlaceKind, VersionState
 from profiles.policy.models import PolicyDocument, PolicyVersion
 from profiles.schedule.models import Activity, CalendarOverride
@@ -26,7 +27,7 @@ from profiles.schedule.models import Activity, CalendarOverride
 #: Tables whose rows go along as they are. What is not here stays with the closed school, as its history.
 _MOVED: tuple[Any, ...] = (
     SchoolClass, PupilGroup, Pupil, Guardian, TeacherAssignment, Tablet, Cart, Incident, LostCase, LossReport, Invitation, Reservation,
-    AccountRole, ServiceToken, ProviderRole, Activity,
+    AccountRole, ServiceToken, ProviderRole, Activity, AppRequest,
 )  # fmt: skip
 _LONGEST_LABEL = 100
 

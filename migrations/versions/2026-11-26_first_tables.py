@@ -1376,6 +1376,30 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_column_mapping_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "data_protection_sheet",
+        sa.Column("app_id", sa.Uuid(), nullable=False),
+        sa.Column("publisher", sa.String(length=160), nullable=False),
+        sa.Column("purpose", sa.String(length=500), nullable=False),
+        sa.Column("data_categories", sa.String(length=500), nullable=False),
+        sa.Column("hosting_country", sa.String(length=80), nullable=False),
+        sa.Column("legal_basis", sa.String(length=32), nullable=False),
+        sa.Column("retention", sa.String(length=300), nullable=False),
+        sa.Column("uses_gar", sa.Boolean(), nullable=False),
+        sa.Column("agreement_signed_on", sa.Date(), nullable=True),
+        sa.Column("agreement_reference", sa.String(length=200), nullable=True),
+        sa.Column("verdict", sa.String(length=32), nullable=True),
+        sa.Column("conditions", sa.String(length=500), nullable=True),
+        sa.Column("reviewed_on", sa.Date(), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_data_protection_sheet_app_id_app"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_data_protection_sheet_town_id_town")),
+        sa.PrimaryKeyConstraint("app_id", name=op.f("pk_data_protection_sheet")),
+    )
+    with op.batch_alter_table("data_protection_sheet", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_data_protection_sheet_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "exam_day",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=True),
@@ -1767,6 +1791,37 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("timetable", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_timetable_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "app_request",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("school_id", sa.Uuid(), nullable=False),
+        sa.Column("class_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("store_link", sa.String(length=300), nullable=True),
+        sa.Column("reason", sa.String(length=300), nullable=False),
+        sa.Column("until", sa.Date(), nullable=True),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("supported_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("app_id", sa.Uuid(), nullable=True),
+        sa.Column("answer", sa.String(length=300), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_app_request_app_id_app"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["class_id"], ["school_class.id"], name=op.f("fk_app_request_class_id_school_class"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_app_request_school_id_school"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_app_request_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_app_request")),
+    )
+    with op.batch_alter_table("app_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_app_request_app_id"), ["app_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_app_request_class_id"), ["class_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_app_request_school_id"), ["school_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_app_request_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "bulk_command",
@@ -3360,6 +3415,13 @@ def downgrade() -> None:
         batch_op.drop_index("ix_bulk_command_requested")
 
     op.drop_table("bulk_command")
+    with op.batch_alter_table("app_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_app_request_town_id"))
+        batch_op.drop_index(batch_op.f("ix_app_request_school_id"))
+        batch_op.drop_index(batch_op.f("ix_app_request_class_id"))
+        batch_op.drop_index(batch_op.f("ix_app_request_app_id"))
+
+    op.drop_table("app_request")
     with op.batch_alter_table("timetable", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_timetable_town_id"))
 
@@ -3450,6 +3512,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_exam_day_town_id"))
 
     op.drop_table("exam_day")
+    with op.batch_alter_table("data_protection_sheet", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_data_protection_sheet_town_id"))
+
+    op.drop_table("data_protection_sheet")
     with op.batch_alter_table("column_mapping", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_column_mapping_town_id"))
         batch_op.drop_index("ix_column_mapping_town")

@@ -34,6 +34,27 @@ class AppExists(Conflict):
     message = Message("The town's catalogue already has this app.")
 
 
+class AppRefused(Conflict):
+    """The data protection officer has refused an app that a version would give."""
+
+    code = "app_refused"
+    message = Message("The data protection officer has refused {app}: it cannot be given.")
+
+
+class DataSheetNotFound(Conflict):
+    """An app without a data-protection sheet is to be decided about."""
+
+    code = "data_sheet_missing"
+    message = Message("This app has no data-protection sheet yet: write what it does with data first.")
+
+
+class ConditionsMissing(Invalid):
+    """An app is allowed with conditions, and none are given."""
+
+    code = "conditions_missing"
+    message = Message("Say under which conditions the app is allowed.")
+
+
 class BadContentToken(Invalid):
     """A content token cannot be read, or has expired."""
 

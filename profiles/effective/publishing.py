@@ -18,7 +18,7 @@ from enrollment.safeguards.models import IrreversibleAct
 from profiles.effective.assessment import Assessment, assess_draft
 from profiles.effective.errors import CutsTabletsOff, RisksNotConfirmed
 from profiles.policy import life
-from profiles.policy.checks import check_licences
+from profiles.policy.checks import check_app_verdicts, check_licences
 from profiles.policy.documents import require_author_of, select_concerned
 from profiles.policy.errors import AuthorNotTrusted, ReasonRequired, RisksNeedStages, StageNotProved, VersionNotFound
 from profiles.policy.kinds import StageKind, VersionState
@@ -59,6 +59,7 @@ def publish(work: UnitOfWork, actor: Actor, owner: Versioned, number: int, publi
     version = repository.get_version(owner, number)
     if version is None:
         raise VersionNotFound
+    check_app_verdicts(work, owner, to_content(version))  # the refusal may be younger than the draft
     assessment = assess_draft(work, owner, to_content(version))
     _check_risks(assessment, publication)
     is_at_once = _check_stage(work, owner, version, assessment, publication)

@@ -11,29 +11,31 @@ from sqlalchemy import Select
 
 from cartable.unit_of_work import UnitOfWork
 from profiles.apps import licences
-from profiles.apps.errors import LicencesShort
+from profiles.apps.data_sheets.repository import DataSheetRepository
+from profiles.apps.errors import AppRefused, LicencesShort
 from profiles.apps.licences import LicenceNeed
 from profiles.apps.repository import AppRepository
 from profiles.catalog.composites import expand_composites
 from profiles.policy.content import PolicyContent, apply_app_use, take_in_presets
 from profiles.policy.errors import BadSetting, SettingsConflict
-from profiles.policy.kinds import ALL_MODES, AppUse
+from profiles.policy.kinds import ALL_MODES, AppUse, VersionState
 from profiles.policy.lint import Finding, lint
 from profiles.policy.models import PolicyDocument
-from profiles.policy.repository import PolicyRepository, Versioned
+from profiles.policy.repository import PolicyRepository, Versioned, to_content
 from profiles.policy.rules import PublishedPreset
 from profiles.policy.validation import Problem, find_preset_problem, find_problem, normalise
 from profiles.schedule.modes import Mode
 
 
 def check_content(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> PolicyContent:
-    """Return the content as it is stored. Raises `BadSetting` with the field named, and `SettingsConflict`."""
+    """Return the content as it is stored. Raises `BadSetting` with the field named, `SettingsConflict`, `AppRefused`."""
     content = normalise_content(content)
     problem = find_content_problem(work, owner, content)
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
     for finding in lint_content(content, _load_presets(work, owner, content)):
         raise SettingsConflict(field=finding.setting, other=finding.other, why=finding.rule.value, mode=finding.mode.value)
+    check_app_verdicts(work, owner, content)
     return content
 
 
@@ -94,6 +96,32 @@ def merge_presets(content: PolicyContent, presets: Mapping[UUID, PublishedPreset
         if use.preset_id in presets and use.applies_in(mode)
     ]
     return take_in_presets(content.values_in(mode), taken)
+
+
+def check_app_verdicts(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> None:
+    """Raise `AppRefused` when a version would give an app that the data protection officer has refused, and the live one does not.
+
+    What was given before the refusal is taken back by people: until then a document with it may still be changed elsewhere.
+    """
+    if owner.town_id is None:
+        return
+    presets = _load_presets(work, owner, content)
+    given = _list_given_apps(content, presets)
+    refused = DataSheetRepository(work.session).find_refused_app(owner.town_id, given)
+    if refused is None:
+        return
+    live = PolicyRepository(work.session).get_version_in_state(owner, VersionState.LIVE)
+    before = to_content(live) if live is not None else PolicyContent()
+    added = given - _list_given_apps(before, _load_presets(work, owner, before))
+    refused = DataSheetRepository(work.session).find_refused_app(owner.town_id, added)
+    if refused is not None:
+        raise AppRefused(app=refused.name)
+
+
+def _list_given_apps(content: PolicyContent, presets: Mapping[UUID, PublishedPreset]) -> set[str]:
+    """Return the bundle identifiers of the apps that a content requires or offers in some mode."""
+    merged = [expand_composites(merge_presets(content, presets, mode)) for mode in Mode]
+    return {app for values in merged for use in (AppUse.REQUIRED, AppUse.AVAILABLE) for app in values.get(use.setting, ())}
 
 
 def list_licence_needs(work: UnitOfWork, owner: Versioned, content: PolicyContent, tablets: Select[UUID]) -> list[LicenceNeed]:

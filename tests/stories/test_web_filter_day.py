@@ -77,14 +77,8 @@ class FilterDay(SchoolDay):
     remedy: Remedy | None = Remedy.MEND_RESOLVER
 
     def prepare(self) -> None:
-        put, town = self.admin.put, str(self.town.id)
-        calendar = {"periods": [{"first": str(self._date(14)), "last": str(self._date(20)), "name": "Vacances"}]}
-        put(f"/towns/{town}/calendars/own", json={**calendar, "known_until": str(self._date(300))}).raise_for_status()
-        body = {"week": FOUR_DAYS_JSON, "calendar": "own", "night_from": "20:00", "night_to": "07:00"}
-        put(f"/towns/{town}/timetable", json=body).raise_for_status()
+        self.prepare_town()
         with self.server.runtime.open_unit_of_work() as work:
-            self.pupils.append(TownFactory(work).create_pupil(self.school_class, Grade.CE2, first="Léa").id)
-            import_archive(work, SYSTEM, self.town.id, archive(LISTS))
             values: dict[str, dict[str, Any]] = {
                 "all": {
                     "web.delivery": {"kind": "resolver", "when_away": "lenient"},
@@ -94,6 +88,17 @@ class FilterDay(SchoolDay):
                 "home": {"web.blocked_categories": ["games"]},
             }
             publish_document(work, self.town.id, PlaceKind.TOWN, "", values)
+
+    def prepare_town(self) -> None:
+        """Create the hours, a third child and the lists, and no rules."""
+        put, town = self.admin.put, str(self.town.id)
+        calendar = {"periods": [{"first": str(self._date(14)), "last": str(self._date(20)), "name": "Vacances"}]}
+        put(f"/towns/{town}/calendars/own", json={**calendar, "known_until": str(self._date(300))}).raise_for_status()
+        body = {"week": FOUR_DAYS_JSON, "calendar": "own", "night_from": "20:00", "night_to": "07:00"}
+        put(f"/towns/{town}/timetable", json=body).raise_for_status()
+        with self.server.runtime.open_unit_of_work() as work:
+            self.pupils.append(TownFactory(work).create_pupil(self.school_class, Grade.CE2, first="Léa").id)
+            import_archive(work, SYSTEM, self.town.id, archive(LISTS))
 
     async def prove(self, *times: str) -> None:
         """Let time pass until the tablets have been in contact under what was tried, and have what takes its place."""

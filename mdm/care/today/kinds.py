@@ -24,6 +24,8 @@ class WaitingKind(StrEnum):
     IMPORTS = "imports"
     STOPPED_ROLLOUTS = "stopped_rollouts"
     ROLLOUTS = "rollouts"
+    APP_REQUESTS = "app_requests"
+    REFUSED_APPS = "refused_apps"
     HANDOVERS = "handovers"
 
 
@@ -41,6 +43,8 @@ PERMISSIONS: dict[WaitingKind, Permission] = {
     WaitingKind.IMPORTS: Permission.ROSTER,
     WaitingKind.STOPPED_ROLLOUTS: Permission.AUTHOR,
     WaitingKind.ROLLOUTS: Permission.AUTHOR,
+    WaitingKind.APP_REQUESTS: Permission.LEAD,
+    WaitingKind.REFUSED_APPS: Permission.AUTHOR,
     WaitingKind.HANDOVERS: Permission.HANDLE,
 }
 #: What goes on by itself, or is a day's work: it has a card and is not counted in the bar.

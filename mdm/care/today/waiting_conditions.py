@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_
+from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlalchemy.orm import aliased
 
 from cartable.alarms import Alarm
@@ -17,6 +17,9 @@ from mdm.care.commands.models import BulkCommand
 from mdm.care.erasing.models import BulkErase
 from mdm.care.lost_mode.models import LossReport, LossReportState, LostCase, PositionRequest
 from mdm.care.today.kinds import WaitingKind
+from mdm.reconcile.models import AppState, TabletApp
+from profiles.apps.data_sheets.models import AppVerdict, DataProtectionSheet
+from profiles.effective.app_requests.models import AppRequest, AppRequestState
 from profiles.policy.kinds import VersionState
 from profiles.policy.models import PolicyDocument, PolicyVersion
 
@@ -73,5 +76,21 @@ def build_waiting_conditions(account_id: UUID | None, now: datetime) -> dict[Wai
             [has_version.where(PolicyVersion.state == VersionState.STOPPED, is_newest)],
         ),
         WaitingKind.ROLLOUTS: (PolicyDocument, [has_version.where(PolicyVersion.state == VersionState.ROLLING)]),
+        WaitingKind.APP_REQUESTS: (
+            AppRequest,
+            [
+                or_(
+                    AppRequest.state == AppRequestState.ASKED,
+                    and_(AppRequest.state == AppRequestState.APPROVED, AppRequest.until < now.date()),
+                )
+            ],
+        ),
+        WaitingKind.REFUSED_APPS: (
+            DataProtectionSheet,
+            [
+                DataProtectionSheet.verdict == AppVerdict.REFUSED,
+                exists().where(TabletApp.app_id == DataProtectionSheet.app_id, TabletApp.state != AppState.REMOVING),
+            ],
+        ),
         WaitingKind.HANDOVERS: (Tablet, [Tablet.state == TabletState.ASSIGNED]),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Grade, Town
 from mdm.api.deps import WorkDep
-from mdm.console.apps.labels import USES
+from mdm.console.apps.labels import USES, verdict_label
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import (
     check_csrf,
@@ -28,6 +28,8 @@ from mdm.console.frame import (
 )
 from mdm.console.page_route import PageRoute
 from profiles.apps import licences, service
+from profiles.apps.data_sheets.models import AppVerdict
+from profiles.apps.data_sheets.service import get_verdicts
 from profiles.apps.grade_needs import GradeCounts, load_grade_counts
 from profiles.apps.licences import PoolStatus
 from profiles.apps.models import App
@@ -131,6 +133,7 @@ def _render_apps(
     language = get_language(request)
     page = bundles.list_bundles(work, actor, town.id, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     catalogue = service.list_all_apps(work, actor, town.id)
+    verdicts = get_verdicts(work, actor, town.id)
     pools = _sum_pools(licences.list_pools(work, actor, town.id))
     counts = load_grade_counts(work, town.id, [app.id for app in catalogue])
     grades = [grade for grade in Grade if grade not in _NURSERY or counts.tablets.get(grade)]
@@ -145,9 +148,15 @@ def _render_apps(
         grades=[(grade.value, counts.tablets.get(grade, 0)) for grade in grades],
         bundles=[_describe_row(bundle, grades, counts, language) for bundle in page.items],
         next_url=f"/apps?town={town.id}&after={page.next_cursor}" if page.next_cursor else "",
-        apps=[{"app": app, "source": describe_source(app, language), "pool": pools.get(app.id)} for app in catalogue],
+        apps=[
+            {
+                "app": app, "source": describe_source(app, language), "pool": pools.get(app.id),
+                "verdict": verdict_label(verdicts, app.id, language),
+            }
+            for app in catalogue
+        ],
         typed=typed or {},
-    )
+    )  # fmt: skip
 
 
 def _sum_pools(pools: Iterable[PoolStatus]) -> dict[UUID, dict[str, Any]]:
@@ -187,6 +196,15 @@ def describe_source(app: App, language: Language) -> str:
     return language.gettext("the town's own") if app.manifest_url else language.gettext("comes with the system")
 
 
-def list_choices(apps: Sequence[App], chosen: Sequence[UUID]) -> list[dict[str, Any]]:
-    """Return the apps of a catalogue for a list to tick."""
-    return [{"id": app.id, "name": app.name, "chosen": app.id in chosen} for app in apps]
+def list_choices(
+    apps: Sequence[App], chosen: Sequence[UUID], verdicts: Mapping[UUID, AppVerdict | None], language: Language
+) -> list[dict[str, Any]]:
+    """Return the apps of a catalogue for a list to tick, each with what is decided about its data protection where that limits it."""
+    limiting = (AppVerdict.ALLOWED_WITH_CONDITIONS, AppVerdict.REFUSED)
+    return [
+        {
+            "id": app.id, "name": app.name, "chosen": app.id in chosen,
+            "verdict": verdict_label(verdicts, app.id, language) if verdicts.get(app.id) in limiting else "",
+        }
+        for app in apps
+    ]  # fmt: skip

@@ -24,6 +24,7 @@ from mdm.console.page_route import PageRoute
 from mdm.reconcile import bundle_status
 from mdm.reconcile.bundle_status import BundleStatus
 from profiles.apps import licences, service
+from profiles.apps.data_sheets.service import get_verdicts
 from profiles.apps.errors import LicencesShort
 from profiles.effective import bundles
 from profiles.effective.bundles import Bundle, Consent
@@ -154,7 +155,12 @@ def _render_bundle(
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         problem=refusal.translate(language) if refusal else "",
         bundle=bundle,
-        choices=list_choices(catalogue, [app.id for app in bundle.apps] if chosen is None else chosen),
+        choices=list_choices(
+            catalogue,
+            [app.id for app in bundle.apps] if chosen is None else chosen,
+            get_verdicts(work, actor, bundle.preset.town_id),
+            language,
+        ),
         reason=reason,
         short=isinstance(refusal, LicencesShort),
         confirmation=_get_confirmation(refusal),

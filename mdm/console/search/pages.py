@@ -11,6 +11,8 @@ from mdm.console.chapters import CHAPTERS, Chapter
 _PAGES: tuple[Chapter, ...] = (
     Chapter("/hours/tablet", Message("What will a tablet be at an hour?"), (Permission.SEE,)),
     Chapter("/ending-identities", Message("Tablets about to go silent"), (Permission.SEE,)),
+    Chapter("/app-requests", Message("Requests for apps"), (Permission.TEACH, Permission.LEAD, Permission.AUTHOR)),
+    Chapter("/app-sheets", Message("Data-protection sheets of apps"), (Permission.PRIVACY,)),
     Chapter("/roles", Message("Roles: who may do what"), (Permission.SEE,)),
     Chapter("/start", Message("First days: what is still to do"), (Permission.GOVERN,)),
     Chapter("/start/tablet", Message("First tablet, invitation by QR code"), (Permission.HANDLE,)),

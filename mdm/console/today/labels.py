@@ -78,6 +78,16 @@ CARDS: dict[WaitingKind, CardText] = {
         Message("It goes on by itself when the tablets of a stage have proved it."),
         "/rules",
     ),
+    WaitingKind.APP_REQUESTS: CardText(
+        Message("{count} request for an app", plural="{count} requests for an app"),
+        Message("A teacher waits for an answer, or the day has passed until which an app was asked for."),
+        "/app-requests",
+    ),
+    WaitingKind.REFUSED_APPS: CardText(
+        Message("{count} app on tablets is refused by the DPO", plural="{count} apps on tablets are refused by the DPO"),
+        Message("It was given before the refusal. Take it out of its bundles."),
+        "/app-sheets",
+    ),
     WaitingKind.HANDOVERS: CardText(
         Message("{count} tablet is assigned and not handed over", plural="{count} tablets are assigned and not handed over"),
         Message("They wait on the bench for their children."),

@@ -21,7 +21,7 @@ VERBS = {
     "decline", "disable", "discard", "dispose", "download", "enable", "end", "erase", "explain", "export", "extend", "get", "hand",
     "import", "inspect", "install", "lend", "list", "lock", "mark", "merge", "move", "open", "play", "prepare", "preview", "print",
     "publish", "put", "record", "recover", "refresh", "release", "remove", "report", "request", "resolve", "restore", "resume", "retire",
-    "retry", "return", "revoke", "run", "save", "search", "send", "set", "settle", "start", "stop", "store", "swap", "sync", "undo", "update",
+    "retry", "return", "revoke", "run", "save", "search", "send", "set", "settle", "start", "stop", "store", "support", "swap", "sync", "undo", "update",
     "verify",
 }  # fmt: skip
 #: Verbs that begin a summary but no operation id.

@@ -58,6 +58,13 @@ PAGES: dict[str, str] = {
     "merge_schools": "/town/{town}/schools/{school_id}/merge",
     "open_school": "/town/{town}/schools/{school_id}/open",
     "set_school_successor": "/town/{town}/schools/{school_id}/successor",
+    "save_data_protection_sheet": "/app-sheets/{app_id}",
+    "set_app_verdict": "/app-sheets/{app_id}/verdict",
+    "create_app_request": "/app-requests",
+    "support_app_request": "/app-requests/{app_request_id}/support",
+    "approve_app_request": "/app-requests/{app_request_id}/approve",
+    "decline_app_request": "/app-requests/{app_request_id}/refuse",
+    "end_app_request": "/app-requests/{app_request_id}/end",
     # people
     "create_staff_member": "/staff/{town}/add",
     "record_staff_departure": "/staff/{town}/{staff_id}/leave",

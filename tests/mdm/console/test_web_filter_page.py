@@ -80,15 +80,15 @@ def test_an_address_is_tried_for_a_grade_in_a_mode_and_what_is_not_enforced_is_s
     admin = person(town_id, Role.TOWN_ADMIN)
     at_home = {"host": "www.jeux.example", "grade": "CE2", "mode": "home"}
     page = read(admin.client.get("/web-filter", params=at_home))
-    assert "bloqué : une catégorie bloquée (games)" in page
+    assert "fermé par les règles : une catégorie bloquée (games)" in page
     assert "Inapplicable avec ces moyens" in page, "the built-in filter knows no categories"
     with server.runtime.open_unit_of_work() as work:
         publish_document(work, town_id, PlaceKind.TOWN, "", {"all": {"web.delivery": {"kind": "resolver"}}})
     page = read(admin.client.get("/web-filter", params=at_home))
     assert "Fermé par : le résolveur de la collectivité" in page
     assert "Inapplicable" not in page
-    assert "ouvert : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "mode": "school"}))
-    assert "ouvert : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "grade": "CM2"}))
+    assert "ouvert selon les règles : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "mode": "school"}))
+    assert "ouvert selon les règles : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "grade": "CM2"}))
     adult = {**at_home, "host": "adulte.example", "mode": "school"}
     assert "une catégorie fermée à tous les enfants (adult)" in read(admin.client.get("/web-filter", params=adult))
     assert "n'est pas un nom d'hôte" in read(admin.client.get("/web-filter", params={"host": "no host"}))

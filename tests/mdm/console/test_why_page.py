@@ -51,7 +51,9 @@ def test_an_address_is_tried(server: LiveServer, person: Callable[..., Person], 
     publish(server, place.town_id, PlaceKind.TOWN, "", values={"all": {"web.denied": ["jeux.example"]}})
     client = person(place.town_id, Role.TECHNICIAN).client
     address = f"/tablets/{place.tablet_id}/why"
-    assert "bloqué : un site interdit (jeux.example)" in read(client.get(address, params={"host": "www.jeux.example"}))
+    assert "fermé par les règles : un site interdit (jeux.example)" in read(
+        client.get(address, params={"host": "www.jeux.example"})
+    )
     assert "ouvert : aucune règle ne le ferme" in read(client.get(address, params={"host": "exemple.fr"}))
     for wrong in ("%", "a b", "<script>", "x" * 300):
         refused = client.get(address, params={"host": wrong})

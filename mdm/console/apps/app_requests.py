@@ -1,0 +1,218 @@
+"""The page of requests for apps: teachers ask and read the answer, heads support, the town decides. Holds no rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError, NotFound
+from cartable.i18n import Language, Message
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.people import service as people
+from enrollment.places import service as places
+from mdm.api.deps import WorkDep
+from mdm.console.apps.labels import REQUEST_STATES, verdict_label
+from mdm.console.forms import CsrfField, attempt, parse_day, parse_optional_id
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.page_route import PageRoute
+from mdm.console.times import format_day
+from profiles.apps import service as apps
+from profiles.apps.data_sheets.service import get_verdicts
+from profiles.apps.errors import AppNotFound, LicencesShort
+from profiles.effective.app_requests import service
+from profiles.effective.app_requests.models import AppRequest, AppRequestState
+from profiles.effective.app_requests.service import RequestedApp
+from profiles.effective.bundles import Consent
+from profiles.effective.errors import RisksNotConfirmed
+
+PAGE = "/app-requests"
+router = APIRouter(prefix=PAGE, include_in_schema=False, route_class=PageRoute)
+_NOTICES = {
+    "asked": Message("The request is sent. The answer will stand here."),
+    "supported": Message("You support the request."),
+    "approved": Message("The app is given to the class. Each tablet follows at its next contact."),
+    "refused": Message("The request is refused; the teacher reads why."),
+    "ended": Message("The app is taken back from the class."),
+}
+AnswerField = Annotated[str, Form(max_length=300)]
+
+
+@router.get("")
+def show_requests(request: Request, work: WorkDep, done: str = "") -> Response:
+    """Show the requests that concern the person, and the form of a new one for who teaches."""
+    actor, _ = require_sign_in(request, work)
+    return _render_requests(request, work, actor, notice=done)
+
+
+@router.post("")
+def create_request(
+    request: Request,
+    work: WorkDep,
+    csrf: CsrfField,
+    class_id: Annotated[UUID, Form()],
+    name: Annotated[str, Form(max_length=120)],
+    reason: Annotated[str, Form(max_length=300)],
+    store_link: Annotated[str, Form(max_length=300)] = "",
+    until: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Ask for an app for a class."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+
+    def act() -> None:
+        wanted = RequestedApp(name, reason, store_link.strip() or None, parse_day(until, "until"))
+        service.create_request(work, actor, class_id, wanted)
+
+    typed = {"class_id": str(class_id), "name": name, "reason": reason, "store_link": store_link, "until": until}
+    return _answer(request, work, actor, act, "asked", typed)
+
+
+@router.post("/{app_request_id}/support")
+def support_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField) -> Response:
+    """Support a request as the head of the school."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    return _answer(request, work, actor, lambda: service.support_request(work, actor, app_request_id), "supported")
+
+
+@router.post("/{app_request_id}/approve")
+def approve_request(
+    request: Request,
+    work: WorkDep,
+    app_request_id: UUID,
+    csrf: CsrfField,
+    app_id: Annotated[str, Form(max_length=36)] = "",
+    answer: AnswerField = "",
+    accept_shortage: Annotated[bool, Form()] = False,
+    confirmation: Annotated[str, Form(max_length=8)] = "",
+) -> Response:
+    """Give an app of the catalogue to the class."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+
+    def act() -> None:
+        chosen = parse_optional_id(app_id, "app_id")
+        if chosen is None:
+            raise AppNotFound(field="app_id")
+        consent = Consent(accept_shortage, confirmation or None)
+        service.approve_request(work, actor, app_request_id, chosen, answer, consent)
+
+    typed = {"decided": str(app_request_id), "app_id": app_id, "answer": answer}
+    return _answer(request, work, actor, act, "approved", typed)
+
+
+@router.post("/{app_request_id}/refuse")
+def refuse_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField, answer: AnswerField = "") -> Response:
+    """Refuse a request, with the reason."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    typed = {"decided": str(app_request_id), "answer": answer}
+    return _answer(request, work, actor, lambda: service.refuse_request(work, actor, app_request_id, answer), "refused", typed)
+
+
+@router.post("/{app_request_id}/end")
+def end_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField) -> Response:
+    """Take the app of an approved request back."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    return _answer(request, work, actor, lambda: service.end_request(work, actor, app_request_id), "ended")
+
+
+def _answer(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    act: Callable[[], object],
+    done: str,
+    typed: dict[str, str] | None = None,
+) -> Response:
+    """Act and return to the page, or show it with what was typed and why it was refused."""
+    refusal = attempt(work, act)
+    if refusal is None:
+        return RedirectResponse(f"{PAGE}?done={done}", status_code=303)
+    return _render_requests(request, work, actor, refusal=refusal, typed=typed)
+
+
+def _render_requests(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    *,
+    notice: str = "",
+    refusal: DomainError | None = None,
+    typed: dict[str, str] | None = None,
+) -> Response:
+    language = get_language(request)
+    town_ids = {
+        town.id
+        for permission in (Permission.TEACH, Permission.LEAD, Permission.AUTHOR)
+        for town in list_permitted_towns(work, actor, permission)
+    }
+    if not town_ids:
+        raise NotFound
+    rows = service.list_requests(work, actor, sorted(town_ids, key=str))
+    return render_page(
+        request,
+        "apps/app_requests.html",
+        status=refusal.status if refusal else 200,
+        notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
+        problem=refusal.translate(language) if refusal else "",
+        classes=_list_classes(work, actor),
+        requests=[_describe(actor, row[0], f"{row[1].label}, {row[2].name}", work, language) for row in rows],
+        catalogues=_list_catalogues(work, actor, language),
+        is_short=isinstance(refusal, LicencesShort),
+        confirmation=str(refusal.details["confirmation"]) if isinstance(refusal, RisksNotConfirmed) else "",
+        typed=typed or {},
+    )
+
+
+def _list_classes(work: UnitOfWork, actor: Actor) -> list[tuple[str, str]]:
+    """Return the classes of this year that the actor teaches: id, and label with school."""
+    classes = []
+    for town in list_permitted_towns(work, actor, Permission.TEACH):
+        names = {school.id: school.name for school in places.list_schools(work, actor, town.id)}
+        for school_id, rows in people.list_classes_by_school(work, actor, town.id).items():
+            classes += [
+                (str(row.id), f"{row.label}, {names.get(school_id, '')}")
+                for row in rows
+                if actor.has_permission(Permission.TEACH, town.id, school_id, row.id)
+            ]
+    return classes
+
+
+def _list_catalogues(work: UnitOfWork, actor: Actor, language: Language) -> dict[UUID, list[tuple[str, str]]]:
+    """Return the apps of each town whose apps the actor authors, with what is decided about their data protection."""
+    catalogues = {}
+    for town in list_permitted_towns(work, actor, Permission.AUTHOR):
+        verdicts = get_verdicts(work, actor, town.id)
+        catalogues[town.id] = [
+            (str(app.id), f"{app.name} ({verdict_label(verdicts, app.id, language)})")
+            for app in apps.list_all_apps(work, actor, town.id)
+        ]
+    return catalogues
+
+
+def _describe(actor: Actor, row: AppRequest, place: str, work: UnitOfWork, language: Language) -> dict[str, Any]:
+    is_waiting = row.state is AppRequestState.ASKED
+    return {
+        "id": row.id,
+        "town_id": row.town_id,
+        "name": row.name,
+        "store_link": row.store_link or "",
+        "reason": row.reason,
+        "place": place,
+        "until": format_day(row.until) if row.until else "",
+        "is_over": row.state is AppRequestState.APPROVED and row.until is not None and row.until < work.now.date(),
+        "asked": format_day(row.requested_at.date()),
+        "state": REQUEST_STATES[row.state].translate(language),
+        "answer": row.answer or "",
+        "is_supported": row.supported_at is not None,
+        "may_support": is_waiting and row.supported_at is None and service.may_support(actor, row),
+        "may_decide": is_waiting and service.may_decide(actor, row),
+        "may_end": row.state is AppRequestState.APPROVED and service.may_decide(actor, row),
+    }
