@@ -17,7 +17,7 @@ from cartable.scope import Actor
 from enrollment.people.models import Pupil, StaffMember
 from enrollment.people.text import compute_name_order
 from enrollment.places.models import Grade, School, SchoolClass
-from enrollment.tablets.models import Loan, Tablet, TabletState
+from enrollment.tablets.models import AgreementState, Loan, Tablet, TabletState
 from mdm.care.tablet_columns import BY_TAG, TabletColumn, TabletOrder
 from mdm.care.tablet_order_repository import build_sort_key
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
@@ -30,7 +30,7 @@ from profiles.schedule.models import TabletMode
 class TabletFilter:
     """Which tablets to list. `lacks_apps`: those that lack an app they should have; `silent_since`: without contact since then.
 
-    `unproved`: those that have not proved the mode they should be in. `system`: the first number of the version. `battery_below` is a
+    `lacks_agreement`: those whose family has not signed. `unproved`: those that have not proved the mode they should be in. `system`: the first number of the version. `battery_below` is a
     share of one, `storage_below` gigabytes; a tablet that has not told them is none of those.
     """
 
@@ -48,6 +48,7 @@ class TabletFilter:
     battery_below: float | None = None
     storage_below: float | None = None
     class_id: UUID | None = None
+    lacks_agreement: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,8 @@ def _list_conditions(filters: TabletFilter) -> list[ColumnElement[bool]]:
         conditions.append(or_(contact.is_(None), contact < filters.silent_since))
     if filters.unproved:
         conditions.append(is_unproved())
+    if filters.lacks_agreement:
+        conditions.append(lacks_agreement())
     if filters.erased:
         conditions.append(select_erased_at().is_not(None))
     if filters.system is not None:
@@ -205,6 +208,12 @@ def _list_conditions(filters: TabletFilter) -> list[ColumnElement[bool]]:
     if filters.storage_below is not None:
         conditions.append(Tablet.available_gigabytes < filters.storage_below)
     return conditions
+
+
+def lacks_agreement() -> ColumnElement[bool]:
+    """Return the condition for tablets that a pupil has on loan while the family has not signed the agreement, nor refused it."""
+    lent = (Loan.tablet_id == Tablet.id, Loan.closed_at.is_(None), Loan.pupil_id.is_not(None))
+    return exists().where(*lent, Loan.agreement == AgreementState.PENDING).correlate(Tablet)
 
 
 def is_unproved() -> ColumnElement[bool]:

@@ -62,8 +62,10 @@ def authenticate(request: Request, work: UnitOfWork, *, allowed: Collection[Sign
     request.state.actor, request.state.session_ends_at = who.actor, who.session.expires_at
     request.state.stopped_towns = list_stopped_town_names(work, who.actor.list_permitted_towns(Permission.CARE))
     if "application/json" not in request.headers.get("accept", ""):
-        request.state.place = load_place(work, who.actor, request.query_params)
-        request.state.waiting = count_waiting_at(work, who.actor, request.state.place)
+        request.state.place = place = load_place(work, who.actor, request.query_params)
+        if place.town is not None and place.town.time_zone:
+            show_times_in(ZoneInfo(place.town.time_zone))  # until the page says of which town or school it is
+        request.state.waiting = count_waiting_at(work, who.actor, place)
     return who
 
 

@@ -256,6 +256,13 @@ class PrivacyRepository:
         statement = select(PrivacyRequest).where(PrivacyRequest.id == request_id)
         return self.session.scalar(actor.restrict(statement, PrivacyRequest, Permission.PRIVACY))
 
+    def count_open_requests(self, actor: Actor, town_id: UUID, today: date) -> tuple[int, int]:
+        """Return how many requests of a town are not answered, and how many of them are late."""
+        late = func.count(case((PrivacyRequest.due_on < today, 1)))
+        statement = select(func.count(), late).where(PrivacyRequest.town_id == town_id, PrivacyRequest.answered_on.is_(None))
+        row = self.session.execute(actor.restrict(statement, PrivacyRequest, Permission.PRIVACY)).one()
+        return row[0], row[1]
+
     def list_requests(self, actor: Actor, town_id: UUID, *, only_open: bool, page: PageRequest) -> Page[PrivacyRequest]:
         statement = select(PrivacyRequest).where(PrivacyRequest.town_id == town_id)
         if only_open:

@@ -75,6 +75,13 @@ def answer_request(work: UnitOfWork, actor: Actor, request_id: UUID, outcome: Re
     return row
 
 
+def count_open_requests(work: UnitOfWork, actor: Actor, town_id: UUID) -> tuple[int, int]:
+    """Return how many requests of a town the actor has to answer, and how many of them are late; none without the permission."""
+    if not actor.has_permission(Permission.PRIVACY, town_id):
+        return 0, 0
+    return PrivacyRepository(work.session).count_open_requests(actor, town_id, work.now.date())
+
+
 def list_requests(
     work: UnitOfWork, actor: Actor, town_id: UUID, *, only_open: bool = False, page: PageRequest = FIRST_PAGE
 ) -> Page[PrivacyRequest]:

@@ -37,11 +37,16 @@ _DECLARED_STATES = {
 
 
 def record_declared_apps(
-    work: UnitOfWork, tablet_id: UUID, desired: DesiredState, rows_by_app: Mapping[UUID, TabletApp], state: DeclarativeState
+    work: UnitOfWork,
+    tablet_id: UUID,
+    desired: DesiredState,
+    rows_by_app: Mapping[UUID, TabletApp],
+    licensed: Mapping[UUID, set[UUID]],
+    state: DeclarativeState,
 ) -> None:
     """Store the state of each declared app as the tablet last reported it (status item `app.managed.list`).
 
-    Rows and licences of apps that are no longer declared are released.
+    A tablet that has not got the app and for which no licence is free waits for one: its declaration cannot be fulfilled before. Rows and licences of apps that are no longer declared are released.
     """
     reports = {row["identifier"]: read_declared_app(row) for row in ddm.list_managed_apps(state.status_items or {})}
     for app in desired.apps:
@@ -53,6 +58,12 @@ def record_declared_apps(
             if report is None
             else (_DECLARED_STATES[report.presence], report.reason)
         )
+        if (
+            app.app_store_id is not None
+            and tablet_id not in licensed.get(app.app_id, ())
+            and current[0] is not AppState.INSTALLED
+        ):
+            current = (AppState.WAITING, AppReason.NO_LICENCE)
         row = rows_by_app.get(app.app_id)
         if row is None:
             row = TabletApp(

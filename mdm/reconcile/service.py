@@ -166,7 +166,7 @@ def _enqueue_commands(
             commands += remove_profile(work, row, open_keys)
         commands += deliver_trial(work, tablet_id, desired.trial, trials.get(tablet_id, {}), rendered_profiles)
         if tablet_id in declarative and work.settings.declarative_apps:
-            record_declared_apps(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), states[channel.id])
+            record_declared_apps(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), licensed, states[channel.id])
         elif not defer_apps(work, channel, desired, states.get(channel.id)):
             rows = apps_by_tablet.get(tablet_id, {})
             commands += build_app_installs(work, facts[tablet_id], desired, rows, licensed, apps_by_id)

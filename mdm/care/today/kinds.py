@@ -27,6 +27,7 @@ class WaitingKind(StrEnum):
     APP_REQUESTS = "app_requests"
     REFUSED_APPS = "refused_apps"
     HANDOVERS = "handovers"
+    AGREEMENTS = "agreements"
 
 
 #: By which permission each concerns a person.
@@ -46,9 +47,10 @@ PERMISSIONS: dict[WaitingKind, Permission] = {
     WaitingKind.APP_REQUESTS: Permission.LEAD,
     WaitingKind.REFUSED_APPS: Permission.AUTHOR,
     WaitingKind.HANDOVERS: Permission.HANDLE,
+    WaitingKind.AGREEMENTS: Permission.HANDLE,
 }
 #: What goes on by itself, or is a day's work: it has a card and is not counted in the bar.
-UNCOUNTED = frozenset({WaitingKind.ROLLOUTS, WaitingKind.HANDOVERS})
+UNCOUNTED = frozenset({WaitingKind.ROLLOUTS, WaitingKind.HANDOVERS, WaitingKind.AGREEMENTS})
 
 
 class ExpiryKind(StrEnum):

@@ -16,6 +16,7 @@ from enrollment.tablets.models import ApprovalRequest, Tablet, TabletState
 from mdm.care.commands.models import BulkCommand
 from mdm.care.erasing.models import BulkErase
 from mdm.care.lost_mode.models import LossReport, LossReportState, LostCase, PositionRequest
+from mdm.care.overview_repository import lacks_agreement
 from mdm.care.today.kinds import WaitingKind
 from mdm.reconcile.models import AppState, TabletApp
 from profiles.apps.data_sheets.models import AppVerdict, DataProtectionSheet
@@ -93,4 +94,5 @@ def build_waiting_conditions(account_id: UUID | None, now: datetime) -> dict[Wai
             ],
         ),
         WaitingKind.HANDOVERS: (Tablet, [Tablet.state == TabletState.ASSIGNED]),
+        WaitingKind.AGREEMENTS: (Tablet, [lacks_agreement()]),
     }

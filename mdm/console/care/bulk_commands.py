@@ -227,6 +227,7 @@ def _render_form(
         tablets=sorted(selection.tablet_ids, key=str),
         preview=_describe_preview(preview, language) if preview is not None else None,
         town_phone=town.support_phone or "",
+        town_zone=town.time_zone,
         default_name=DEFAULT_NAME,
     )
 

@@ -26,7 +26,7 @@ _LONGEST = {"columns": 200}
 class ListAddress(BaseModel):
     """What the address of the list asks for. What is not understood filters nothing.
 
-    `lacks`: apps, mode (not the one it should be in), battery or storage. `silent`: days without contact. `erased`: any text.
+    `lacks`: apps, agreement, mode (not the one it should be in), battery or storage. `silent`: days without contact. `erased`: any text.
     `sort`: the name of a column, after `-` from the highest to the lowest. `columns`: names of columns with commas between.
     """
 
@@ -59,6 +59,7 @@ class ListAddress(BaseModel):
             lacks_apps=self.lacks == "apps",
             silent_since=now - timedelta(days=int(self.silent)) if self.silent in {str(days) for days in SILENT_DAYS} else None,
             unproved=self.lacks == "mode",
+            lacks_agreement=self.lacks == "agreement",
             erased=bool(self.erased),
             system=int(self.system) if is_system else None,
             battery_below=LITTLE_BATTERY / 100 if self.lacks == "battery" else None,

@@ -91,6 +91,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         enrolled=view.enrollment is not None and view.row.erased_at is None,
         acts=acts.describe_acts(work, actor, tablet, language),
         town_phone=acts.get_town_phone(work, tablet),
+        town_zone=zone.key,
         default_name=DEFAULT_NAME,
         custody=custody.describe_custody(work, actor, view.row, language),
         notice=language.gettext("Noted.") if done == "noted" else "",

@@ -93,6 +93,11 @@ CARDS: dict[WaitingKind, CardText] = {
         Message("They wait on the bench for their children."),
         "/desk",
     ),
+    WaitingKind.AGREEMENTS: CardText(
+        Message("{count} loan agreement is not signed", plural="{count} loan agreements are not signed"),
+        Message("Note the signature on the page of the tablet, or print the agreement at the desk."),
+        "/?lacks=agreement",
+    ),
 }
 MISSING_APPS = Message("{count} app is missing on a tablet", plural="{count} apps are missing on tablets")
 SILENT = Message("{count} tablet silent for a week", plural="{count} tablets silent for a week")

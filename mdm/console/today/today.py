@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.i18n import Language, Message
 from cartable.ids import new_id
-from cartable.scope import Permission
+from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.places.zones import PARIS
@@ -30,6 +31,7 @@ from mdm.console.setup.start import list_open_checklists
 from mdm.console.times import format_day, show_times_in
 from mdm.console.today.labels import CARDS, EXPIRIES, EXPIRING, MISSING_APPS, SILENT, UNPROVED
 from mdm.console.today.pictures import HEIGHT, DayRibbon, draw_fleet, draw_ribbon
+from mdm.privacy import requests
 from profiles.schedule.service import load_schedules
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -37,6 +39,9 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _MAX_LINES = 6
 _MORE = Message("and {count} more", plural="and {count} more")
 _WITHOUT_CLASS = Message("without a class")
+_REQUESTS = Message("{count} request of a person about data", plural="{count} requests of people about data")
+_REQUEST_ADVICE = Message("The law gives a month for the answer.")
+_LATE = Message("{count} is late", plural="{count} are late")
 _ENDING = Message("{count} tablet is about to go silent", plural="{count} tablets are about to go silent")
 
 
@@ -61,7 +66,7 @@ def show_today(request: Request, work: WorkDep) -> Response:
         request,
         "today/today.html",
         checklists=[each for each in list_open_checklists(work, actor, language) if each["town"].id == scope.town_id],
-        cards=_describe_cards(today, place, language),
+        cards=[*_list_request_cards(work, actor, scope.town_id, language), *_describe_cards(today, place, language)],
         ribbons=[_describe_ribbon(each, language) for each in _draw_ribbons(work, place)],
         fleet=draw_fleet(today.days),
         fleet_height=HEIGHT,
@@ -102,6 +107,15 @@ def _describe_cards(today: Today, place: Place, language: Language) -> list[dict
         ]
         cards.append(_card("expiries", EXPIRING, len(lines), lines[0][1], language, lines=lines))
     return cards
+
+
+def _list_request_cards(work: UnitOfWork, actor: Actor, town_id: UUID, language: Language) -> list[dict[str, Any]]:
+    """Return the card of people's requests about their data, first of all: their term is the law's. Nothing without a request."""
+    count, late = requests.count_open_requests(work, actor, town_id)
+    if not count:
+        return []
+    lines = [(_LATE.translate(language, count=late), "")] if late else []
+    return [_card("requests", _REQUESTS, count, f"/data?town={town_id}", language, _REQUEST_ADVICE, lines)]
 
 
 def _card(

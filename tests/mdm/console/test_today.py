@@ -12,14 +12,16 @@ from sqlalchemy import select
 
 from cartable import alarms
 from cartable.alarms import Alarm, AlarmKind
-from cartable.scope import Role
+from cartable.scope import SYSTEM, Role
 from enrollment.places.models import School, Town
 from enrollment.rosters.models import ImportState, RosterImport
-from enrollment.tablets.models import TabletState
+from enrollment.tablets.models import AgreementState, Loan, TabletState
 from mdm.accounts.models import AccountRole
 from mdm.care.lost_mode.models import LostCase
 from mdm.care.today.models import FleetDay
 from mdm.care.today.service import record_fleet_day
+from mdm.privacy import requests
+from mdm.privacy.models import RequestKind, RequestOutcome
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from profiles.apps.models import App, LicenceToken
 from profiles.schedule.models import TabletMode, Timetable
@@ -93,9 +95,17 @@ def town(server: LiveServer) -> BusyTown:
 
 def test_each_role_sees_what_concerns_it(town: BusyTown, person: Callable[..., Person]) -> None:
     work = ["missing_apps", "silent", "unproved"]
-    assert list_cards(person(town.town_id, Role.TOWN_ADMIN)) == ["alarms", "lost", "imports", "handovers", *work, "expiries"]
+    assert list_cards(person(town.town_id, Role.TOWN_ADMIN)) == [
+        "alarms",
+        "lost",
+        "imports",
+        "handovers",
+        "agreements",
+        *work,
+        "expiries",
+    ]
     assert list_cards(person(town.town_id, Role.HELPDESK)) == ["lost", *work]
-    assert list_cards(person(town.town_id, Role.TECHNICIAN)) == ["lost", "imports", "handovers", *work]
+    assert list_cards(person(town.town_id, Role.TECHNICIAN)) == ["lost", "imports", "handovers", "agreements", *work]
     assert list_cards(person(town.town_id, Role.HEAD, school_id=town.school_id)) == ["lost", "imports", *work]
     assert list_cards(person(town.town_id, Role.HEAD, school_id=town.other_id)) == []
 
@@ -200,3 +210,33 @@ def add_role(server: LiveServer, town_id: UUID) -> None:
     with server.runtime.open_unit_of_work() as work:
         former = work.session.scalars(select(AccountRole).where(AccountRole.role == Role.TECHNICIAN)).one()
         work.session.add(AccountRole(account_id=former.account_id, town_id=town_id, role=Role.TECHNICIAN, granted_at=work.now))
+
+
+def test_agreements_to_sign_and_requests_about_data_have_cards_until_done(
+    server: LiveServer, person: Callable[..., Person]
+) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        factory = TownFactory(work)
+        town = factory.create_town()
+        tablet, other = factory.create_tablet(town), factory.create_tablet(town)
+        school_class = factory.create_class(factory.create_school(town))
+        loan = factory.lend_tablet(tablet, factory.create_pupil(school_class))
+        factory.lend_tablet(other, factory.create_pupil(school_class)).agreement = AgreementState.SIGNED
+        loan.agreement = AgreementState.PENDING
+        received = work.now.date() - timedelta(days=40)
+        asked = requests.receive_request(work, SYSTEM, town.id, RequestKind.ACCESS, "Mme Martin", received_on=received)
+        town_id, request_id, loan_id, tags = town.id, asked.id, loan.id, (tablet.tag, other.tag)
+    admin, helpdesk = person(town_id, Role.TOWN_ADMIN), person(town_id, Role.HELPDESK)
+    seen = read(admin.client.get("/today"))
+    assert "1 convention de prêt n'est pas signée" in seen
+    assert "1 demande d'une personne sur ses données" in seen
+    assert "1 est en retard" in seen
+    listed = admin.client.get("/?lacks=agreement").text
+    assert [tag for tag in tags if f">{tag}</a>" in listed] == [tags[0]]
+    assert "demande d'une personne" not in read(helpdesk.client.get("/today"))
+    with server.runtime.open_unit_of_work() as work:
+        requests.answer_request(work, SYSTEM, request_id, RequestOutcome.DONE, "Copie remise.")
+        work.session.get_one(Loan, loan_id).agreement = AgreementState.REFUSED
+    seen = read(admin.client.get("/today"))
+    assert "convention de prêt" not in seen
+    assert "demande d'une personne" not in seen

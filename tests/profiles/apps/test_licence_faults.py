@@ -186,7 +186,12 @@ def declared(work: UnitOfWork, place: BundleTown, status: str, *, wanted: bool =
     document = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
     known = ReconcileRepository(work.session).load_tablet_apps([tablet_id]).get(tablet_id, {})
     record_declared_apps(
-        work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(status_items=document)
+        work,
+        tablet_id,
+        desired if wanted else replace(desired, apps=()),
+        known,
+        {place.app.id: {tablet_id}},
+        DeclarativeState(status_items=document),
     )
     work.session.flush()
 
