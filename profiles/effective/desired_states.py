@@ -56,7 +56,12 @@ def compute_desired_states(
         beside += [shared.trials[mode][1]] if mode in shared.trials else []
         for rendered in (shared.profiles[mode], *shared.declared_profiles, *beside):
             profiles[rendered.sha256] = (situation.town_id, rendered)
-    store_addresses(work, {each.situation.key: each.situation for each in compiled.values()}.values(), policy)
+    classes = {
+        (tablet.class_id, situations[tablet.tablet_id].key): (tablet.class_id, situations[tablet.tablet_id])
+        for tablet in tablets
+        if tablet.class_id is not None and situations[tablet.tablet_id].lesson is None
+    }
+    store_addresses(work, {each.situation.key: each.situation for each in compiled.values()}.values(), policy, classes.values())
     _store_compiled(work, profiles, [each for each in compiled.values() if each.declared])
     return {tablet_id: shared.get_desired_state(now[tablet_id].mode) for tablet_id, shared in compiled_by_tablet.items()}
 

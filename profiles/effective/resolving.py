@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from profiles.effective.situation import GUARDIAN_MODES, PolicyData, Situation, compose_mode_filter
@@ -21,6 +23,7 @@ from profiles.policy.baseline import load_baseline
 from profiles.policy.kinds import ALL_MODES
 from profiles.policy.rules import AppliedDocument
 from profiles.schedule.modes import Mode
+from profiles.schedule.repository import ScheduleRepository
 
 
 def find_address(situation: Situation, policy: PolicyData, mode: Mode) -> ResolverAddress | None:
@@ -93,8 +96,14 @@ def build_resolver_filter(
     )
 
 
-def store_addresses(work: UnitOfWork, situations: Iterable[Situation], policy: PolicyData) -> None:
-    """Store what is served for these situations in every mode, in a constant number of queries. The resolver takes it up by itself."""
+def store_addresses(
+    work: UnitOfWork, situations: Iterable[Situation], policy: PolicyData, classes: Iterable[tuple[UUID, Situation]] = ()
+) -> None:
+    """Store what is served for these situations in every mode, in a constant number of queries. The resolver takes it up by itself.
+
+    `classes`: the classes of tablets that are in no class session, each with their situation. The address of a session that is over
+    serves its sites no longer, although a tablet may still ask it.
+    """
     if policy.resolver is None:
         return
     contents: dict[str, AddressContent] = {}
@@ -108,4 +117,31 @@ def store_addresses(work: UnitOfWork, situations: Iterable[Situation], policy: P
                 served = build_resolver_filter(web, policy.resolver, server_host, own_hosts)
                 contents[key] = AddressContent(town_id, token, served, is_trial=situation.is_trial)
     if contents:
-        FilterAddressRepository(work.session).save_contents(contents, work.now)
+        _save_contents(work, contents, _list_lesson_addresses(contents, policy, classes))
+
+
+def _list_lesson_addresses(
+    contents: Mapping[str, AddressContent], policy: PolicyData, classes: Iterable[tuple[UUID, Situation]]
+) -> dict[str, tuple[UUID, AddressContent]]:
+    """Return the addresses of class sessions of these classes by key, each with its class and what is served there without a session."""
+    mode, addresses = Mode.CLASS_SESSION, {}
+    for class_id, situation in classes:
+        without = contents.get(compute_address_key(situation, policy, mode))
+        if without is not None and policy.resolver is not None:
+            key = compute_address_key(replace(situation, lesson_class=class_id), policy, mode)
+            addresses[key] = (class_id, replace(without, token=policy.resolver.get_token(key)))
+    return addresses
+
+
+def _save_contents(
+    work: UnitOfWork, contents: Mapping[str, AddressContent], of_lessons: Mapping[str, tuple[UUID, AddressContent]]
+) -> None:
+    repository = FilterAddressRepository(work.session)
+    differing = repository.save_contents(contents, work.now, {key: content for key, (_, content) in of_lessons.items()})
+    if not differing:
+        return
+    # Tablets of pupils who are absent from class are in no session while their class has one.
+    running = ScheduleRepository(work.session).get_running_sessions({of_lessons[key][0] for key in differing}, work.now)
+    over = {key: of_lessons[key][1] for key in differing if of_lessons[key][0] not in running}
+    if over:
+        repository.save_contents(over, work.now)

@@ -64,17 +64,22 @@ class FilterAddressRepository:
         )
         return {row.token: row for row in rows}
 
-    def save_contents(self, contents: Mapping[str, AddressContent], now: datetime) -> None:
+    def save_contents(
+        self, contents: Mapping[str, AddressContent], now: datetime, unused: Mapping[str, AddressContent] | None = None
+    ) -> set[str]:
         """Store what is served at addresses, by what they stand for, in a constant number of statements.
 
         An address without changes keeps its time of change; its use is written once a day. Two workers may store the same at once.
+        Returns which of the `unused` addresses are stored with other contents than these: they are left as they are.
         """
+        unused = unused or {}
         rows = self.session.execute(
             select(FilterAddress.key_sha256, FilterAddress.content_sha256, FilterAddress.last_used_at).where(
-                FilterAddress.key_sha256.in_(contents)
+                FilterAddress.key_sha256.in_([*contents, *unused])
             )
         )
-        stored = {row.key_sha256: (row.content_sha256, row.last_used_at) for row in rows}
+        known = {row.key_sha256: (row.content_sha256, row.last_used_at) for row in rows}
+        stored = {key: known[key] for key in contents.keys() & known.keys()}
         hashes = {key: each.served.hash_content() for key, each in contents.items()}
         changed = [
             self._build_row(key, contents[key], now)
@@ -88,6 +93,7 @@ class FilterAddressRepository:
             self.session.execute(
                 update(FilterAddress).where(FilterAddress.key_sha256.in_(sorted(stale))).values(last_used_at=now)
             )
+        return {key for key in unused.keys() & known.keys() if known[key][0] != unused[key].served.hash_content()}
 
     def _build_row(self, key: str, content: AddressContent, now: datetime) -> dict[str, Any]:
         return {

@@ -37,7 +37,7 @@ from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind, StageKind
 from profiles.render.trial import compute_trial_digest, split_cutting_content
 from profiles.schedule.guardian_rules import GuardianRuleKind
-from profiles.schedule.models import ClassSession, GuardianRule
+from profiles.schedule.models import ClassAbsence, ClassSession, GuardianRule
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes
 from profiles.schedule.session_rules import SessionPreset
@@ -224,6 +224,41 @@ def test_a_lesson_has_the_address_of_its_class_whatever_its_sites(runtime: Runti
         assert decide_name(served, "www.lecon.example", []).decision is HostDecision.ALLOW
         assert decide_name(served, "autre.example", []).reason is VerdictReason.LESSON
         assert decide_name(served, "mdm.test", []).reason is VerdictReason.ALWAYS_OPEN
+
+
+def test_the_address_of_a_lesson_that_is_over_serves_it_no_longer_although_a_tablet_may_still_ask_it(
+    runtime: Runtime, clock: ManualClock
+) -> None:
+    with runtime.open_unit_of_work() as work:
+        room = ClassRoom(work, {"web.denied": ["jeu.example"]})
+        lesson = ClassSession(
+            town_id=room.town.id, class_id=room.school_class.id, preset=SessionPreset.FOCUS_SITES, apps=[], sites=["lecon.example"],
+            started_by=None, starts=work.now, ends=work.now + timedelta(minutes=30),
+        )  # fmt: skip
+        work.session.add(lesson)
+        work.session.flush()
+        in_class, absent = room.tablets
+        compile_tablets(work, in_class)
+        token = find_token(find_url(work, in_class, Mode.CLASS_SESSION))
+        assert token is not None
+        [facts] = load_facts(work, [absent.id]).values()
+        work.session.add(ClassAbsence(town_id=room.town.id, pupil_id=facts.pupil_id, until=work.now + timedelta(hours=9)))
+        work.session.flush()
+
+        def is_limited() -> bool:
+            served = FilterAddressRepository(work.session).find_by_tokens(room.town.id, [token])[token]
+            work.session.refresh(served)
+            return decide_name(ResolverFilter.from_json(served.filter), "autre.example", []).reason is VerdictReason.LESSON
+
+        compile_tablets(work, absent)
+        assert is_limited(), "a child who is absent ends no lesson"
+        lesson.ends = work.now
+        work.session.flush()
+        compile_tablets(work, in_class)
+        assert not is_limited()
+        with count_statements(runtime.engine) as statements:
+            compile_tablets(work, in_class)
+        assert len([text for text in statements if "filter_address" in text]) == 1
 
 
 def add_guardian_rule(work: UnitOfWork, tablet: Tablet, guardian: UUID, subject: str, **window: int) -> GuardianRule:
