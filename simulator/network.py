@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from simulator import trust
 from simulator.acme import AcmeClient
@@ -22,10 +23,23 @@ from simulator.scep import SCEP_DIALECTS, ScepClient
 _OWN_ANSWER = NameAnswer(exists=True, addresses=("192.0.2.200",), seconds_to_live=300, asked="")
 
 
+class ConnectionFactory(Protocol):
+    """Makes a connection that opens at its first request."""
+
+    def __call__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        on_request_duration: Callable[[float], None] | None = None,
+        addresses: Mapping[str, str] | None = None,
+    ) -> HttpConnection: ...
+
+
 class Network:
     """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a PEM file) while it has none.
 
-    `addresses`: where host names lead that the machine's own DNS does not know.
+    `addresses`: where host names lead that the machine's own DNS does not know. `connect` makes its connections; another one than
+    the default may carry requests without sockets.
     """
 
     def __init__(
@@ -39,6 +53,7 @@ class Network:
         on_request_duration: Callable[[float], None] | None,
         attester: Attester | None = None,
         addresses: Mapping[str, str] | None = None,
+        connect: ConnectionFactory = HttpConnection,
     ) -> None:
         pem = ca.read_bytes() if isinstance(ca, Path) else ca
         self._initial_roots: frozenset[bytes] = trust.parse_pem_roots(pem) if pem else frozenset()
@@ -49,13 +64,14 @@ class Network:
         self._on_request_duration = on_request_duration
         self._attester = attester
         self._addresses = addresses
+        self._connect = connect
         self._connection: HttpConnection | None = None
         self.mid_request_pause = 0.0
 
     def get_connection(self) -> HttpConnection:
         """Return the tablet's one connection, which opens at its first request."""
         if self._connection is None:
-            self._connection = HttpConnection(
+            self._connection = self._connect(
                 self._build_tls_context(None), on_request_duration=self._on_request_duration, addresses=self._addresses
             )
         self._connection.mid_request_pause = self.mid_request_pause
@@ -85,7 +101,7 @@ class Network:
 
     async def fetch(self, url: str) -> bytes:
         """Return what is at an https URL, on a separate connection. Raises `UnexpectedResponse`, `Disconnected`."""
-        connection = HttpConnection(self._build_tls_context(None), addresses=self._addresses)
+        connection = self._connect(self._build_tls_context(None), addresses=self._addresses)
         try:
             reply = await connection.request("GET", url)
         finally:
@@ -102,7 +118,7 @@ class Network:
         mdm = profile.mdm_settings
         if mdm is None:
             raise InvalidProfile("there is no MDM payload in the profile")
-        connection = HttpConnection(
+        connection = self._connect(
             self._build_tls_context(profile), on_request_duration=self._on_request_duration, addresses=self._addresses
         )
         try:

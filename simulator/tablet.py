@@ -24,7 +24,8 @@ from simulator.enrollment import EnrollmentLifecycle
 from simulator.errors import Disconnected, SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.hardware import Hardware
 from simulator.identity import Identity, KeySource, generate_key
-from simulator.network import Network
+from simulator.http_connection import HttpConnection
+from simulator.network import ConnectionFactory, Network
 from simulator.profile import ConfigurationProfile
 from simulator.push_listener import PushListener
 from simulator.store import AppStore
@@ -39,7 +40,7 @@ class SimulatedTablet:
     tablet trusts before it has a profile, by default the machine's roots; with a profile it trusts only the roots in it, if
     there are any. `pace` multiplies every wait. `on_request_duration` is called with the seconds of each request. `attester`
     attests keys, as Apple does for newer chips; without one the tablet cannot attest. `addresses`: where host names lead that the
-    machine's own DNS does not know.
+    machine's own DNS does not know. `connect` makes its connections.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SimulatedTablet:
         on_request_duration: Callable[[float], None] | None = None,
         attester: Attester | None = None,
         addresses: Mapping[str, str] | None = None,
+        connect: ConnectionFactory = HttpConnection,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.code = code
@@ -71,7 +73,7 @@ class SimulatedTablet:
         self.device.clock.offset = self.behaviour.clock_error
         self.network = Network(
             self.device, ca, dialect=dialect, keys=keys, pace=pace, on_request_duration=on_request_duration, attester=attester,
-            addresses=addresses,
+            addresses=addresses, connect=connect,
         )  # fmt: skip
         self.network.mid_request_pause = self.behaviour.mid_request_pause * pace
         self.history: deque[ConversationLog] = deque(maxlen=200)
@@ -292,9 +294,11 @@ class SimulatedTablet:
         command = await runner.send_status(ResultStatus.IDLE)
         while command is not None:
             status, uuid, body = await runner.execute_command(command)
-            command = await runner.send_status(status, uuid, body)
-            over, wrong = await self._lifecycle.run_deferred_actions()
-            runner.log.anomalies += wrong
+            try:
+                command = await runner.send_status(status, uuid, body)
+            finally:  # a tablet that was told to erase itself does so, whether or not it hears that its result has arrived
+                over, wrong = await self._lifecycle.run_deferred_actions()
+                runner.log.anomalies += wrong
             if over:
                 runner.log.ending = ConversationEnding.LEFT
                 return

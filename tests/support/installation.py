@@ -8,13 +8,14 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import inspect, select
 
-from cartable.clock import SystemClock
+from cartable.clock import ManualClock, SystemClock
 from cartable.crypto import Keyring
 from cartable.database import Base
 from cartable.settings import Settings
@@ -30,9 +31,12 @@ HOST_NAMES = ["localhost", "127.0.0.1"]
 Row = tuple[type[Base], dict[str, Any]]
 
 
-def install(runtime: Runtime) -> None:
-    """Give `runtime` a device CA, a TLS server certificate for this machine, a signer of profiles, and a simulated push certificate."""
-    secrets, rows = _make_once(runtime.keyring)
+def install(runtime: Runtime, at: datetime | None = None) -> None:
+    """Give `runtime` a device CA, a TLS server certificate for this machine, a signer of profiles, and a simulated push certificate.
+
+    They were made at `at`, or just now.
+    """
+    secrets, rows = _make_once(runtime.keyring, at)
     shutil.copytree(secrets, runtime.settings.secrets_dir, dirs_exist_ok=True)
     with runtime.open_unit_of_work() as work:
         for model, values in rows:
@@ -40,12 +44,12 @@ def install(runtime: Runtime) -> None:
 
 
 @cache
-def _make_once(keyring: Keyring) -> tuple[Path, list[Row]]:
+def _make_once(keyring: Keyring, at: datetime | None) -> tuple[Path, list[Row]]:
     folder = Path(tempfile.mkdtemp(prefix="cartable-keys-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = Settings(_env_file=None, data_dir=folder, public_url="https://localhost")
     engine = databases.create_sqlite_engine(folder)
-    runtime = Runtime(settings=settings, engine=engine, clock=SystemClock(), keyring=keyring)
+    runtime = Runtime(settings=settings, engine=engine, clock=ManualClock(at) if at else SystemClock(), keyring=keyring)
     with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, HOST_NAMES)
