@@ -53,8 +53,9 @@ interop: ## Install the independent programs (SCEP and ACME clients, a browser, 
 pictures: setup ## Take the pictures of docs/pictures anew, in French and in English
 	@TEST_EVERY_CASE=1 CARTABLE_PICTURES=$(CURDIR)/docs/pictures $(RUN) -m pytest -q -p no:randomly tests/browser/test_main_story.py tests/browser/test_years.py -k 'not Keyboard'
 
-soak: setup ## Kill worker and broker at random under load, for N seconds: make soak N=600
-	@CARTABLE_SOAK_SECONDS=$(or $(N),600) $(RUN) -m pytest -q -s tests/stories/test_worker_faults.py --timeout 0
+soak: setup ## Simulate faults from random seeds, and kill real processes under load: make soak MINUTES=60, half of it for each
+	@$(RUN) -m tests.simulation --seconds $$(( $(or $(MINUTES),20) * 30 ))
+	@CARTABLE_SOAK_SECONDS=$$(( $(or $(MINUTES),20) * 30 )) $(RUN) -m pytest -q -s tests/stories/test_worker_faults.py --timeout 0
 
 bench: setup ## Measure the device channel here, on PostgreSQL and SQLite; see bench/README.md
 	@$(RUN) -m bench

@@ -23,8 +23,8 @@ from simulator.doh import NameAnswer
 from simulator.enrollment import EnrollmentLifecycle
 from simulator.errors import Disconnected, SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.hardware import Hardware
-from simulator.identity import Identity, KeySource, generate_key
 from simulator.http_connection import HttpConnection
+from simulator.identity import Identity, KeySource, generate_key
 from simulator.network import ConnectionFactory, Network
 from simulator.profile import ConfigurationProfile
 from simulator.push_listener import PushListener

@@ -80,6 +80,12 @@ def enqueue_command(
     return enqueue_for_selection(work, actor, command, selection, reason=reason, timing=timing)
 
 
+def supersede_commands(work: UnitOfWork, key: str, enrollment_ids: Sequence[int]) -> None:
+    """Supersede the unsent commands of these enrollments that have this dedupe key."""
+    selection = select(DeviceEnrollment.id).where(DeviceEnrollment.id.in_(enrollment_ids))
+    QueueRepository(work.session).supersede_commands(selection, [key], work.now)
+
+
 def enqueue_for_selection(
     work: UnitOfWork,
     actor: Actor,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
-from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication
+from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication, RemoveApplication
 from mdm.protocol.commands.base import Command
 from mdm.reconcile.app_configuration import build_tablet_configuration
 from mdm.reconcile.app_outcomes import get_retry_delay
@@ -104,3 +104,17 @@ def mark_surplus_apps(work: UnitOfWork, desired: DesiredState, rows_by_app: dict
             row.state, row.changed_at = AppState.REMOVING, work.now
             surplus.append(app_id)
     return surplus
+
+
+def list_opposite_keys(desired: DesiredState, surplus: Iterable[App]) -> set[str]:
+    """Return the dedupe keys of the commands that contradict the desired apps: their removals, and installations of surplus apps.
+
+    Where one still waits, it would otherwise follow the command that equals the present wish, and undo it.
+    """
+    removals = {RemoveApplication(identifier=app.bundle_identifier).dedupe_key() for app in desired.apps}
+    installs = {
+        str(build_install_command(app.app_store_id, app.manifest_url).dedupe_key())
+        for app in surplus
+        if app.app_store_id is not None or app.manifest_url is not None
+    }
+    return removals | installs

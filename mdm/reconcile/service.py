@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import plistlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 from uuid import UUID
 
 from cartable.outbox import JobLane, Topic
@@ -29,7 +31,7 @@ from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import DeliveryOptions
 from mdm.reconcile.app_configuration import build_configuration_commands
-from mdm.reconcile.app_delivery import build_app_installs, mark_surplus_apps, reserve_licences
+from mdm.reconcile.app_delivery import build_app_installs, list_opposite_keys, mark_surplus_apps, reserve_licences
 from mdm.reconcile.declarations import (
     CompanionProfile,
     choose_companion_profile,
@@ -154,6 +156,7 @@ def _enqueue_commands(
     rendered_profiles = repository.load_rendered_profiles(sorted(hashes))
     licensed = reserve_licences(work, facts, {tablet_id: desired_by_tablet[tablet_id] for tablet_id in channels}, apps_by_tablet)
     batch: dict[str, tuple[Command, list[int]]] = {}
+    opposites: set[tuple[str, int]] = set()
     for tablet_id, channel in channels.items():
         desired, open_keys = desired_by_tablet[tablet_id], open_keys_by_channel.get(channel.id, set())
         row, companion = profile_rows.get(tablet_id), CompanionProfile(desired.sha256, is_removed=False)
@@ -170,13 +173,15 @@ def _enqueue_commands(
         elif not defer_apps(work, channel, desired, states.get(channel.id)):
             rows = apps_by_tablet.get(tablet_id, {})
             commands += build_app_installs(work, facts[tablet_id], desired, rows, licensed, apps_by_id)
-            surplus = mark_surplus_apps(work, desired, rows)
+            surplus = [apps_by_id[app_id] for app_id in mark_surplus_apps(work, desired, rows)]
             commands += build_configuration_commands(facts[tablet_id], rows, apps_by_id)
-            commands += [RemoveApplication(identifier=apps_by_id[app_id].bundle_identifier) for app_id in surplus]
+            commands += [RemoveApplication(identifier=app.bundle_identifier) for app in surplus]
+            opposites |= {(key, channel.id) for key in list_opposite_keys(desired, surplus) & open_keys}
         for command in commands:
             if isinstance(command, InstallProfile | SettingsCommand) or command.dedupe_key() not in open_keys:
                 batch_key = f"{command.dedupe_key()}/{_compute_body_digest(command)}"
                 batch.setdefault(batch_key, (command, []))[1].append(channel.id)
+    _supersede_opposites(work, opposites)
     for command, enrollment_ids in batch.values():
         queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
 
@@ -192,6 +197,12 @@ def _compute_body_digest(command: Command) -> str:
             return hashlib.sha256(plistlib.dumps(list(command.settings))).hexdigest()
         case _:
             return ""
+
+
+def _supersede_opposites(work: UnitOfWork, opposites: Collection[tuple[str, int]]) -> None:
+    """Supersede the waiting commands with these dedupe keys and enrollments, with one statement for each key."""
+    for key, group in groupby(sorted(opposites), itemgetter(0)):
+        queue.supersede_commands(work, key, [enrollment_id for _, enrollment_id in group])
 
 
 def enqueue_due_checks(work: UnitOfWork) -> None:

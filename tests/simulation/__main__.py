@@ -23,7 +23,7 @@ def main() -> int:
         return run_many(options.seconds, options.steps, options.first)
     kept = tuple(int(number) for number in options.keep.split(",") if number)
     outcome = run_case(Case(options.seed, options.steps, kept))
-    print("\n".join(outcome.trace))
+    _write("\n".join(outcome.trace))
     return 0 if outcome.violation is None else 1
 
 
@@ -35,13 +35,18 @@ def run_many(seconds: float, length: int, first: int | None) -> int:
         outcome = run_case(Case(seed, length))
         count, exchanges = count + 1, exchanges + outcome.exchanges
         if outcome.violation is not None:
-            print(f"seed {seed}: {outcome.violation}")
+            _write(f"seed {seed}: {outcome.violation}")
             case = shrink_case(Case(seed, length))
-            print(f"{len(case.steps)} steps: {run_case(case).violation}\n{case.command}")
+            _write(f"{len(case.steps)} steps: {run_case(case).violation}\n{case.command}")
             return 1
     elapsed = time.monotonic() - started
-    print(f"{count} seeds, {exchanges} requests of tablets, {exchanges / elapsed:.0f} a second, nothing wrong")
+    _write(f"{count} seeds, {exchanges} requests of tablets, {exchanges / elapsed:.0f} a second, nothing wrong")
     return 0
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

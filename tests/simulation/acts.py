@@ -32,7 +32,13 @@ from tests.support.custody import mark_found
 from tests.support.policy import publish_document
 
 Act: TypeAlias = Callable[[UnitOfWork, SimulatedTown, int, random.Random], object]
-_COMMANDS = (CommandKind.LOCK, CommandKind.RESTART, CommandKind.REFRESH, CommandKind.CLEAR_SCREEN_TIME, CommandKind.CLEAR_PASSCODE)
+_COMMANDS = (
+    CommandKind.LOCK,
+    CommandKind.RESTART,
+    CommandKind.REFRESH,
+    CommandKind.CLEAR_SCREEN_TIME,
+    CommandKind.CLEAR_PASSCODE,
+)
 _SETTINGS = ("allowCamera", "allowScreenShot", "allowAirDrop")
 
 
@@ -48,12 +54,12 @@ def _mark_found(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: random
     return mark_found(work, town.colleague, town.id, town.tags[tablet], Condition.GOOD)
 
 
-def _erase(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: random.Random) -> object:
-    return erase_tablet(work, town.admin, town.tablet_ids[tablet], "sold", "RET-1")
+def _erase(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: random.Random) -> None:
+    erase_tablet(work, town.admin, town.tablet_ids[tablet], "sold", "RET-1")
 
 
-def _give_command(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: random.Random) -> object:
-    return single.give_command(work, town.admin, town.tablet_ids[tablet], draw.choice(_COMMANDS))
+def _give_command(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: random.Random) -> None:
+    single.give_command(work, town.admin, town.tablet_ids[tablet], draw.choice(_COMMANDS))
 
 
 def _cancel_command(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: random.Random) -> object:

@@ -34,7 +34,8 @@ class Crashes:
         self._commits_left = 0
         self._dialect = engine.dialect
         self._commit = engine.dialect.do_commit
-        engine.dialect.do_commit = self._commit_or_crash  # type: ignore[method-assign]
+        self._abandoned: list[Any] = []
+        engine.dialect.do_commit = self._commit_or_crash  # type: ignore[method-assign,assignment]
 
     def arm(self, moment: CrashMoment, commits: int) -> None:
         """Crash at the commit after the next `commits`."""
@@ -44,8 +45,15 @@ class Crashes:
         """Do not crash after all."""
         self._moment = None
 
+    def close_connections(self) -> None:
+        """Close the connections that a crash has left, as the system does when a process ends."""
+        for connection in self._abandoned:
+            connection.close()
+        self._abandoned.clear()
+
     def remove(self) -> None:
         """Give the engine its own commit back."""
+        self.close_connections()
         self._dialect.do_commit = self._commit  # type: ignore[method-assign]
 
     def _commit_or_crash(self, connection: Any) -> None:
@@ -57,6 +65,7 @@ class Crashes:
         self._moment = None
         if moment is CrashMoment.AFTER_COMMIT:
             self._commit(connection)
+        self._abandoned.append(connection.driver_connection)
         raise ProcessCrash(moment)
 
 

@@ -90,7 +90,9 @@ def _find_unproved_rules(work: UnitOfWork, tablet_id: UUID, enrollment: DeviceEn
 
 
 def _find_wrong_apps(work: UnitOfWork, tablet_id: UUID, tablet: SimulatedTablet) -> Iterator[str]:
-    statement = select(TabletApp, App.bundle_identifier).join(App, App.id == TabletApp.app_id).where(TabletApp.tablet_id == tablet_id)
+    statement = (
+        select(TabletApp, App.bundle_identifier).join(App, App.id == TabletApp.app_id).where(TabletApp.tablet_id == tablet_id)
+    )
     wanted: set[str] = set()
     for row, identifier in work.session.execute(statement):
         wanted.add(identifier)

@@ -18,7 +18,9 @@ from mdm.worker.scheduler import prepare_schedule, run_due_job
 from tests.simulation.faults import SimulatedPushService
 
 #: The topics whose jobs need nothing outside the installation but APNs.
-TOPICS = (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RENEW_CERTIFICATE, Topic.RECONCILE, Topic.TIMELINE, Topic.ALARM, Topic.PUSH)
+TOPICS = (
+    Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RENEW_CERTIFICATE, Topic.MODES, Topic.RECONCILE, Topic.TIMELINE, Topic.ALARM, Topic.PUSH,
+)  # fmt: skip
 
 
 class InlineBatcher(Batcher):
@@ -26,6 +28,11 @@ class InlineBatcher(Batcher):
 
     async def submit(self, request: ChannelRequest) -> ChannelResponse:
         return self.process_batch([request])[0]
+
+    def close(self) -> None:
+        """Close its own connections."""
+        self._lookup.close()
+        self._engine.dispose()
 
 
 class ServerProcess:
@@ -35,15 +42,23 @@ class ServerProcess:
         self._runtime = runtime
         self._push_service = push_service
         self._default_app = create_app(runtime).default_app
+        self._batcher: InlineBatcher | None = None
         self.restart()
 
     def restart(self) -> None:
         """Drop all that a process keeps in memory, and every connection to the database."""
-        self._runtime.engine.dispose()
+        self.stop()
         trust = TrustStore(self._runtime)
-        endpoint = ChannelEndpoint(self._runtime, trust, InlineBatcher(self._runtime, trust))
+        self._batcher = InlineBatcher(self._runtime, trust)
+        endpoint = ChannelEndpoint(self._runtime, trust, self._batcher)
         self.app: ASGIApp = DeviceRequestRouter(endpoint, self._default_app)
         self._watch = TimelineWatch(self._runtime)
+
+    def stop(self) -> None:
+        """Close every connection to the database."""
+        self._runtime.engine.dispose()
+        if self._batcher is not None:
+            self._batcher.close()
 
     def drain(self, topic: Topic) -> int:
         """Process the due jobs of a topic. Returns how many there were."""

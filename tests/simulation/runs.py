@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +63,13 @@ def run_case(case: Case, *, postgres: bool = False) -> Outcome:
         return Simulation(case.seed, case.steps, engine, settings, KEYRING).run()
 
 
-def shrink_case(case: Case, *, postgres: bool = False) -> Case:
-    """Return a case with as few steps as a limited number of runs finds, which fails too: larger parts are left out first."""
+def has_violation(case: Case) -> bool:
+    """Return whether a case fails on SQLite."""
+    return run_case(case).violation is not None
+
+
+def shrink_case(case: Case, fails: Callable[[Case], bool] = has_violation) -> Case:
+    """Return a case that fails too, with as few steps as a limited number of runs finds. Larger parts are left out first."""
     kept = [step.number for step in case.steps]
     size, runs = max(1, len(kept) // 2), 0
     while runs < SHRINKING_RUNS:
@@ -72,7 +77,7 @@ def shrink_case(case: Case, *, postgres: bool = False) -> Case:
         while start < len(kept) and runs < SHRINKING_RUNS:
             shorter = kept[:start] + kept[start + size :]
             runs += 1
-            if shorter and run_case(Case(case.seed, case.length, tuple(shorter)), postgres=postgres).violation is not None:
+            if shorter and fails(Case(case.seed, case.length, tuple(shorter))):
                 kept = shorter
             else:
                 start += size
@@ -84,7 +89,7 @@ def shrink_case(case: Case, *, postgres: bool = False) -> Case:
 
 @contextmanager
 def _open_folder() -> Iterator[Path]:
-    memory = Path("/dev/shm")  # noqa: S108 - a folder in memory, with a random name in it
+    memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="cartable-simulation-", dir=memory if memory.is_dir() else None))
     try:
         yield folder

@@ -26,10 +26,11 @@ from tests.simulation import final_state
 from tests.simulation.acts import ACTS
 from tests.simulation.determinism import remove_chance
 from tests.simulation.faults import Crashes, CrashMoment, Outage, ProcessCrash, PushCondition, SimulatedPushService
+from tests.simulation.moves import MOVES
 from tests.simulation.network import SimulatedNetwork
 from tests.simulation.process import TOPICS, ServerProcess
 from tests.simulation.steps import Step, StepKind
-from tests.simulation.town import START, SimulatedTown, create_simulated_town
+from tests.simulation.town import START, create_simulated_town
 from tests.simulation.watch import InvariantBroken, Watch
 
 #: Seconds that may pass in one step.
@@ -94,6 +95,7 @@ class Simulation:
         finally:
             self._outage.end()
             self._crashes.remove()
+            self._process.stop()
         return Outcome(self.seed, None, self.trace, self._watch.exchanges)
 
     def _create_tablet(self, number: int) -> SimulatedTablet:
@@ -131,6 +133,9 @@ class Simulation:
             with self._runtime.open_unit_of_work() as work:
                 ACTS[kind](work, self._town, number, draw)
             return
+        if kind in MOVES:
+            await MOVES[kind](self._tablets[number], draw)
+            return
         match kind:
             case StepKind.WORK:
                 for topic in draw.sample(TOPICS, draw.randint(1, len(TOPICS))):
@@ -144,37 +149,8 @@ class Simulation:
                 await self._wake_tablets()
             case StepKind.LATE_REQUEST:
                 await self._network.deliver_late_request()
-            case _ if kind in _FAULTS:
+            case _:
                 self._change_faults(kind, draw)
-            case _:
-                await self._move_tablet(kind, self._tablets[number], draw)
-
-    async def _move_tablet(self, kind: StepKind, tablet: SimulatedTablet, draw: random.Random) -> None:
-        if kind is StepKind.ENROL:
-            if not tablet.is_enrolled or draw.random() < 0.1:
-                await tablet.enrol()
-            return
-        if not tablet.is_enrolled:
-            return
-        match kind:
-            case StepKind.POLL:
-                await tablet.poll()
-            case StepKind.REPORT:
-                await tablet.report_declarations()
-            case StepKind.RESTART:
-                await tablet.restart()
-            case StepKind.UNLOCK:
-                tablet.unlock()
-                await tablet.poll()
-            case StepKind.UNINSTALL_APP:
-                if tablet.apps:
-                    tablet.device.uninstall_app(draw.choice(sorted(tablet.apps)))
-            case StepKind.REMOVE_MANAGEMENT:
-                await tablet.remove_management()
-            case StepKind.ERASE_BY_HAND:
-                await tablet.erase()
-            case _:
-                raise AssertionError(kind)
 
     def _change_faults(self, kind: StepKind, draw: random.Random) -> None:
         match kind:
@@ -182,23 +158,34 @@ class Simulation:
                 self._crashes.arm(draw.choice(list(CrashMoment)), draw.randrange(6))
             case StepKind.CLOCK_JUMP:
                 self._jump_clock(draw.choice(JUMPS))
+                self._notice_clock()
             case StepKind.CLOCK_RETURN:
                 self._jump_clock(timedelta())
             case StepKind.OUTAGE:
                 self._outage.begin()
             case StepKind.OUTAGE_END:
                 self._outage.end()
-            case _:
+                self._notice_clock()
+            case StepKind.PUSH_SERVICE:
                 self._push_service.condition = draw.choice(list(PushCondition))
                 self.trace.append(f"    {self._push_service.condition}")
+            case _:
+                raise AssertionError(kind)
 
     def _jump_clock(self, by: timedelta) -> None:
         """Let the server's clock differ from the true time by this much."""
         self._clock.jump(by - self._jumped)
         self._jumped = by
 
+    def _notice_clock(self) -> None:
+        """Let the process look at its clock, as it does twice a minute: a jump that is over before does not happen here."""
+        if not self._outage.is_on:
+            self._crashes.disarm()
+            self._process.check_timeline()
+
     def _restart_after_crash(self) -> None:
         self.trace.append("    crash")
+        self._crashes.close_connections()
         self._process.restart()
 
     def _list_push_receivers(self) -> dict[bytes, Callable[[str], None]]:
@@ -248,11 +235,6 @@ class Simulation:
             if not await self._wake_tablets() and not done:
                 return
             self._clock.advance(timedelta(seconds=4))
-
-
-_FAULTS = frozenset(
-    {StepKind.CRASH, StepKind.CLOCK_JUMP, StepKind.CLOCK_RETURN, StepKind.OUTAGE, StepKind.OUTAGE_END, StepKind.PUSH_SERVICE}
-)
 
 
 @cache

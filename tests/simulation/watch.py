@@ -107,9 +107,9 @@ class Watch:
             raise InvariantBroken(f"{request_type} {command_id} was delivered again after its result {self.answered[command_id]}")
         if enrollment.udid != udid or enrollment.generation != row.generation:
             raise InvariantBroken(f"{request_type} {command_id} was delivered to another tablet or another enrollment")
-        if request_type == "DisableLostMode" or request_type == "ClearPasscode":
+        if request_type in {"DisableLostMode", "ClearPasscode"}:
             self._check_unlock(session, request_type, enrollment)
-        self._check_audited(session, request_type, row, enrollment)
+        self._check_audited(session, request_type, enrollment)
 
     def _check_unlock(self, session: Session, request_type: str, enrollment: DeviceEnrollment) -> None:
         is_lost = select(LostCase.id).where(
@@ -118,13 +118,11 @@ class Watch:
         if session.scalar(is_lost) is not None:
             raise InvariantBroken(f"{request_type} was delivered to a tablet that is lost")
 
-    def _check_audited(self, session: Session, request_type: str, row: QueuedCommand, enrollment: DeviceEnrollment) -> None:
+    def _check_audited(self, session: Session, request_type: str, enrollment: DeviceEnrollment) -> None:
         if request_type not in _AUDITED:
             return
         events = select(AuditEvent.id).where(
-            AuditEvent.subject_id == str(enrollment.tablet_id),
-            AuditEvent.action.in_(_AUDITED[request_type]),
-            AuditEvent.at <= row.created_at,
+            AuditEvent.subject_id == str(enrollment.tablet_id), AuditEvent.action.in_(_AUDITED[request_type])
         )
         if session.scalar(events.limit(1)) is None:
             raise InvariantBroken(f"{request_type} was delivered, and no event of the audit trail orders it")
@@ -152,4 +150,3 @@ def _parse(uuid: str) -> int:
     if parsed is None:
         raise InvariantBroken(f"the CommandUUID {uuid} is not one of this server")
     return parsed[1]
-

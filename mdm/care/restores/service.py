@@ -16,6 +16,7 @@ from cartable.timeline.repository import TimelineRepository
 from cartable.timeline.rules import ClockReading, TimelinePoint, has_jumped
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.safeguards import stop_switch
+from mdm.care.restores.clock_repository import correct_waits
 from mdm.care.restores.repository import RestoreRepository
 
 log = structlog.get_logger()
@@ -59,8 +60,9 @@ class TimelineWatch:
                 _open_pause(work)
             return False
         if pause is not None and repository.end_pause(work.now):
-            audit.record_event(work, SYSTEM, "clock.came_back", "clock_pause", pause.id, town_id=None)
-            log.warning("clock.came_back", now=work.now.isoformat())
+            corrected = correct_waits(work.session, pause.noticed_at, work.now)
+            audit.record_event(work, SYSTEM, "clock.came_back", "clock_pause", pause.id, town_id=None, corrected=corrected)
+            log.warning("clock.came_back", now=work.now.isoformat(), corrected=corrected)
         if self._believed is None or reading.now >= self._believed.now:  # a clock that is behind is waited for
             self._believed = reading
         return True

@@ -22,6 +22,7 @@ from profiles.apps import licences
 from profiles.apps.service import create_app
 from profiles.effective import bundles
 from profiles.policy.kinds import PlaceKind
+from profiles.policy.models import Preset
 from tests.mdm.reconcile.enrolled_tablet import Answer, EnrolledTablet
 
 BUNDLE_ID = "fr.test.atlas"
@@ -299,3 +300,25 @@ def test_an_app_that_the_tablet_has_by_now_is_not_ordered_again(runtime: Runtime
         retry(tablet)
     tablet.connect()
     assert len(tablet.orders) == orders
+
+
+def test_an_app_that_is_taken_and_given_again_while_the_tablet_is_away_is_installed_in_the_end(
+    runtime: Runtime, clock: ManualClock
+) -> None:
+    tablet = TabletWithApp(runtime, clock, lambda _command: {})
+    tablet.run_worker()
+    for change in (bundles.unassign_bundle, bundles.assign_bundle):
+        with runtime.open_unit_of_work() as work:
+            change(work, SYSTEM, work.session.query(Preset).one(), PlaceKind.TOWN, "")
+        tablet.run_worker()
+    tablet.connect()
+    assert [name for name in tablet.received if name.endswith("Application")] == ["InstallApplication"]
+
+
+def test_an_app_that_is_given_and_taken_while_the_tablet_is_away_is_never_installed(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = TabletWithApp(runtime, clock, lambda _command: {})
+    tablet.run_worker()
+    with runtime.open_unit_of_work() as work:
+        bundles.unassign_bundle(work, SYSTEM, work.session.query(Preset).one(), PlaceKind.TOWN, "")
+    tablet.connect()
+    assert [name for name in tablet.received if name.endswith("Application")] == ["RemoveApplication"]
