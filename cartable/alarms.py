@@ -67,6 +67,7 @@ class AlarmKind(StrEnum):
     LICENCE_ACCOUNT_CLAIMED = "licence_account_claimed"
     RESOLVER_AWAY = "resolver_away"
     FILTER_LISTS_WITHHELD = "filter_lists_withheld"
+    TABLET_REPORTED_LOST = "tablet_reported_lost"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -98,6 +99,7 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.JOB_PARKED: AlarmSeverity.WARNING,
     AlarmKind.RESOLVER_AWAY: AlarmSeverity.CRITICAL,
     AlarmKind.FILTER_LISTS_WITHHELD: AlarmSeverity.WARNING,
+    AlarmKind.TABLET_REPORTED_LOST: AlarmSeverity.WARNING,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.BUDGET_USED_UP: Message("Somebody has used up what one person, or the town, may destroy in an hour or a day."),
@@ -140,6 +142,7 @@ MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.FILTER_LISTS_WITHHELD: Message(
         "New filter lists wait for a decision: these categories would lose many of their sites: {categories}. The former lists stay in force."
     ),
+    AlarmKind.TABLET_REPORTED_LOST: Message("Somebody reports that a tablet is lost, and waits until it is locked."),
     AlarmKind.RESOLVER_AWAY: Message(
         "The DNS resolver that filters the web does not answer: tablets that must use it reach no site, or are not filtered by it."
     ),
@@ -255,6 +258,16 @@ def acknowledge_alarm(work: UnitOfWork, actor: Actor, alarm_id: UUID) -> Alarm:
         work.session.flush()
         audit.record_event(work, actor, "alarm.acknowledge", "alarm", alarm.id, town_id=alarm.town_id, kind=alarm.kind.value)
     return alarm
+
+
+def acknowledge_settled_alarms(work: UnitOfWork, actor: Actor, town_id: UUID, kind: AlarmKind, **details: object) -> None:
+    """Acknowledge the open alarms of a town and kind that have these details: the actor has dealt with what they are about."""
+    statement = select(Alarm).where(Alarm.town_id == town_id, Alarm.kind == kind, Alarm.acknowledged_at.is_(None))
+    for alarm in work.session.scalars(statement.with_for_update()):
+        if details.items() <= alarm.details.items():
+            alarm.acknowledged_by, alarm.acknowledged_at = actor.account_id, work.now
+            audit.record_event(work, actor, "alarm.acknowledge", "alarm", alarm.id, town_id=town_id, kind=kind.value)
+    work.session.flush()
 
 
 def _was_raised_since(work: UnitOfWork, town_id: UUID | None, kind: AlarmKind, since: datetime) -> bool:

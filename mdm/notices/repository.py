@@ -26,10 +26,14 @@ class NoticeRepository:
     def list_alarms(self, alarm_ids: Collection[UUID]) -> Sequence[Alarm]:
         return self.session.scalars(select(Alarm).where(Alarm.id.in_(alarm_ids)).order_by(Alarm.raised_at, Alarm.id)).all()
 
-    def list_governors(self, town_id: UUID | None, now: datetime) -> list[tuple[Account, NoticeLevel]]:
-        """List the active people who govern a town, or operate the server without one, each with what they have chosen."""
-        permission = Permission.GOVERN if town_id else Permission.OPERATE
-        roles = [role for role, permissions in PERMISSIONS.items() if permission in permissions]
+    def list_recipients(
+        self, town_id: UUID | None, permissions_needed: Collection[Permission], now: datetime
+    ) -> list[tuple[Account, NoticeLevel]]:
+        """List the active people with one of these permissions in a town or a school of it, each with what they have chosen.
+
+        Without a town: those who have it for the whole server.
+        """
+        roles = [role for role, permissions in PERMISSIONS.items() if permissions & frozenset(permissions_needed)]
         is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now)
         holders = select(AccountRole.account_id).where(AccountRole.town_id == town_id, AccountRole.role.in_(roles), is_valid)
         statement = (

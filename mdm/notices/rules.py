@@ -12,10 +12,13 @@ from email.utils import format_datetime, make_msgid
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from cartable.alarms import MESSAGES, Alarm, AlarmSeverity
+from cartable.alarms import MESSAGES, Alarm, AlarmKind, AlarmSeverity
 from cartable.i18n import Language, Message
+from cartable.scope import Permission
 from mdm.notices.models import NoticeLevel
 
+#: What those who care for tablets settle: the helpdesk, technicians, administrators. All else is for who governs the town.
+FOR_HELPDESK = frozenset({AlarmKind.TABLET_REPORTED_LOST})
 #: After a mail about one kind of alarm, further ones of that kind to the same person wait so long and come together.
 DIGEST_INTERVAL = timedelta(hours=1)
 #: So many instants are listed in a mail.
@@ -39,6 +42,13 @@ _INVITATION = Message(
 _RESET = Message("Your former password is void. Choose a new one here:")
 _LINK_RULES = Message("The link works once, until {until} (UTC). You then sign in as {login}.")
 _NOT_EXPECTED = Message("If you do not expect this mail, do not open the link, and tell the administrators of your town.")
+
+
+def get_recipient_permissions(kind: AlarmKind, *, of_town: bool) -> frozenset[Permission]:
+    """Return of which permissions a person needs one to be written to: who governs a town, who helps people in it, or who operates the server."""
+    if not of_town:
+        return frozenset({Permission.OPERATE})
+    return frozenset({Permission.CARE}) if kind in FOR_HELPDESK else frozenset({Permission.GOVERN})
 
 
 def is_wanted(level: NoticeLevel, severity: AlarmSeverity) -> bool:

@@ -56,9 +56,10 @@ def _list_recipients(work: UnitOfWork, alarm: Alarm) -> list[tuple[RecipientKind
     repository = NoticeRepository(work.session)
     recipients: list[tuple[RecipientKind, UUID]] = []
     if work.settings.smtp_host:
+        permissions = rules.get_recipient_permissions(alarm.kind, of_town=alarm.town_id is not None)
         recipients += [
             (RecipientKind.ACCOUNT, account.id)
-            for account, level in repository.list_governors(alarm.town_id, work.now)
+            for account, level in repository.list_recipients(alarm.town_id, permissions, work.now)
             if account.email and rules.is_wanted(level, alarm.severity)
         ]
         if alarm.town_id is not None:

@@ -9,6 +9,7 @@ from datetime import date
 from uuid import UUID
 
 from cartable import audit, locks
+from cartable.alarms import AlarmKind, acknowledge_settled_alarms, raise_alarm
 from cartable.errors import Invalid
 from cartable.ids import new_id
 from cartable.paging import FIRST_PAGE, Page, PageRequest
@@ -37,7 +38,7 @@ _REPORTERS: tuple[tuple[frozenset[Role], Reporter], ...] = (
 def report_loss(
     work: UnitOfWork, actor: Actor, tag: str, description: str, *, place: str | None = None, happened_on: date | None = None
 ) -> LossReport:
-    """Store a report that the tablet with this tag is lost, and return it; one that waits already is returned unchanged.
+    """Store a report that the tablet with this tag is lost, raise an alarm, and return it; one that waits already is returned unchanged.
 
     The tag names a tablet of a school in which the actor works, be it in one class or without seeing its tablets: nothing is shown of
     it, and nothing happens to it. Raises `NoTabletWithTag`, `TooManyLossReports`, `Invalid` for a day to come.
@@ -61,6 +62,7 @@ def report_loss(
     )  # fmt: skip
     work.session.add(report)
     work.session.flush()
+    raise_alarm(work, tablet.town_id, AlarmKind.TABLET_REPORTED_LOST, actor=actor, report_id=str(report_id))
     return report
 
 
@@ -127,3 +129,4 @@ def _lock_waiting(work: UnitOfWork, actor: Actor, report_id: UUID) -> LossReport
 def _decide(work: UnitOfWork, actor: Actor, report: LossReport, state: LossReportState, answer: str | None) -> None:
     report.state, report.decided_by, report.decided_at, report.answer = state, actor.account_id, work.now, answer
     work.session.flush()
+    acknowledge_settled_alarms(work, actor, report.town_id, AlarmKind.TABLET_REPORTED_LOST, report_id=str(report.id))

@@ -55,8 +55,8 @@ def show_account(request: Request, work: WorkDep) -> Response:
 
 
 def _describe_notices(work: WorkDep, who: Authentication) -> dict[str, Any]:
-    """Return the choice of notices of a person who gets any: who governs a town, or operates the server."""
-    gets_any = who.actor.operates() or bool(who.actor.list_permitted_towns(Permission.GOVERN))
+    """Return the choice of notices of a person who gets any: who governs a town or cares for its tablets, or operates the server."""
+    gets_any = who.actor.operates() or any(who.actor.list_permitted_towns(each) for each in (Permission.GOVERN, Permission.CARE))
     return {
         "notice_level": get_choice(work, who.account).value if gets_any else "",
         "email": who.account.email or "",

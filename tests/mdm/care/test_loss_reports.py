@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from cartable.alarms import Alarm, AlarmKind, raise_alarm
 from cartable.clock import ManualClock
 from cartable.errors import DomainError, Invalid
 from cartable.ids import new_id
+from cartable.outbox import OutboxRow, Topic
 from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.places.models import Town
@@ -151,3 +154,19 @@ def test_two_teachers_who_report_at_once_make_one_report(runtime: Runtime, schoo
     assert first.id == second.id
     with runtime.open_unit_of_work() as work:
         assert work.session.query(LossReport).count() == 1
+
+
+def test_a_report_is_an_alarm_until_it_is_decided(runtime: Runtime, tablet: EnrolledTablet, school: School) -> None:
+    report = school.report(school.teacher)
+    school.report(school.agent)  # the same tablet again
+    with runtime.open_unit_of_work() as work:
+        other = raise_alarm(work, school.town_id, AlarmKind.TABLET_REPORTED_LOST, report_id="another")
+        assert other is not None
+        [alarm] = work.session.scalars(select(Alarm).where(Alarm.id != other.id))
+        assert (alarm.kind, alarm.details) == (AlarmKind.TABLET_REPORTED_LOST, {"report_id": str(report.id)})
+        assert work.session.scalars(select(OutboxRow.key).where(OutboxRow.topic == Topic.ALARM)).all() == [
+            str(alarm.id),
+            str(other.id),
+        ]
+        reports.decline_report(work, school.helpdesk, report.id, "It is in the repair shop.")
+        assert (alarm.acknowledged_by, other.acknowledged_at) == (school.helpdesk.account_id, None)

@@ -12,6 +12,7 @@ import pytest
 
 from cartable.scope import Role
 from tests.mdm.console.conftest import Person
+from tests.mdm.console.forms import send
 from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
@@ -58,4 +59,7 @@ def test_a_governor_enters_who_gets_alarms_and_chooses_for_themselves(person: Ca
 def test_who_governs_nothing_has_no_such_page(person: Callable[..., Person], town_id: UUID) -> None:
     helper = person(town_id, Role.HELPDESK)
     assert helper.client.get("/notices").status_code == 404
-    assert "/me/notices" not in helper.client.get("/me").text
+    assert "/me/notices" in helper.client.get("/me").text, "losses that teachers report are theirs"
+    assert send(helper, "/me/notices", level="none", email="aide@ville.example", language="fr").status_code == 303
+    assert 'value="none" selected' in helper.client.get("/me").text
+    assert "/me/notices" not in person(town_id, Role.DPO).client.get("/me").text

@@ -89,6 +89,17 @@ def test_an_alarm_is_in_the_mailbox_of_who_governs_in_their_language(town: Town,
     assert (french["Content-Language"], english["Auto-Submitted"]) == ("fr", "auto-generated")
 
 
+def test_a_reported_loss_is_in_the_mailbox_of_the_helpdesk(town: Town, mailbox: Mailbox) -> None:
+    town.choose("ana", NoticeLevel.CRITICAL)
+    town.raise_alarm(AlarmKind.TABLET_REPORTED_LOST)
+    assert {mail["To"] for mail in mailbox.mails} == {"bob@valmont.example", "helper@valmont.example"}
+    [mail] = [mail for mail in mailbox.mails if mail["To"].startswith("helper")]
+    assert "déclare la perte d'une tablette" in mail["Subject"]
+    town.choose("helper", NoticeLevel.NONE)
+    town.raise_alarm(CRITICAL)
+    assert not [mail for mail in mailbox.mails[2:] if mail["To"].startswith("helper")], "what governs the town is not theirs"
+
+
 def test_each_person_chooses_what_they_are_written_about(town: Town, mailbox: Mailbox) -> None:
     town.choose("ana", NoticeLevel.CRITICAL)
     town.choose("bob", NoticeLevel.NONE)
