@@ -40,6 +40,7 @@ hypothesis.settings.load_profile("cartable")
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the workers inherit their environment from."""
     global _server
+    gc.disable()  # until everything is imported
     use_keyring(KEYRING)
     use_cheap_hashes()
     if not hasattr(config, "workerinput") and databases.POSTGRES_FOLDER_VARIABLE not in os.environ:
@@ -55,6 +56,7 @@ def pytest_report_header() -> str:
 
 def pytest_collection_finish() -> None:
     """Leave what was imported out of the garbage collector's rounds: it is a million objects, and stays."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
