@@ -69,6 +69,7 @@ KINDS: tuple[type[Pointer | Keyboard], ...] = (Pointer, Keyboard)
 HANDS = [kind for turn, kind in enumerate(KINDS) if sampling.is_turn(turn, 2)]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", HANDS)
 def test_the_first_weeks_of_a_town(server: LiveServer, browser: Browser, kind: type[Pointer | Keyboard]) -> None:
     hand = kind(open_first_link(server, browser, "fr-FR"), PASSWORD)
