@@ -1,9 +1,9 @@
-"""The payloads that a tablet has proved to have: those of the profile that it lists, and of its active and valid declarations. Reads only."""
+"""The payloads that tablets have proved to have: those of the profile that one lists, and of its active and valid declarations. Reads only."""
 
 from __future__ import annotations
 
 import plistlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,28 +20,35 @@ from mdm.reconcile.repository import ReconcileRepository
 _CONFIGURATION = "com.apple.configuration."
 
 
-def load_proved_payloads(work: UnitOfWork, tablet_id: UUID) -> list[dict[str, Any]]:
-    """Return the payloads that the tablet lists, or reports as active and valid; none for a tablet that is not enrolled.
+def load_proved_payloads(work: UnitOfWork, tablet_ids: Collection[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """Return the payloads that each tablet lists, or reports as active and valid, in a constant number of queries.
 
-    Configurations that are no profile are returned as a payload with their type and content.
+    Tablets that are not enrolled are left out. Configurations that are no profile are returned as a payload with their type and content.
     """
     repository, devices = ReconcileRepository(work.session), DeviceRepository(work.session)
-    channel = devices.load_enrolled_channels([tablet_id]).get(tablet_id)
-    if channel is None:
-        return []
-    hashes: list[str] = []
-    declared: list[dict[str, Any]] = []
-    state = devices.get_declarative_state(channel.id)
-    if state is not None and state.served_set_sha256 is not None:
-        configurations = _list_effective(state, devices.load_declaration_items([state.served_set_sha256]))
-        hashes += [_get_hash(each) for each in configurations if each["Type"] == f"{_CONFIGURATION}legacy"]
-        declared = [{"PayloadType": each["Type"], **each["Payload"]} for each in configurations]
-    row = repository.load_tablet_profiles([tablet_id]).get(tablet_id)
-    if row is not None and row.state is ProfileState.VERIFIED:
-        hashes.append(row.desired_sha256)
-    profiles = repository.load_rendered_profiles(sorted(set(hashes)))
-    listed = [payload for sha256 in hashes if sha256 in profiles for payload in _read_payloads(profiles[sha256].plain)]
-    return [*declared, *listed]
+    channels = devices.load_enrolled_channels(tablet_ids)
+    states = devices.load_declarative_states([channel.id for channel in channels.values()])
+    sets = devices.load_declaration_items({state.served_set_sha256 for state in states.values() if state.served_set_sha256})
+    rows = repository.load_tablet_profiles(list(channels))
+    configurations: dict[UUID, list[Mapping[str, Any]]] = {}
+    hashes: dict[UUID, list[str]] = {}
+    for tablet_id, channel in channels.items():
+        state = states.get(channel.id)
+        effective = _list_effective(state, sets) if state is not None and state.served_set_sha256 is not None else []
+        configurations[tablet_id] = effective
+        hashes[tablet_id] = [_get_hash(each) for each in effective if each["Type"] == f"{_CONFIGURATION}legacy"]
+        row = rows.get(tablet_id)
+        if row is not None and row.state is ProfileState.VERIFIED:
+            hashes[tablet_id].append(row.desired_sha256)
+    rendered = repository.load_rendered_profiles(sorted({sha256 for each in hashes.values() for sha256 in each}))
+    payloads = {sha256: _read_payloads(profile.plain) for sha256, profile in rendered.items()}
+    return {
+        tablet_id: [
+            *({"PayloadType": each["Type"], **each["Payload"]} for each in configurations[tablet_id]),
+            *(payload for sha256 in hashes[tablet_id] for payload in payloads.get(sha256, ())),
+        ]
+        for tablet_id in channels
+    }
 
 
 def _list_effective(state: DeclarativeState, sets: Mapping[str, list[dict[str, Any]]]) -> list[Mapping[str, Any]]:

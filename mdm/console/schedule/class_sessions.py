@@ -20,6 +20,8 @@ from enrollment.places.models import SchoolClass
 from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Tablet
 from mdm.api.deps import WorkDep
+from mdm.care.web_filter import load_proved_filters
+from mdm.console.filters.labels import FILTER_PARTS
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
@@ -162,7 +164,7 @@ def _render_class(
         classes=[{"id": row.id, "label": row.label, "school": name, "running": row.id in running} for name, row in classes],
         chosen=chosen,
         session=_describe_session(work, chosen, running.get(chosen.id)) if chosen is not None else None,
-        pupils=_list_pupils(work, actor, chosen) if chosen is not None else [],
+        pupils=_list_pupils(work, actor, chosen, language) if chosen is not None else [],
         presets=[(preset.value, label.translate(language)) for preset, label in PRESETS.items()],
         minutes=MINUTES,
         apps=_list_apps(work, chosen, language) if chosen is not None else [],
@@ -207,11 +209,18 @@ def _list_apps(work: UnitOfWork, chosen: SchoolClass, language: Language) -> lis
     return sorted((each for each in named if each[1]), key=lambda each: each[1].casefold())
 
 
-def _list_pupils(work: UnitOfWork, actor: Actor, chosen: SchoolClass) -> list[dict[str, Any]]:
+def _list_pupils(work: UnitOfWork, actor: Actor, chosen: SchoolClass, language: Language) -> list[dict[str, Any]]:
     pupils = people.list_pupils_of_class(work, actor, chosen.id)
     tablets = LoanRepository(work.session).get_tablets_by_pupil([pupil.id for pupil in pupils])
     absent = attendance.list_absent_pupils(work, actor, chosen.id)
-    return [_describe_pupil(pupil, tablets.get(pupil.id), is_absent=pupil.id in absent) for pupil in pupils]
+    filters = load_proved_filters(work, chosen.town_id, [tablet.id for tablet in tablets.values()])
+    rows = []
+    for pupil in pupils:
+        tablet = tablets.get(pupil.id)
+        parts = filters[tablet.id].parts if tablet is not None and tablet.id in filters else ()
+        row = _describe_pupil(pupil, tablet, is_absent=pupil.id in absent)
+        rows.append(row | {"filter": ", ".join(FILTER_PARTS[part].translate(language) for part in parts)})
+    return rows
 
 
 def _describe_pupil(pupil: Pupil, tablet: Tablet | None, *, is_absent: bool) -> dict[str, Any]:

@@ -122,6 +122,7 @@ class BrowserDay(ResolvedDay):
             page.locator("#sites").fill(host)
             page.locator("main form[action$='/start'] button").click()
             expect(page.get_by_text("Jusqu'à").or_(page.get_by_role("button", name="Terminer maintenant")).first).to_be_visible()
+            expect(page.get_by_role("cell").filter(has_text="résolveur de la collectivité")).to_have_count(len(SYSTEMS))
             check_page(page)
 
     def try_at_home(self) -> None:
