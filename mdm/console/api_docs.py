@@ -1,4 +1,4 @@
-"""The API's description as a page that works without scripts and without other servers."""
+"""The API's description as a page that works without scripts and without other servers, and a form with which calls are tried."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from mdm.console.api_examples import EXAMPLES
 from mdm.console.frame import render_page
 
 router = APIRouter(include_in_schema=False)
@@ -18,12 +19,19 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 def show_api(request: Request) -> Response:
     """Show every operation by chapter: what it does, its fields, what it returns."""
     described = request.app.openapi()
+    origin = str(request.app.state.runtime.settings.public_url).rstrip("/")
     chapters: dict[str, list[dict[str, Any]]] = {}
     for each in _list_operations(described):
         chapters.setdefault(each["chapter"], []).append(each)
     chapter_texts = {tag["name"]: tag["description"] for tag in described.get("tags", ())}
     return render_page(
-        request, "api_docs.html", api=chapters, chapter_texts=chapter_texts, about=described["info"]["description"]
+        request,
+        "api_docs.html",
+        api=chapters,
+        chapter_texts=chapter_texts,
+        about=described["info"]["description"],
+        examples=[(each, each.to_curl(origin)) for each in EXAMPLES],
+        methods=[method.upper() for method in _METHODS],
     )
 
 
