@@ -30,7 +30,7 @@ CORRECTED_COLUMNS: dict[str, tuple[str, ...]] = {
     "tablet_app": ("changed_at",),
     "identity_renewal": ("started_at", "ordered_at", "next_at"),
     "lost_case": ("requested_at", "lift_requested_at", "next_attempt_at"),
-    "tablet_mode": ("since", "next_evaluation_at"),
+    "tablet_mode": ("since", "next_evaluation_at", "mode_only_until"),
     "notice": ("due_at",),
     "ade_server": ("lease_until", "paused_until"),
 }

@@ -75,7 +75,10 @@ def test_every_wait_of_the_database_is_corrected() -> None:
         for table in metadata.sorted_tables
         for column in table.columns
         if isinstance(column.type, UtcDateTime)
-        and (column.name.startswith("next_") or column.name in {"not_before", "lease_until", "paused_until", "test_at", "due_at"})
+        and (
+            column.name.startswith("next_")
+            or column.name in {"not_before", "lease_until", "paused_until", "test_at", "due_at", "mode_only_until"}
+        )
     }
     corrected = {f"{table}.{column}" for table, columns in CORRECTED_COLUMNS.items() for column in columns}
     assert waits - PLANNED <= corrected
