@@ -1,4 +1,4 @@
-"""Labels that several pages share: states of commands and apps, modes, and why an app is not installed yet."""
+"""Labels that several pages share: states of commands and apps, modes, parts of the web filter, and why an app is not installed yet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from cartable.i18n import Language, Message
 from cartable.scope import SYSTEM
 from cartable.settings import AccessibilityLevel
 from mdm.reconcile.models import AppReason, ProfileReason, ProfileState, TrialState
+from profiles.filters.proved_filter import FilterPart
 from profiles.schedule.modes import Mode
 
 #: States of a command or an app. A command that the tablet acknowledged proves nothing yet, so it is not called confirmed.
@@ -124,6 +125,13 @@ def reason_label(reason: AppReason, language: Language) -> str:
     return REASONS[reason].translate(language)
 
 
+#: The parts of the web filter of a tablet.
+FILTER_PARTS: dict[FilterPart, Message] = {
+    FilterPart.BUILT_IN: Message("the filter built into the system"),
+    FilterPart.PLUGIN: Message("a filter app"),
+    FilterPart.DNS: Message("the DNS of another service"),
+    FilterPart.RESOLVER: Message("the town's resolver"),
+}
 #: What the foot of every page says, in the words of the French accessibility reference.
 ACCESSIBILITY_LEVELS: dict[AccessibilityLevel, Message] = {
     AccessibilityLevel.NONE: Message("Accessibility: not compliant"),

@@ -1,19 +1,12 @@
-"""The words of the web filter for people: its parts, and what to do where a tablet does not do what the rules want."""
+"""The words of the web filter for people: how it reaches tablets, and what to do where a tablet does not do what the rules want."""
 
 from __future__ import annotations
 
 from cartable.i18n import Message
 from mdm.care.web_filter import Remedy
 from profiles.filters.models import ReleaseStatus, UpdateProblem
-from profiles.filters.proved_filter import FilterPart
 from profiles.filters.rules import DeliveryKind
 
-FILTER_PARTS: dict[FilterPart, Message] = {
-    FilterPart.BUILT_IN: Message("the filter built into the system"),
-    FilterPart.PLUGIN: Message("a filter app"),
-    FilterPart.DNS: Message("the DNS of another service"),
-    FilterPart.RESOLVER: Message("the town's resolver"),
-}
 MEANS: dict[DeliveryKind, Message] = {
     DeliveryKind.BUILT_IN: Message("Built into the system"),
     DeliveryKind.PLUGIN: Message("Filter app"),

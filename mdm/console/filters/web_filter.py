@@ -16,10 +16,10 @@ from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
 from mdm.console.filters import blocked_counts
-from mdm.console.filters.labels import FILTER_PARTS, MEANS
+from mdm.console.filters.labels import MEANS
 from mdm.console.forms import CsrfField, attempt, parse_id
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
-from mdm.console.labels import mode_label
+from mdm.console.labels import FILTER_PARTS, mode_label
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import PlacePolicy, load_place_policy, open_owner
 from mdm.console.policy.labels import VERDICTS

@@ -21,9 +21,9 @@ from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Tablet
 from mdm.api.deps import WorkDep
 from mdm.care.web_filter import load_proved_filters
-from mdm.console.filters.labels import FILTER_PARTS
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.labels import FILTER_PARTS
 from mdm.console.page_route import PageRoute
 from mdm.console.times import show_times_in
 from profiles.effective.lessons import LessonPlan, list_lesson_apps, start_lesson

@@ -7,8 +7,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.tablets.models import Tablet
 from mdm.care.web_filter import load_proved_filter
-from mdm.console.filters.labels import FILTER_PARTS
-from mdm.console.labels import mode_label
+from mdm.console.labels import FILTER_PARTS, mode_label
 from mdm.console.times import format_instant
 from profiles.schedule.service import evaluate_modes
 

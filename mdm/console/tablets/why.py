@@ -18,9 +18,9 @@ from enrollment.places import service as places
 from enrollment.tablets import service as tablets
 from mdm.api.deps import WorkDep
 from mdm.care.web_filter import try_host
-from mdm.console.filters.labels import FILTER_PARTS, REMEDIES
+from mdm.console.filters.labels import REMEDIES
 from mdm.console.frame import get_language, render_page, require_sign_in
-from mdm.console.labels import mode_label, person_label
+from mdm.console.labels import FILTER_PARTS, mode_label, person_label
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.labels import (
     GUARDIAN_RULES,
