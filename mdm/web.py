@@ -213,9 +213,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import loss_reports as loss_pages
     from mdm.console.care import restores as restore_pages
     from mdm.console.care import safeguards as safeguard_pages
-    from mdm.console.filters import check as filter_check_page
-    from mdm.console.filters import lists as filter_list_pages
-    from mdm.console.filters import web_filter as web_filter_pages
+    from mdm.console.filters import pages as filter_pages
     from mdm.console.notices import notices as notice_pages
     from mdm.console.people import pupil as pupil_pages
     from mdm.console.people import pupils as pupil_list_pages
@@ -323,10 +321,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         privacy_duty_pages,
         rights_pages,
         audit_pages,
-        filter_check_page,
+        *filter_pages.MODULES,
         emergency_card_page,
-        filter_list_pages,
-        web_filter_pages,
         sign_in,
         session_pages,
         account_link_pages,

@@ -19,7 +19,7 @@ from mdm.console.times import format_day
 from mdm.resolver import blocked_counts
 from profiles.filters.options import load_options
 
-router = APIRouter(include_in_schema=False, route_class=PageRoute)
+router = APIRouter(prefix="/web-filter", include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/counts")

@@ -35,7 +35,6 @@ from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_
 from profiles.filters.service import ImportPreview
 
 router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
-router.include_router(release_pages.router)
 _NOTICES = {
     "imported": Message("The lists are imported."),
     "undone": Message("The former list is in force again."),

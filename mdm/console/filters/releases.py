@@ -23,7 +23,7 @@ from profiles.filters import options, releases
 from profiles.filters.models import ListRelease, ReleaseStatus
 from profiles.filters.rules import LEGAL_CATEGORIES
 
-router = APIRouter(include_in_schema=False, route_class=PageRoute)
+router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
 _SHOWN = 10
 
 

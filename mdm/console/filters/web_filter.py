@@ -15,7 +15,6 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
-from mdm.console.filters import blocked_counts
 from mdm.console.filters.labels import MEANS
 from mdm.console.forms import CsrfField, attempt, parse_id
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
@@ -35,7 +34,6 @@ from profiles.policy.kinds import ALL_MODES, PlaceKind
 from profiles.schedule.modes import Mode
 
 router = APIRouter(prefix="/web-filter", include_in_schema=False, route_class=PageRoute)
-router.include_router(blocked_counts.router)
 _TOWN = f"{PlaceKind.TOWN}:"
 DELIVERY = "web.delivery"
 #: The modes in which a person may want to try an address: a child has the tablet in the hands.
