@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from fastapi.routing import APIRoute
-
 from mdm.web import _build_console_routes, describe_api
 from tests.mdm.console.pages_of_writes import EXCEPTIONS, PAGES
 
@@ -23,8 +21,8 @@ def list_writes() -> set[str]:
 
 def list_forms() -> set[str]:
     """Return the routes of the console that take forms."""
-    routes = (each for included in _build_console_routes() for each in cast("Any", included).original_router.routes)
-    return {route.path for route in routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())}
+    routes = (each for included in _build_console_routes() for each in cast("Any", included).effective_route_contexts())
+    return {route.path for route in routes if "POST" in (route.methods or ())}
 
 
 def test_each_write_has_a_page_or_a_reason() -> None:
