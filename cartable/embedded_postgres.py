@@ -43,7 +43,10 @@ class PostgresServer:
     def __init__(self, binaries: Path, *, durable: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cartable-pg-"))
         self.process: subprocess.Popen[bytes] | None = None
-        self._start(binaries, _DURABLE if durable else _FAST)
+        self._binaries = binaries
+        self._options = _DURABLE if durable else _FAST
+        self._initialise()
+        self.start()
 
     def build_url(self, database: str) -> str:
         """Return the SQLAlchemy URL of one of its databases."""
@@ -65,15 +68,42 @@ class PostgresServer:
                 self.process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, binaries: Path, options: dict[str, str]) -> None:
-        wrap = get_unprivileged_prefix()
-        data = self.folder / "data"
+    def start(self) -> None:
+        """Start the server and wait until it answers. Raises `RuntimeError` with its log."""
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "100",
+            "shared_buffers": "256MB",
+            **self._options,
+        }
+        arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - fixed arguments
+                [*get_unprivileged_prefix(), str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *arguments],
+                stdout=log,
+                stderr=log,
+            )
+        conninfo = f"host={self.folder} user=cartable dbname=postgres".encode()
+        for _ in range(400):
+            if pq.PGconn.ping(conninfo) == pq.Ping.OK:
+                return
+            time.sleep(0.05)
+        raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
+
+    def kill(self) -> None:
+        """End the server at once, without a word to its clients. `start` lets it recover."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def _initialise(self) -> None:
         subprocess.run(  # noqa: S603 - fixed arguments
             [
-                *wrap,
-                str(binaries / "initdb"),
+                *get_unprivileged_prefix(),
+                str(self._binaries / "initdb"),
                 "-D",
-                str(data),
+                str(self.folder / "data"),
                 "-U",
                 "cartable",
                 "-A",
@@ -86,26 +116,6 @@ class PostgresServer:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        settings = {
-            "listen_addresses": "",
-            "unix_socket_directories": str(self.folder),
-            "max_connections": "100",
-            "shared_buffers": "256MB",
-            **options,
-        }
-        arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - fixed arguments
-                [*wrap, str(binaries / "postgres"), "-D", str(data), *arguments],
-                stdout=log,
-                stderr=log,
-            )
-        conninfo = f"host={self.folder} user=cartable dbname=postgres".encode()
-        for _ in range(400):
-            if pq.PGconn.ping(conninfo) == pq.Ping.OK:
-                return
-            time.sleep(0.05)
-        raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
 
 
 def get_unprivileged_prefix() -> list[str]:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from cartable.conflicts import run_with_retries
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
@@ -127,6 +128,8 @@ async def _enrol_and_obey(installation: Installation, runtime: Runtime, fleet: F
     await fleet.enrol_all()
     assert fleet.tally.enrolled == TABLETS, fleet.tally.format_summary()
     faults = (
+        (installation.kill, "scheduler"),
+        (installation.start, "scheduler"),
         (installation.kill, "web-1"),
         (installation.start, "web-1"),
         (installation.kill, "worker-results"),
@@ -153,7 +156,11 @@ def _is_ready(installation: Installation, ca: Path) -> bool:
 
 
 def _order_command(runtime: Runtime) -> int:
-    """Order one command for every tablet. Return the identifier of its body."""
+    """Order one command for every tablet, again after a conflict, as a request does. Return the identifier of its body."""
+    return run_with_retries(lambda: _order_once(runtime), "order of the test")
+
+
+def _order_once(runtime: Runtime) -> int:
     with runtime.open_unit_of_work() as work:
         ids = list(work.session.scalars(select(DeviceEnrollment.id)))
         result = queue.enqueue_command(work, SYSTEM, DeviceLock(message="test"), ids)

