@@ -164,7 +164,7 @@ class Simulation:
             case StepKind.OUTAGE:
                 self._outage.begin()
             case StepKind.OUTAGE_END:
-                self._outage.end()
+                self._end_outage()
                 self._notice_clock()
             case StepKind.PUSH_SERVICE:
                 self._push_service.condition = draw.choice(list(PushCondition))
@@ -176,6 +176,11 @@ class Simulation:
         """Let the server's clock differ from the true time by this much."""
         self._clock.jump(by - self._jumped)
         self._jumped = by
+
+    def _end_outage(self) -> None:
+        """Let the database store again, and the process open new connections: those of PostgreSQL would refuse once more each."""
+        self._outage.end()
+        self._process.restart()
 
     def _notice_clock(self) -> None:
         """Let the process look at its clock, as it does twice a minute: a jump that is over before does not happen here."""
@@ -206,7 +211,7 @@ class Simulation:
         self._network.draw = None
         self._network.forget_late_requests()
         self._crashes.disarm()
-        self._outage.end()
+        self._end_outage()
         self._push_service.condition = PushCondition.NORMAL
         self._jump_clock(timedelta())
         self._process.check_timeline()
