@@ -14,7 +14,8 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade
 from enrollment.tablets.models import Tablet
-from mdm.reconcile.models import AppReason, TabletApp
+from mdm.reconcile.bundle_status import get_bundle_status
+from mdm.reconcile.models import AppReason, AppState, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import reconcile_tablets
 from profiles.apps import licences
@@ -215,3 +216,18 @@ def test_a_bundle_in_use_that_takes_settings_in_passes_the_checks_too(work: Unit
     bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "", AppUse.BLOCKED)
     with pytest.raises(RisksNotConfirmed):
         bundles.change_bundle(work, SYSTEM, place.bundle, [place.app.id, settings_app.id], reason="more")
+
+
+def test_each_tablet_that_a_bundle_counts_is_complete_or_explained(work: UnitOfWork, place: BundleTown) -> None:
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "")
+    world = TownFactory(work)
+    never_enrolled = world.create_tablet(place.town)
+    world.lend_tablet(never_enrolled, world.create_pupil(place.school_class, Grade.CE2))
+    reconcile_tablets(work, [*place.ids, never_enrolled.id])
+    row = work.session.get_one(TabletApp, (place.ids[0], place.app.id))
+    row.state = AppState.INSTALLED
+    work.session.flush()
+    status = get_bundle_status(work, SYSTEM, bundles.describe_bundle(work, place.bundle))
+    assert (status.tablets, status.complete, status.undecided) == (6, 1, 1)
+    assert {each.tablet_id for each in status.missing} == set(place.ids[1:])
+    assert sum(status.reasons.values()) == 4
