@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import trustme
@@ -222,7 +223,7 @@ def _call_technician(founder: Colleague, browser: Browser) -> None:
     expect(thea.page.get_by_text("Belleville-sur-Craie")).to_have_count(0)
     founder.open("/missions")
     founder.page.fill("#login", "thea")
-    today = founder.clock.now().date().isoformat()
+    today = founder.clock.now().astimezone(ZoneInfo("Europe/Paris")).date().isoformat()
     founder.page.fill("#first_day", today)
     founder.page.fill("#last_day", today)
     founder.page.fill("#reason", "mise en service")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from urllib.parse import quote
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -111,7 +112,7 @@ def test_a_shared_technician_works_in_the_towns_of_today_and_learns_of_a_mixed_u
     here, there, later = (desk_world(server.runtime, size=1) for _ in range(3))
     clock = server.runtime.clock
     assert isinstance(clock, ManualClock)
-    today = clock.now().date()
+    today = clock.now().astimezone(ZoneInfo("Europe/Paris")).date()
     with server.runtime.open_unit_of_work() as work:
         first = accounts.create_shared_technician(work, "tech@operator.example", "Technicienne")
         choose_password(work, sign_in(work, "tech@operator.example", first).token, first, PASSWORD)

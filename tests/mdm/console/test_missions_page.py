@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -21,7 +22,11 @@ def test_a_technician_is_entered_called_and_sent_away(
     with server.runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
-        tag, town_id, today = world.create_tablet(town).tag, town.id, work.now.date().isoformat()
+        tag, town_id, today = (
+            world.create_tablet(town).tag,
+            town.id,
+            work.now.astimezone(ZoneInfo("Europe/Paris")).date().isoformat(),
+        )
     operator, admin, helper = operator_of(), person(town_id, Role.TOWN_ADMIN), person(town_id, Role.HELPDESK)
     form = {"login": "thea", "display_name": "Théa Tech"}
     made = send(operator, "/towns/technicians", **form)

@@ -203,6 +203,7 @@ def _run(story: Callable[[SchoolDay], Awaitable[None]], day: SchoolDay) -> None:
     asyncio.run(run_and_close())
 
 
+@pytest.mark.timeout(300)  # fourteen changes of two tablets
 def test_tablets_follow_the_modes_of_a_day(server: LiveServer, clock: ManualClock) -> None:
     _run(_follow, SchoolDay(server, clock))
 
