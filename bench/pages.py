@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
 from uuid import UUID
 
 import httpx
-from fastapi.routing import APIRoute
 from sqlalchemy import select
 
 from bench.__main__ import print_machine, print_progress, settle_database, start_database
@@ -33,8 +31,8 @@ from mdm.accounts.sign_in_limits import SignInClient
 from mdm.cli.demo import load_demo
 from mdm.composition import compose
 from mdm.console.frame import SESSION_COOKIE
+from mdm.console.routes import list_page_routes
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
-from mdm.web import _build_console_routes
 from profiles.policy.models import Preset
 
 PASSWORD = "a password for the bench only"
@@ -82,8 +80,7 @@ def _measure(database: str, folder: Path, url: str, pid: int | None, times: int)
 
 def _list_addresses(town: SeededTown) -> list[str]:
     """Return the addresses of the GET routes whose parameters are known."""
-    routes = (each for included in _build_console_routes() for each in cast("Any", included).original_router.routes)
-    paths = [route.path for route in routes if isinstance(route, APIRoute) and "GET" in (route.methods or ())]
+    paths = [route.path for route in list_page_routes("GET")]
     known = [path for path in paths if set(re.findall(r"\{(\w+)", path)) <= town.ids.keys()]
     return [re.sub(r"\{(\w+)(:\w+)?\}", lambda match: town.ids[match[1]], path) for path in known]
 

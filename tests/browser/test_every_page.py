@@ -21,18 +21,19 @@ from playwright.sync_api import BrowserContext, Page
 from cartable.clock import ManualClock
 from cartable.scope import Role
 from mdm.console.frame import SESSION_COOKIE
+from mdm.console.routes import list_page_routes
 from tests.browser.accessible import find_faults
 from tests.browser.axe import find_axe_faults
 from tests.browser.conftest import launch_browser
 from tests.browser.focus import find_invisible_focus
-from tests.browser.walk.addresses import list_addresses, list_routes
+from tests.browser.walk.addresses import list_addresses
 from tests.browser.walk.texts import find_untranslated
 from tests.browser.walk.world import WalkWorld, make_walk_world
 from tests.conftest import KEYRING
 from tests.support import databases, sampling
 from tests.support.server import LiveServer, start_live_server
 
-ROUTES = list_routes("GET")
+ROUTES = list_page_routes("GET")
 #: Pages that nobody opens by their address alone, and the test that visits them.
 VISITED_ELSEWHERE = {
     "/second-factor": "tests/browser/test_second_factors.py",

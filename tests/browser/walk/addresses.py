@@ -6,12 +6,10 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Any, cast
 
 from fastapi.routing import APIRoute
 
 from mdm.console.tablets.desk_messages import PAGES
-from mdm.web import _build_console_routes
 from tests.browser.walk.world import WalkWorld
 from tests.mdm.api.test_foreign_ids import TABLES
 
@@ -33,12 +31,6 @@ _TOWN_IDS = {"town", "town_id"}
 _TABLES_OF_PAGES = TABLES | {"bundle_id": "policy_preset"}
 #: The same by the beginning of the address.
 _TABLES_BY_CHAPTER = {("/system/push-certificate", "request_id"): "push_certificate"}
-
-
-def list_routes(method: str) -> list[APIRoute]:
-    """Return the console's routes of a method, in the order in which the server tries them."""
-    routes = (each for included in _build_console_routes() for each in cast("Any", included).original_router.routes)
-    return [route for route in routes if isinstance(route, APIRoute) and method in (route.methods or ())]
 
 
 def list_addresses(route: APIRoute, world: WalkWorld) -> list[str]:

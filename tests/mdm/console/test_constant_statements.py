@@ -18,8 +18,9 @@ from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
 from enrollment.places.models import Grade, School, Town
 from mdm.console.frame import SESSION_COOKIE
+from mdm.console.routes import list_page_routes
 from mdm.web import create_app
-from tests.browser.walk.addresses import list_addresses, list_routes
+from tests.browser.walk.addresses import list_addresses
 from tests.browser.walk.world import WalkWorld, make_walk_world
 from tests.conftest import KEYRING
 from tests.support import databases
@@ -27,7 +28,7 @@ from tests.support.installation import install
 from tests.support.statements import count_statements
 from tests.support.world import TownFactory
 
-ROUTES = [route for route in list_routes("GET") if "." not in route.path]
+ROUTES = [route for route in list_page_routes("GET") if "." not in route.path]
 #: Statements that depend on what a page looks at by itself, and not on the size of the town: a session that is renewed, a cache that is filled.
 TOLERANCE = 2
 GROWTH = 12

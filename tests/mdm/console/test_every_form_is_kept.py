@@ -24,8 +24,8 @@ from mdm.accounts.models import SessionKind
 from mdm.console.frame import SESSION_COOKIE
 from mdm.console.kept_forms import open_form
 from mdm.console.page_route import CONFIRM_FIELDS
+from mdm.console.routes import list_page_routes
 from mdm.web import create_app
-from tests.browser.walk.addresses import list_routes
 from tests.conftest import KEYRING
 from tests.support import databases
 from tests.support.accounts import create_account, sign_in
@@ -40,7 +40,7 @@ NOTHING_TO_KEEP = {
     "/sign-out": "has nothing typed",
     "/sessions/stay": "is sent by a script",
 }
-ROUTES = [route for route in list_routes("POST") if route.path not in NOTHING_TO_KEEP]
+ROUTES = [route for route in list_page_routes("POST") if route.path not in NOTHING_TO_KEEP]
 #: Fields of a type that is no text.
 _VALUES: dict[type, str] = {
     int: "1",

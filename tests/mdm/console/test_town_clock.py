@@ -19,14 +19,15 @@ from cartable.unit_of_work import Runtime
 from enrollment.places.models import Town
 from mdm.channel.endpoint import DeviceRequestRouter
 from mdm.console.frame import SESSION_COOKIE
+from mdm.console.routes import list_page_routes
 from mdm.web import create_app
-from tests.browser.walk.addresses import list_addresses, list_routes
+from tests.browser.walk.addresses import list_addresses
 from tests.browser.walk.world import WalkWorld, make_walk_world
 from tests.conftest import KEYRING
 from tests.support import databases
 from tests.support.installation import install
 
-ROUTES = [route for route in list_routes("GET") if "." not in route.path]
+ROUTES = [route for route in list_page_routes("GET") if "." not in route.path]
 #: A minute that is in Paris 20:47 and on La Réunion 23:47, so that neither hour is on a page by chance.
 INSTANT = datetime(2026, 11, 23, 19, 47, tzinfo=UTC)
 IN_PARIS, ON_THE_ISLAND = "20:47", "23:47"
