@@ -1,6 +1,6 @@
 """Counts of questions that categories closed, by town and day: stored where a town asks for them, shown without small numbers.
 
-See docs/adr/0072-questions-are-counted-by-category-and-day-where-a-town-asks.md.
+See docs/adr/0067-questions-are-counted-by-category-and-day-where-a-town-asks.md.
 """
 
 from __future__ import annotations

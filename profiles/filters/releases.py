@@ -1,6 +1,6 @@
 """New lists that came by themselves, from their arrival to their end: they wait for a person, are on trial in some schools, or are in force.
 
-Never commits. Fetching is in `list_updates`. See docs/adr/0071-new-lists-are-on-trial-in-some-schools-first.md.
+Never commits. Fetching is in `list_updates`. See docs/adr/0066-new-lists-are-on-trial-in-some-schools-first.md.
 """
 
 from __future__ import annotations
