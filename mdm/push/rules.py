@@ -42,6 +42,8 @@ FIRST_RETRY_DELAY = timedelta(seconds=30)
 MAX_RETRY_DELAY = timedelta(hours=1)
 #: The refused tokens of this time are counted together.
 WINDOW = timedelta(minutes=10)
+#: How long a mass of refused tokens is believed after a person has let the sender go on.
+TRUST_AFTER_RESUME = timedelta(hours=1)
 #: So many refused tokens, and this share of all pushes in the window, are a mass: then something else is wrong than the tokens.
 MASS_MINIMUM, MASS_SHARE = 5, 0.5
 #: First and longest wait before a stopped sender tests itself.
@@ -51,6 +53,8 @@ _TEST_WAITS = {
     StopReason.TOKENS_REFUSED: (timedelta(seconds=30), timedelta(minutes=15)),
     StopReason.CERTIFICATE_EXPIRED: (timedelta(minutes=1), timedelta(minutes=15)),
 }
+#: A test that is due later was stored by a clock that was ahead.
+LONGEST_TEST_WAIT = max(longest for _, longest in _TEST_WAITS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,24 @@ def compute_test_wait(reason: StopReason, failed_tests: int) -> timedelta:
     """Return how long a stopped sender waits before it tests itself: longer after each failed test."""
     first, longest = _TEST_WAITS[reason]
     return min(first * (1 << min(failed_tests, 10)), longest)
+
+
+def is_test_due(test_at: datetime | None, now: datetime) -> bool:
+    """Return whether a stopped sender tests itself now: the time has come, or is later than any that is ever set.
+
+    The second happens where the clock was ahead for a moment and nothing has noticed it.
+    """
+    return test_at is None or test_at <= now or test_at > now + LONGEST_TEST_WAIT
+
+
+def is_window_over(started_at: datetime | None, now: datetime) -> bool:
+    """Return whether refused tokens are to be counted anew; also where the window begins in the future, by a clock that was ahead."""
+    return started_at is None or abs(now - started_at) > WINDOW
+
+
+def are_refusals_trusted(until: datetime | None, now: datetime) -> bool:
+    """Return whether a mass of refused tokens is believed now. Nobody ever sets an end later than `TRUST_AFTER_RESUME`."""
+    return until is not None and now < until <= now + TRUST_AFTER_RESUME
 
 
 def compute_retry_delay(attempts: int, retry_after: float | None) -> timedelta:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 import structlog
@@ -16,12 +16,20 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.devices.repository import DeviceRepository
 from mdm.push.models import PushCertificate, PushSenderState
 from mdm.push.repository import PushRepository
-from mdm.push.rules import WINDOW, PushOutcome, PushWindow, StopReason, compute_test_wait, decide_stop
+from mdm.push.rules import (
+    TRUST_AFTER_RESUME,
+    WINDOW,
+    PushOutcome,
+    PushWindow,
+    StopReason,
+    are_refusals_trusted,
+    compute_test_wait,
+    decide_stop,
+    is_test_due,
+    is_window_over,
+)
 
 log = structlog.get_logger()
-#: How long a mass of refused tokens is believed after a person has let the sender go on.
-TRUST_AFTER_RESUME = timedelta(hours=1)
-
 #: A service that cannot be reached is an alarm after so many tests: about ten minutes.
 ALARM_AFTER_TESTS = 9
 
@@ -42,7 +50,7 @@ def get_permission(work: UnitOfWork, state: PushSenderState, certificate: PushCe
         return SendPermission.WAIT
     if state.stopped_at is None:
         return SendPermission.SEND
-    is_due = state.test_at is None or state.test_at <= work.now or state.certificate_id != certificate.id
+    is_due = is_test_due(state.test_at, work.now) or state.certificate_id != certificate.id
     return SendPermission.TEST if is_due else SendPermission.WAIT
 
 
@@ -53,13 +61,13 @@ def record_batch(
 
     `detail`: Apple's reason for the failures.
     """
-    if state.window_started_at is None or work.now - state.window_started_at > WINDOW:
+    if is_window_over(state.window_started_at, work.now):
         state.window_started_at, state.window_sent, state.window_refused = work.now, 0, 0
     window = PushWindow(state.window_sent, state.window_refused).add(outcomes)
     state.window_sent, state.window_refused = window.sent, window.refused
     if outcomes[PushOutcome.DELIVERED]:
         state.last_delivered_at = work.now
-    trusts = state.refusals_trusted_until is not None and work.now < state.refusals_trusted_until
+    trusts = are_refusals_trusted(state.refusals_trusted_until, work.now)
     reason = decide_stop(outcomes, window, trusts_refusals=trusts)
     if state.stopped_at is not None:
         if outcomes[PushOutcome.DELIVERED] or (reason is None and trusts and outcomes[PushOutcome.TOKEN_INVALID]):

@@ -96,13 +96,16 @@ def build_install_command(
 
 
 def mark_surplus_apps(work: UnitOfWork, desired: DesiredState, rows_by_app: dict[UUID, TabletApp]) -> list[UUID]:
-    """Mark the installed apps that no bundle of the tablet contains any more as removing. Returns their ids."""
+    """Mark the apps that no bundle of the tablet contains any more as removing. Returns the ids of all apps that are to be removed.
+
+    Those that are marked already are among them: their removal may have been cancelled, or have expired while the tablet was away.
+    """
     desired_ids = {app.app_id for app in desired.apps}
-    surplus = []
-    for app_id, row in rows_by_app.items():
-        if app_id not in desired_ids and row.state is not AppState.REMOVING:
+    surplus = [app_id for app_id in rows_by_app if app_id not in desired_ids]
+    for app_id in surplus:
+        row = rows_by_app[app_id]
+        if row.state is not AppState.REMOVING:
             row.state, row.changed_at = AppState.REMOVING, work.now
-            surplus.append(app_id)
     return surplus
 
 

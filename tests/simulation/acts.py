@@ -20,7 +20,7 @@ from mdm.care.commands.kinds import CommandKind
 from mdm.care.erasing.service import erase_tablet
 from mdm.care.lost_mode import service as lost_mode
 from mdm.queue import service as queue
-from mdm.queue.models import OPEN_STATES, CommandBody, QueuedCommand
+from mdm.queue.models import OPEN_STATES, QueuedCommand
 from profiles.effective import bundles
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.models import Preset
@@ -63,10 +63,9 @@ def _give_command(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: rand
 
 
 def _cancel_command(work: UnitOfWork, town: SimulatedTown, tablet: int, draw: random.Random) -> object:
-    # Whoever cancels the removal of an app decides that it stays: nothing sends it again, and the end would not be in order.
-    removals = select(CommandBody.id).where(CommandBody.request_type == "RemoveApplication")
-    open_ids = select(QueuedCommand.id).where(QueuedCommand.state.in_(OPEN_STATES), QueuedCommand.body_id.not_in(removals))
-    ids = work.session.scalars(open_ids.order_by(QueuedCommand.id)).all()
+    ids = work.session.scalars(
+        select(QueuedCommand.id).where(QueuedCommand.state.in_(OPEN_STATES)).order_by(QueuedCommand.id)
+    ).all()
     return queue.cancel_command(work, SYSTEM, draw.choice(ids)) if ids else None
 
 

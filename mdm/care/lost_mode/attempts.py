@@ -62,7 +62,7 @@ def record_success(case: LostCase) -> None:
 
 def retry_due_cases(work: UnitOfWork) -> int:
     """Send the commands of lost cases whose next attempt is due. Returns how many cases were due."""
-    cases = LostModeRepository(work.session).list_due_cases(work.now, BATCH_SIZE)
+    cases = LostModeRepository(work.session).list_due_cases(work.now, RETRY_DELAYS[-1], BATCH_SIZE)
     for case in cases:
         tablet = work.session.get_one(Tablet, case.tablet_id)
         _record_undelivered(work, tablet, case)

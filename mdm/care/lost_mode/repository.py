@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Row, func, or_, select, update
@@ -39,11 +39,15 @@ class LostModeRepository:
         reported = (LostCase.town_id == town_id, LostCase.requested_at > since, LostCase.origin == LostCaseOrigin.REPORTED)
         return self.session.scalar(statement.where(*reported)) or 0
 
-    def list_due_cases(self, now: datetime, limit: int) -> Sequence[LostCase]:
-        """List the open cases whose command is to be sent or looked at again; cases that another worker has locked are skipped."""
+    def list_due_cases(self, now: datetime, longest_wait: timedelta, limit: int) -> Sequence[LostCase]:
+        """List the open cases whose command is to be sent or looked at again; cases that another worker has locked are skipped.
+
+        An attempt later than after `longest_wait` was stored by a clock that was ahead: it is due.
+        """
+        is_due = or_(LostCase.next_attempt_at <= now, LostCase.next_attempt_at > now + longest_wait)
         return self.session.scalars(
             select(LostCase)
-            .where(LostCase.lifted_at.is_(None), LostCase.next_attempt_at <= now)
+            .where(LostCase.lifted_at.is_(None), is_due)
             .order_by(LostCase.next_attempt_at, LostCase.id)
             .limit(limit)
             .with_for_update(skip_locked=True)

@@ -18,7 +18,12 @@ from mdm.queue.results import CommandWithResult, HandlerTable
 def _lock_case(work: UnitOfWork, outcome: CommandWithResult) -> LostCase | None:
     """Return the open case that the result concerns, locked; None also for a result from before the loss."""
     case = LostModeRepository(work.session).lock_open_case(outcome.tablet_id)
-    return None if case is None or outcome.received_at < case.requested_at else case
+    return None if case is None or _is_older(work, outcome, case) else case
+
+
+def _is_older(work: UnitOfWork, outcome: CommandWithResult, case: LostCase) -> bool:
+    """Return whether a result is from before the loss. With a loss in the future, stored by a clock that was ahead, nothing is."""
+    return outcome.received_at < case.requested_at <= work.now
 
 
 def handle_enable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> None:
@@ -55,7 +60,7 @@ def handle_device_information(work: UnitOfWork, outcome: CommandWithResult) -> N
     case = LostModeRepository(work.session).lock_open_case(outcome.tablet_id)
     if case is None:
         _open_unreported_case(work, outcome, enabled)
-    elif outcome.received_at >= case.requested_at:
+    elif not _is_older(work, outcome, case):
         _apply_reported_status(work, case, outcome, enabled)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -173,3 +174,21 @@ def test_a_report_from_before_the_lift_opens_no_case(tablet: EnrolledTablet) -> 
     assert load_case(tablet) is None
     tablet.connect()
     assert load_case(tablet) is None
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_lost_mode_ordered_by_a_clock_that_was_ahead_is_confirmed(
+    tablet: EnrolledTablet, clock: ManualClock, is_refused: bool
+) -> None:
+    clock.jump(timedelta(days=3))  # for so short a time that nothing has noticed it
+    mark_lost(tablet)
+    if is_refused:
+        tablet.answers["EnableLostMode"] = refuse
+        tablet.connect()
+        del tablet.answers["EnableLostMode"]
+    clock.jump(-timedelta(days=3))
+    tablet.wait(minutes=1)
+    case = load_case(tablet)
+    assert case is not None
+    assert case.confirmed_at == clock.now()
+    assert case.problem is None

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine
@@ -19,7 +20,18 @@ from mdm.devices.models import PushTarget
 from mdm.devices.repository import DeviceRepository
 from mdm.push.models import PushSenderState
 from mdm.push.repository import PushRepository
-from mdm.push.rules import PushOutcome, PushWindow, StopReason, compute_test_wait, decide_stop
+from mdm.push.rules import (
+    LONGEST_TEST_WAIT,
+    TRUST_AFTER_RESUME,
+    PushOutcome,
+    PushWindow,
+    StopReason,
+    are_refusals_trusted,
+    compute_test_wait,
+    decide_stop,
+    is_test_due,
+    is_window_over,
+)
 from mdm.push.sender_state import resume_by_person, revive_tokens
 from mdm.push.service import TEST_SIZE, get_active_topic, send_due_pushes
 from tests.conftest import KEYRING
@@ -259,3 +271,33 @@ def test_a_stopped_sender_waits_longer_after_each_failed_test(reason: StopReason
     waits = [compute_test_wait(reason, failed) for failed in range(20)]
     assert waits == sorted(waits)
     assert timedelta(seconds=5) <= waits[0] < waits[-1] <= timedelta(minutes=15)
+
+
+def test_a_wait_stored_by_a_clock_that_was_ahead_is_over(server: LiveServer, clock: ManualClock) -> None:
+    """The clock was ahead for so short a time that nothing has noticed it."""
+    ids = _enroll(server, 3)
+    clock.jump(timedelta(days=400))
+    with server.runtime.open_unit_of_work() as work:
+        state = PushRepository(work.session).lock_sender_state()
+        state.stopped_at, state.stop_reason, state.certificate_id = work.now, StopReason.UNREACHABLE, _get_certificate_id(work)
+        state.test_at = work.now + LONGEST_TEST_WAIT
+    clock.jump(timedelta(days=-400))
+    _enqueue(server, ids)
+    assert send_due_pushes(server.runtime) == 3
+    assert _read_state(server).stopped_at is None
+
+
+def _get_certificate_id(work: UnitOfWork) -> UUID:
+    certificate = PushRepository(work.session).get_active_certificate()
+    assert certificate is not None
+    return certificate.id
+
+
+def test_an_instant_later_than_any_that_is_ever_stored_lets_nothing_wait() -> None:
+    now, moment, year = datetime(2026, 11, 23, 8, tzinfo=UTC), timedelta(seconds=1), timedelta(days=365)
+    assert not is_test_due(now + LONGEST_TEST_WAIT, now)
+    assert is_test_due(now + LONGEST_TEST_WAIT + moment, now)
+    assert not is_window_over(now, now)
+    assert is_window_over(now + year, now)
+    assert are_refusals_trusted(now + TRUST_AFTER_RESUME, now)
+    assert not are_refusals_trusted(now + year, now)

@@ -13,7 +13,10 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from mdm.care import retries
 from mdm.care.errors import NothingToRetry
+from mdm.protocol.commands.apps import RemoveApplication
 from mdm.protocol.connect import ErrorLink
+from mdm.queue import service as queue
+from mdm.queue.models import QueuedCommand
 from mdm.reconcile.app_outcomes import InstallOutcome, judge_installation, read_declared_app
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from mdm.reconcile.refresh import enqueue_refresh
@@ -322,3 +325,26 @@ def test_an_app_that_is_given_and_taken_while_the_tablet_is_away_is_never_instal
         bundles.unassign_bundle(work, SYSTEM, work.session.query(Preset).one(), PlaceKind.TOWN, "")
     tablet.connect()
     assert [name for name in tablet.received if name.endswith("Application")] == ["RemoveApplication"]
+
+
+def test_a_removal_that_a_person_cancelled_is_ordered_again_by_the_next_decision(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = TabletWithApp(runtime, clock, accept, "Managed")
+    tablet.wait(minutes=1)
+    tablet.wait(minutes=1)
+    assert tablet.load_app() == (AppState.INSTALLED, AppReason.INSTALLED)
+    with runtime.open_unit_of_work() as work:
+        bundles.unassign_bundle(work, SYSTEM, work.session.query(Preset).one(), PlaceKind.TOWN, "")
+    tablet.run_worker()
+    with runtime.open_unit_of_work() as work:
+        key = RemoveApplication(identifier=BUNDLE_ID).dedupe_key()
+        queue.cancel_command(work, SYSTEM, work.session.query(QueuedCommand).filter_by(dedupe_key=key).one().id)
+    tablet.connect()
+    assert "RemoveApplication" not in tablet.received
+    assert tablet.load_app()[0] is AppState.REMOVING
+    for _ in range(2):
+        with runtime.open_unit_of_work() as work:
+            reconcile_tablets(work, [tablet.tablet_id])
+    tablet.connect()
+    assert tablet.received.count("RemoveApplication") == 1
+    with runtime.open_unit_of_work() as work:
+        assert work.session.query(TabletApp).count() == 0
