@@ -1806,10 +1806,14 @@ def upgrade() -> None:
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("supported_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("app_id", sa.Uuid(), nullable=True),
+        sa.Column("bundle_id", sa.Uuid(), nullable=True),
         sa.Column("answer", sa.String(length=300), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_app_request_app_id_app"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["bundle_id"], ["policy_preset.id"], name=op.f("fk_app_request_bundle_id_policy_preset"), ondelete="SET NULL"
+        ),
         sa.ForeignKeyConstraint(
             ["class_id"], ["school_class.id"], name=op.f("fk_app_request_class_id_school_class"), ondelete="CASCADE"
         ),
@@ -1819,6 +1823,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("app_request", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_app_request_app_id"), ["app_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_app_request_bundle_id"), ["bundle_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_app_request_class_id"), ["class_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_app_request_school_id"), ["school_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_app_request_town_id"), ["town_id"], unique=False)
@@ -3419,6 +3424,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_app_request_town_id"))
         batch_op.drop_index(batch_op.f("ix_app_request_school_id"))
         batch_op.drop_index(batch_op.f("ix_app_request_class_id"))
+        batch_op.drop_index(batch_op.f("ix_app_request_bundle_id"))
         batch_op.drop_index(batch_op.f("ix_app_request_app_id"))
 
     op.drop_table("app_request")

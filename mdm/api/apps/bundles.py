@@ -115,6 +115,9 @@ class BundleStatusOut(BaseModel):
     tablets: int
     complete: int
     undecided: int = Field(description="Tablets whose apps are not decided yet: not enrolled, or lent a moment ago.")
+    blocked: dict[str, int] = Field(
+        description="By place: the tablets for which the rules of that place block an app of the bundle."
+    )
     reasons: dict[AppReason, int]
     missing: list[MissingAppOut]
 

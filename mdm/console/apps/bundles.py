@@ -16,7 +16,7 @@ from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
 from mdm.console.apps.apps import list_choices
-from mdm.console.apps.labels import PLACES, USES
+from mdm.console.apps.labels import PLACES, USES, place_label
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, choose_town, get_language, render_page, require_sign_in
 from mdm.console.labels import reason_label, state_label
@@ -186,6 +186,7 @@ def _describe_status(status: BundleStatus, bundle: Bundle, language: Language) -
     reasons = sorted(status.reasons.items(), key=lambda item: -item[1])
     return {
         "progress": status,
+        "blocked": [(place_label(place, language), count) for place, count in sorted(status.blocked.items())],
         "reasons": [(reason_label(reason, language), count) for reason, count in reasons],
         "missing": [
             {

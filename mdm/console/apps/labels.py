@@ -54,3 +54,12 @@ def verdict_label(verdicts: Mapping[UUID, AppVerdict | None], app_id: UUID, lang
         return NO_SHEET.translate(language)
     verdict = verdicts[app_id]
     return (VERDICTS[verdict] if verdict is not None else UNDECIDED).translate(language)
+
+
+def place_label(source: str, language: Language) -> str:
+    """Return in words the place whose rules a source of values is: its kind and its name. Another source is returned as it is."""
+    kind, _, name = source.partition(" ")
+    if kind not in {*PlaceKind}:
+        return source
+    place = PLACES[PlaceKind(kind)].translate(language)
+    return f"{place} {name}" if name else place

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from cartable.i18n import Language, Message
-from mdm.console.apps.labels import PLACES
+from mdm.console.apps.labels import place_label
 from mdm.console.labels import mode_label
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.fields import Field
 from profiles.filters.rules import VerdictReason
 from profiles.policy.baseline import BASELINE
 from profiles.policy.emergency_card import EMERGENCY_CARD
-from profiles.policy.kinds import PlaceKind, PresetKind, StageKind, VersionState
+from profiles.policy.kinds import PresetKind, StageKind, VersionState
 from profiles.schedule.guardian_rules import GuardianRuleKind, RestrictionStatus, StatusReason
 from profiles.schedule.modes import Mode
 
@@ -136,8 +136,4 @@ def source_label(source: str, language: Language) -> str:
     if source.startswith(_MODE_SOURCE) and source.removeprefix(_MODE_SOURCE) in {*Mode}:
         mode = mode_label(Mode(source.removeprefix(_MODE_SOURCE)), language)
         return language.gettext("the mode {mode}", mode=mode)
-    kind, _, name = source.partition(" ")
-    if kind not in {*PlaceKind}:
-        return source
-    place = PLACES[PlaceKind(kind)].translate(language)
-    return f"{place} {name}" if name else place
+    return place_label(source, language)

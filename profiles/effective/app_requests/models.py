@@ -25,7 +25,8 @@ class AppRequestState(StrEnum):
 class AppRequest(TownOwned, Base):
     """What somebody who teaches a class asks for it: an app by its name or its page in the App Store, why, and until which day.
 
-    `app_id` is the app of the catalogue that was given. `answer` is what the requester reads.
+    `app_id` is the app of the catalogue that was given, `bundle_id` the bundle of the class that gives it. `answer` is what the
+    requester reads.
     """
 
     __tablename__ = "app_request"
@@ -42,5 +43,6 @@ class AppRequest(TownOwned, Base):
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     supported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     app_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.id", ondelete="SET NULL"), index=True)
+    bundle_id: Mapped[UUID | None] = mapped_column(ForeignKey("policy_preset.id", ondelete="SET NULL"), index=True)
     answer: Mapped[str | None] = mapped_column(String(300))
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.places.models import School, SchoolClass
 from profiles.effective.app_requests.models import AppRequest, AppRequestState
+from profiles.policy.models import Preset
 
 RequestRow = Row[AppRequest, SchoolClass, School]
 
@@ -38,3 +39,8 @@ class AppRequestRepository:
         """Return the apps that approved requests give a class."""
         statement = select(AppRequest.app_id).where(AppRequest.class_id == class_id, AppRequest.state == AppRequestState.APPROVED)
         return {app_id for app_id in self.session.scalars(statement) if app_id is not None}
+
+    def find_bundle(self, class_id: UUID) -> Preset | None:
+        """Return the bundle that gives a class the apps it asked for; None before the first one."""
+        statement = select(Preset).join(AppRequest, AppRequest.bundle_id == Preset.id).where(AppRequest.class_id == class_id)
+        return self.session.scalars(statement.order_by(AppRequest.decided_at.desc()).limit(1)).first()

@@ -24,8 +24,8 @@ from profiles.effective.app_requests.errors import AppNotReviewed, AppRequestDec
 from profiles.effective.app_requests.models import AppRequest, AppRequestState
 from profiles.effective.app_requests.repository import AppRequestRepository, RequestRow
 from profiles.effective.bundles import NO_CONSENT, Consent
-from profiles.policy.kinds import PlaceKind, PresetKind
-from profiles.policy.repository import PolicyRepository
+from profiles.policy.kinds import PlaceKind
+from profiles.policy.models import Preset
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +112,16 @@ def approve_request(
     sheet = repository.find_sheet(app.id)
     if sheet is None or sheet.verdict not in (AppVerdict.ALLOWED, AppVerdict.ALLOWED_WITH_CONDITIONS):
         raise AppNotReviewed(app=app.name)
-    given = AppRequestRepository(work.session).list_given_apps(request.class_id)
+    requests = AppRequestRepository(work.session)
+    given, bundle = requests.list_given_apps(request.class_id), requests.find_bundle(request.class_id)
     request.state, request.app_id, request.answer, request.decided_at = (
         AppRequestState.APPROVED, app.id, (answer or "").strip() or None, work.now,
     )  # fmt: skip
     work.session.flush()
     if app.id not in given:
-        _publish(work, actor, request, {*given, app.id}, consent)
+        bundle = _publish(work, actor, request, bundle, {*given, app.id}, consent)
+    request.bundle_id = bundle.id if bundle is not None else None
+    work.session.flush()
     _record(work, actor, "approve", request, bundle_identifier=app.bundle_identifier)
     return request
 
@@ -149,23 +152,28 @@ def end_request(work: UnitOfWork, actor: Actor, request_id: UUID, consent: Conse
         raise AppRequestDecided
     request.state = AppRequestState.ENDED
     work.session.flush()
-    given = AppRequestRepository(work.session).list_given_apps(request.class_id)
+    requests = AppRequestRepository(work.session)
+    given = requests.list_given_apps(request.class_id)
     if request.app_id is not None and request.app_id not in given:
-        _publish(work, actor, request, given, consent)
+        _publish(work, actor, request, requests.find_bundle(request.class_id), given, consent)
     _record(work, actor, "end", request)
     return request
 
 
-def _publish(work: UnitOfWork, actor: Actor, request: AppRequest, app_ids: set[UUID], consent: Consent) -> None:
-    """Publish the bundle of requested apps of a class with these apps; the first time it is made and given to the class."""
-    name = _name_bundle(work, request)
-    bundle = PolicyRepository(work.session).get_preset_by_name(request.town_id, PresetKind.BUNDLE, name)
+def _publish(
+    work: UnitOfWork, actor: Actor, request: AppRequest, bundle: Preset | None, app_ids: set[UUID], consent: Consent
+) -> Preset:
+    """Publish the bundle of requested apps of a class with these apps, and return it; the first time it is made and given to the class.
+
+    Its name is only for people: a class that a merger has moved to another school keeps the bundle that it has.
+    """
     reason = f"request {request.name}"[:300]
     if bundle is not None:
         bundles.change_bundle(work, actor, bundle, sorted(app_ids, key=str), reason=reason, consent=consent)
-        return
-    made = bundles.create_bundle(work, actor, request.town_id, name, sorted(app_ids, key=str))
+        return bundle
+    made = bundles.create_bundle(work, actor, request.town_id, _name_bundle(work, request), sorted(app_ids, key=str))
     bundles.assign_bundle(work, actor, made, PlaceKind.CLASS, str(request.class_id), reason=reason, consent=consent)
+    return made
 
 
 def _name_bundle(work: UnitOfWork, request: AppRequest) -> str:

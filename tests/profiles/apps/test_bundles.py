@@ -231,3 +231,25 @@ def test_each_tablet_that_a_bundle_counts_is_complete_or_explained(work: UnitOfW
     assert (status.tablets, status.complete, status.undecided) == (6, 1, 1)
     assert {each.tablet_id for each in status.missing} == set(place.ids[1:])
     assert sum(status.reasons.values()) == 4
+
+
+@pytest.mark.parametrize("narrower", [PlaceKind.CLASS, PlaceKind.GRADE])
+def test_a_tablet_whose_narrower_place_blocks_an_app_is_blocked_and_not_undecided(
+    work: UnitOfWork, place: BundleTown, narrower: PlaceKind
+) -> None:
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "")
+    target = str(place.school_class.id) if narrower is PlaceKind.CLASS else "CE2"
+    bundles.assign_bundle(work, SYSTEM, place.bundle, narrower, target, AppUse.BLOCKED)
+    tablets = 5 if narrower is PlaceKind.CLASS else 3
+    reconcile_tablets(work, place.ids)
+    status = get_bundle_status(work, SYSTEM, bundles.describe_bundle(work, place.bundle))
+    assert (status.tablets, status.undecided, list(status.blocked.values())) == (5, 0, [tablets])
+    assert next(iter(status.blocked)).partition(" ")[0] == narrower.value
+    assert sum(status.reasons.values()) == 5 - tablets
+
+
+def test_a_bundle_that_is_only_offered_misses_on_no_tablet(work: UnitOfWork, place: BundleTown) -> None:
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "", AppUse.AVAILABLE)
+    reconcile_tablets(work, place.ids)
+    status = get_bundle_status(work, SYSTEM, bundles.describe_bundle(work, place.bundle))
+    assert (status.tablets, status.undecided, status.missing) == (0, 0, [])

@@ -17,6 +17,7 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import School, SchoolClass, Town
 from mdm.care.today.kinds import TodayScope, WaitingKind
 from mdm.care.today.service import load_today
+from mdm.places.school_merge import merge_schools
 from profiles.apps.data_sheets import service as sheets
 from profiles.apps.data_sheets.models import AppVerdict
 from profiles.apps.errors import AppNotFound
@@ -101,6 +102,25 @@ def test_a_request_goes_from_the_teacher_to_the_tablets_of_the_class(work: UnitO
         select(AuditEvent.action).where(AuditEvent.subject_id == str(request.id)).order_by(AuditEvent.id)
     )
     assert list(verbs) == [f"app_request.{verb}" for verb in ("ask", "support", "approve", "end")]
+
+
+def test_a_class_keeps_its_bundle_when_its_school_is_merged_into_another(work: UnitOfWork) -> None:
+    town = AskingTown(work)
+    other_school = TownFactory(work).create_school(town.town)
+    second = town.create_app("Lire")
+    for app in (town.app, second):
+        town.allow(app)
+    service.approve_request(
+        work, town.admin, service.create_request(work, town.teacher, town.school_class.id, WANTED).id, town.app.id
+    )
+    merge_schools(work, SYSTEM, town.school.id, other_school.id)
+    teacher = Actor(new_id(), "t", (RoleAssignment(Role.TEACHER, town.town.id, other_school.id, town.school_class.id),))
+    later = service.create_request(work, teacher, town.school_class.id, RequestedApp("Lire", "lire"))
+    service.approve_request(work, town.admin, later.id, second.id)
+    place = (PlaceKind.CLASS, str(town.school_class.id), AppUse.REQUIRED)
+    assert town.list_given() == [({"ScratchJr", "Lire"}, [place])]
+    service.end_request(work, town.admin, later.id)
+    assert town.list_given() == [({"ScratchJr"}, [place])]
 
 
 def test_an_app_that_is_asked_for_until_a_day_stands_on_the_day_after(work: UnitOfWork) -> None:
