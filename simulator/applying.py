@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from simulator import profile as profile_reader
-from simulator import status
+from simulator import status, system_updates
 from simulator.channel import MdmChannel
 from simulator.device import DeviceState, InstalledProfile
 from simulator.errors import InvalidProfile, SimulatorError
@@ -98,6 +98,9 @@ async def _apply_configuration(channel: MdmChannel, document: dict[str, Any]) ->
         return _install_managed_app(channel.device, document["Payload"])
     if kind == "network.dns-settings" and channel.device.hardware.os_major_version >= DNS_SETTINGS_FROM:
         return _check_dns_settings(document["Payload"])
+    if kind == "softwareupdate.enforcement.specific" and channel.device.hardware.os_major_version >= system_updates.ENFORCED_FROM:
+        update = system_updates.read_update(document["Payload"])
+        return ({"update": update}, "") if update is not None else (None, "Error.ConfigurationIsInvalid")
     return ({}, "") if kind in _TYPES_WITHOUT_EFFECT else (None, "Error.UnknownDeclarationType")
 
 

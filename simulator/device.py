@@ -10,7 +10,7 @@ from typing import Any
 
 from simulator.clock import TabletClock
 from simulator.errors import InvalidProfile
-from simulator.hardware import Hardware
+from simulator.hardware import OFFERED_SYSTEMS, Hardware
 from simulator.identity import Identity
 from simulator.profile import ConfigurationProfile, MdmSettings
 from simulator.store import AppStore
@@ -141,6 +141,8 @@ class DeviceState:
     """A person has switched encrypted DNS off in Settings; without effect where rules prohibit it."""
     odd_status_items: dict[str, Any] = field(default_factory=dict)
     """Status items that are reported beside or instead of the true ones, whatever is subscribed."""
+    offered_systems: dict[str, str] = field(default_factory=lambda: dict(OFFERED_SYSTEMS))
+    """The versions of the system that the maker offers for it, with their builds."""
     return_to_service: bytes | None = None
     deferred_actions: list[DeferredAction] = field(default_factory=list)
 

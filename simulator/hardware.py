@@ -1,4 +1,4 @@
-"""The hardware of a tablet, which never changes: serial number, UDID, model. Its state is in `device`."""
+"""The hardware of a tablet: serial number, UDID, model, which never change, and its system. Its state is in `device`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SERIAL_LETTERS = "CDFGHJKLMNPQRTVWXY0123456789"
 
 @dataclass(frozen=True)
 class Hardware:
-    """The hardware of one iPad, and the system it was delivered with."""
+    """The hardware of one iPad, and the system that runs on it: it was delivered with that, or has been updated to it."""
 
     serial: str
     udid: str
@@ -60,4 +60,7 @@ _MODELS = (
     ("iPad15,7", "iPad (A16)", "MD3Y4NF/A", "00008120"),
     ("iPad7,5", "iPad (6th generation)", "MR7F2NF/A", ""),
 )
+#: Version and build; the share of tablets that were delivered with each.
 _SYSTEMS = (("17.7.2", "21H221"), ("18.6.2", "22G100"), ("26.1", "23B85"), ("26.1", "23B85"), ("26.2", "23C55"))
+#: The build of each version that the maker offers.
+OFFERED_SYSTEMS = dict(_SYSTEMS)

@@ -20,6 +20,7 @@ _CAPABILITIES = {
                 "com.apple.configuration.management.status-subscriptions",
                 "com.apple.configuration.app.managed",
                 "com.apple.configuration.passcode.settings",
+                "com.apple.configuration.softwareupdate.enforcement.specific",
             ],
         }
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.device import DeviceState, SimulatedAppState
+from simulator.system_updates import find_pending_update
 
 _STATE_NAMES = {
     SimulatedAppState.INSTALLING: "installing",
@@ -20,6 +21,7 @@ def build_status_items(device: DeviceState) -> dict[str, Any]:
     applied = device.declarations.get("applied", {})
     declared = {configuration["app"] for configuration in applied.values() if "app" in configuration}
     now = device.clock.now()
+    update = find_pending_update(device)
     return {
         "device": {
             "identifier": {"serial-number": hardware.serial, "udid": hardware.udid},
@@ -27,7 +29,7 @@ def build_status_items(device: DeviceState) -> dict[str, Any]:
             "operating-system": {"version": hardware.os_version, "build-version": hardware.build, "family": "iPadOS"},
         },
         "passcode": {"is-present": device.has_passcode, "is-compliant": True},
-        "softwareupdate": {"install-state": "none", "pending-version": {}},
+        "softwareupdate": {"install-state": "prepared" if update else "none", "pending-version": update or {}},
         "app": {
             "managed": {
                 "list": [

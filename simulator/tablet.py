@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from simulator import reach, reporting, web_shortcuts
+from simulator import reach, reporting, system_updates, web_shortcuts
 from simulator.attestation import Attester
 from simulator.behaviour_base import Behaviour
 from simulator.behaviours import parse_behaviour
@@ -235,6 +235,7 @@ class SimulatedTablet:
         async with self._lock:
             if not self.device.powered or not self.is_enrolled:
                 raise SimulatedTabletNotEnrolled(f"{self.serial} is switched off or has no MDM profile")
+            has_new_system = system_updates.install_due_update(self.device)
             runner = ConversationRunner(self.channel, self.behaviour, self)
             log = runner.log
             if self.is_cut_off:
@@ -242,6 +243,8 @@ class SimulatedTablet:
                 self.history.append(log)
                 return log
             try:
+                if has_new_system:
+                    await reporting.send_status_report(self.channel)
                 await self._run_conversation(runner)
             except Disconnected as error:
                 log.ending = ConversationEnding.SERVER_ERROR

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -322,6 +322,15 @@ class TabletRepository:
 
     def update(self, tablet_id: UUID, values: dict[str, Any]) -> None:
         self.session.execute(update(Tablet).where(Tablet.id == tablet_id).values(**values))
+
+    def get_os_versions(self, tablet_ids: Sequence[UUID]) -> dict[UUID, str | None]:
+        """Return the stored version of the system of each of these tablets."""
+        statement = select(Tablet.id, Tablet.os_version).where(Tablet.id.in_(tablet_ids))
+        return {row[0]: row[1] for row in self.session.execute(statement)}
+
+    def update_many(self, values: Mapping[UUID, Mapping[str, object]]) -> None:
+        """Set the columns of many tablets, each to values of its own."""
+        self.session.execute(update(Tablet), [{"id": tablet_id, **columns} for tablet_id, columns in sorted(values.items())])
 
     def close_loan(self, tablet_id: UUID, now: datetime) -> None:
         self.session.execute(update(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)).values(closed_at=now))

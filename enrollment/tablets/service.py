@@ -5,6 +5,7 @@ Handover and return are in `custody`, purchase orders and retirement in `invento
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -90,6 +91,19 @@ def update_details(work: UnitOfWork, tablet_id: UUID, details: TabletDetails) ->
     if any(name in reported and getattr(tablet, name) != reported[name] for name in ("os_version", "supervised")):
         work.enqueue_job(Topic.RECONCILE, tablet_id)
     repository.update(tablet_id, reported)
+
+
+def update_systems(work: UnitOfWork, systems: Mapping[UUID, TabletDetails]) -> None:
+    """Store the system that each of many tablets reported, in a constant number of queries, and enqueue a reconcile job for the changed.
+
+    Tablets report a new system by themselves as soon as it runs, long before they are asked for their details.
+    """
+    repository = TabletRepository(work.session)
+    stored = repository.get_os_versions(list(systems))
+    changed = {each: details for each, details in systems.items() if each in stored and details.os_version != stored[each]}
+    if changed:
+        repository.update_many({tablet_id: _get_reported_values(details) for tablet_id, details in changed.items()})
+        work.enqueue_job(Topic.RECONCILE, *changed)
 
 
 def change_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> None:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
+from enrollment.tablets import service as tablets
+from enrollment.tablets.service import TabletDetails
 from mdm.channel.declarative_statements import DeclarationSnapshot, DeclarativeSender, DeclarativeStatements, RequestKey
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.declaration_rules import check_declarations, find_named_mode
@@ -42,6 +44,7 @@ def apply_status_reports(work: UnitOfWork, manifests: ManifestCache, reports: Se
     if _create_missing_states(work, pending):
         pending = _reload_senders(work, statements, pending)
     to_reconcile: list[UUID] = []
+    systems: dict[UUID, TabletDetails] = {}
     while pending:
         values = {sent.sender.enrollment_id: _apply_report(manifests, sent.sender, report, work.now) for sent, report in pending}
         updated = statements.save_reported([(sent.sender, values[sent.sender.enrollment_id]) for sent, _ in pending])
@@ -50,11 +53,18 @@ def apply_status_reports(work: UnitOfWork, manifests: ManifestCache, reports: Se
             for sent, report in pending
             if sent.sender.enrollment_id in updated and _needs_decision(sent.sender, report, values[sent.sender.enrollment_id])
         ]
+        systems |= {
+            sent.sender.tablet_id: system
+            for sent, report in pending
+            if sent.sender.enrollment_id in updated and (system := _find_new_system(sent.sender, report)) is not None
+        }
         pending = [(sent, report) for sent, report in pending if sent.sender.enrollment_id not in updated]
         if pending:
             pending = _reload_senders(work, statements, pending)
             snapshots = [sent.sender.declarations for sent, _ in pending if sent.sender.declarations is not None]
             manifests.load_sets(work.session, [manifest for each in snapshots for manifest in (each.announced, each.served)])
+    if systems:
+        tablets.update_systems(work, systems)
     if to_reconcile:
         work.enqueue_job(Topic.RECONCILE, *to_reconcile)
 
@@ -109,6 +119,25 @@ def _needs_decision(sender: DeclarativeSender, report: ParsedStatusReport, value
     if values.get("status", state.current.status) is DeclarationStatus.FAILED:
         return "status" in values
     return values.get("confirmed_at") is not None and state.declarative_only_since is None
+
+
+def _find_new_system(sender: DeclarativeSender, report: ParsedStatusReport) -> TabletDetails | None:
+    """Return the system that a report names, where the tablet had not reported the same before."""
+    assert sender.declarations is not None
+    before, after = _read_system(sender.declarations.status_items), _read_system(report.items)
+    return after if after.os_version is not None and after.os_version != before.os_version else None
+
+
+def _read_system(items: Mapping[str, Any]) -> TabletDetails:
+    """Return the system in status items. A value of an unexpected type counts as absent."""
+    system: Any = items
+    for name in ("device", "operating-system"):
+        system = system.get(name) if isinstance(system, Mapping) else None
+    version, build = (system.get(name) if isinstance(system, Mapping) else None for name in ("version", "build-version"))
+    return TabletDetails(
+        os_version=version[:24] if isinstance(version, str) and version else None,
+        build_version=build[:24] if isinstance(build, str) and build else None,
+    )
 
 
 def _apply_report(

@@ -106,6 +106,7 @@ _GROUPS: tuple[tuple[Message, tuple[Chapter, ...]], ...] = (
         (
             Chapter("/rules", Message("Rules by place"), (Permission.AUTHOR,)),
             Chapter("/rules/presets", Message("Presets"), (Permission.AUTHOR,)),
+            Chapter("/system-updates", Message("System updates"), (Permission.AUTHOR,)),
             Chapter("/groups", Message("Groups"), (Permission.AUTHOR,)),
         ),
     ),

@@ -42,6 +42,7 @@ from mdm.console.policy import groups as group_pages
 from mdm.console.policy import presets as preset_pages
 from mdm.console.policy import publishing as policy_publishing
 from mdm.console.policy import rules as policy_rules
+from mdm.console.policy import system_updates as system_update_pages
 from mdm.console.privacy import audit as audit_pages
 from mdm.console.privacy import child_record as child_record_pages
 from mdm.console.privacy import duties as privacy_duty_pages
@@ -132,6 +133,7 @@ PAGES = (
     preset_pages,
     group_pages,
     policy_rules,
+    system_update_pages,
     licence_pages,
     child_record_pages,
     privacy_duty_pages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 
 from cartable.i18n import Message
@@ -31,6 +32,8 @@ class TextFormat(StrEnum):
     WIFI_PASSWORD = "wifi_password"  # noqa: S105 - a format, not a password
     FILTER_HOST = "filter_host"
     CATEGORY = "category"
+    OS_VERSION = "os_version"
+    LOCAL_TIME = "local_time"
 
     def matches(self, text: str) -> bool:
         """Return whether a text has this format. Control characters never match: a property list cannot hold them."""
@@ -65,6 +68,14 @@ def _is_ip_address(text: str) -> bool:
     return True
 
 
+def _is_local_time(text: str) -> bool:
+    """Whether it is a time without a zone, to the second, as Apple writes one that counts by each tablet's own clock."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").isoformat() == text  # noqa: DTZ007 - it has no zone
+    except ValueError:
+        return False
+
+
 def _is_ssid(text: str) -> bool:
     return 1 <= len(text.encode()) <= 32  # IEEE 802.11: 32 bytes, not characters
 
@@ -90,6 +101,8 @@ _MATCHERS: dict[TextFormat, Callable[[str], bool]] = {
     TextFormat.WIFI_PASSWORD: _length_matcher(5, 64),
     TextFormat.FILTER_HOST: _matcher(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", 253),
     TextFormat.CATEGORY: _matcher(r"[a-z0-9][a-z0-9_-]*", 64),
+    TextFormat.OS_VERSION: _matcher(r"[1-9][0-9]?(\.[0-9]{1,3}){1,2}", 12),
+    TextFormat.LOCAL_TIME: _is_local_time,
 }
 _LABELS: dict[TextFormat, Message] = {
     TextFormat.TEXT: Message("a text of 1 to 1000 characters"),
@@ -110,4 +123,6 @@ _LABELS: dict[TextFormat, Message] = {
     TextFormat.WIFI_PASSWORD: Message("a password of 5 to 64 characters"),
     TextFormat.FILTER_HOST: Message("a host name (example.org)"),
     TextFormat.CATEGORY: Message("the name of a category (games, press…)"),
+    TextFormat.OS_VERSION: Message("a version of iPadOS (26.2)"),
+    TextFormat.LOCAL_TIME: Message("a local time (2027-01-31T19:00:00)"),
 }

@@ -19,6 +19,7 @@ from profiles.effective.situation import (
     Situation,
     compose_mode_filter,
 )
+from profiles.effective.system_updates import find_update_payload
 from profiles.filters.payloads import DNS, build_dns_declaration
 from profiles.filters.rules import AwayBehaviour
 from profiles.render.apple import (
@@ -141,6 +142,7 @@ def compile_situation(
             {mode: rendered.sha256 if rendered else None for mode, rendered in by_mode.items()},
             _list_managed_apps(compiled.apps) if work.settings.declarative_apps else (),
             native.dns,
+            find_update_payload(situation, policy),
         )
         compiled.set_token = _compute_set_token(compiled.declared)
     return compiled

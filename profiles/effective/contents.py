@@ -11,10 +11,12 @@ from profiles.apps.rules import list_installed_apps
 from profiles.catalog.settings import PRODUCT_PREFIX, load_catalog
 from profiles.effective.resolving import find_address
 from profiles.effective.situation import PolicyData, Situation, compose_mode_apps, compose_mode_filter
+from profiles.effective.system_updates import is_update_unsupported
 from profiles.filters.payloads import build_filter_payloads
 from profiles.policy.baseline import ALLOWED_APPS
 from profiles.policy.emergency_card import BLOCKED_APPS, keep_web_shortcuts_open
 from profiles.render.apple import ProfileContent, build_content
+from profiles.render.system_updates import SYSTEM_UPDATE
 from profiles.render.trial import compute_trial_digest, split_cutting_content
 from profiles.schedule.modes import Mode
 
@@ -69,7 +71,8 @@ def build_mode_content(situation: Situation, policy: PolicyData, mode: Mode) -> 
         for app in compose_mode_apps(situation, policy, mode).required
         if not _find_app(policy, situation, app)
     ]
-    return replace(content, omitted_settings=(*content.omitted_settings, *left_out, *unknown))
+    updates = [SYSTEM_UPDATE] if is_update_unsupported(situation, policy) else []
+    return replace(content, omitted_settings=(*content.omitted_settings, *left_out, *unknown, *updates))
 
 
 def _find_app(policy: PolicyData, situation: Situation, identifier: str) -> App | None:

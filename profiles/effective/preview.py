@@ -17,6 +17,7 @@ from profiles.effective.assessment import Assessment, assess_groups
 from profiles.effective.contents import build_mode_content, list_wanted_apps
 from profiles.effective.draft_groups import DraftGroup, build_place_groups, group_tablets, is_of, replace_content
 from profiles.effective.situation import PolicyData, Situation, compose_mode_filter, load_policy
+from profiles.effective.system_updates import find_update_payload
 from profiles.filters.rules import compare_filters
 from profiles.policy.checks import find_content_problem, lint_content, list_licence_needs, normalise_content
 from profiles.policy.content import PolicyContent
@@ -163,6 +164,8 @@ def _is_configuration_changed(group: DraftGroup, policy: PolicyData, drafted: Po
     if not differing:
         return False
     if [app.id for app in list_wanted_apps(group.before, policy)] != [app.id for app in list_wanted_apps(group.after, drafted)]:
+        return True
+    if find_update_payload(group.before, policy) != find_update_payload(group.after, drafted):
         return True
     return any(
         build_mode_content(group.before, policy, mode).digest != build_mode_content(group.after, drafted, mode).digest

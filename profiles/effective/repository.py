@@ -1,15 +1,17 @@
-"""All SQL of what was compiled: rendered profiles and sets of declarations."""
+"""All SQL of what was compiled: rendered profiles and sets of declarations; and of the systems that it is compiled for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
 from cartable.database import get_insert
+from enrollment.tablets.models import Tablet
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
 _USE_INTERVAL = timedelta(days=1)
@@ -39,6 +41,11 @@ class CompiledRepository:
             return fresh
         statement = update(model).where(model.sha256.in_(stale)).values(last_used_at=now).returning(model.sha256)
         return fresh | set(self.session.scalars(statement.execution_options(synchronize_session=False)))
+
+    def count_systems(self, tablets: Select[UUID]) -> Sequence[Row[str | None, bool | None, int]]:
+        """Return how many of these tablets have which system: its version, whether it is supervised, and the number."""
+        statement = select(Tablet.os_version, Tablet.supervised, func.count()).where(Tablet.id.in_(tablets))
+        return self.session.execute(statement.group_by(Tablet.os_version, Tablet.supervised)).all()
 
     def add_profile(self, row: RenderedProfile) -> None:
         """Store a profile; another worker may have been faster with the very same."""

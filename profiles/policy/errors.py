@@ -55,6 +55,13 @@ class GroupInUse(Conflict):
     message = Message("This group has rules of its own. Take them out and publish that first.")
 
 
+class DeadlineOver(Invalid):
+    """The deadline of a system update is over: tablets would restart at once, wherever they are."""
+
+    code = "deadline_over"
+    message = Message("That day and hour are over. Tablets would be updated and restarted at once: name a later time.")
+
+
 class UnknownPlace(Invalid):
     """The document names a place that does not exist or does not fit its kind."""
 

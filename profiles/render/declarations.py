@@ -20,6 +20,7 @@ IDENTIFIER_PREFIX = "fr.cartable"
 PROPERTIES_IDENTIFIER = f"{IDENTIFIER_PREFIX}.properties"
 BASE_IDENTIFIER = f"{IDENTIFIER_PREFIX}.base"
 ALWAYS_IDENTIFIER = f"{IDENTIFIER_PREFIX}.always"
+UPDATE_IDENTIFIER = f"{IDENTIFIER_PREFIX}.update"
 SUBSCRIPTIONS_IDENTIFIER = f"{IDENTIFIER_PREFIX}.status"
 _STATUS_ITEMS = (
     "app.managed.list",
@@ -81,11 +82,12 @@ def build_declarations(
     modes: Mapping[Mode, str | None],
     apps: Iterable[ManagedApp] = (),
     dns: Mapping[Mode, Mapping[str, Any]] = MappingProxyType({}),
+    update: Mapping[str, Any] | None = None,
 ) -> list[Declaration]:
     """Build the declarations that tablets in the same situation share.
 
     `base` and `modes` are the SHA-256 addresses of profiles, for all modes and by mode; None where there is no profile. `dns` are the
-    DNS settings by mode where they are declarations of their own.
+    DNS settings by mode where they are declarations of their own; `update` is the payload that enforces a version of the system.
     """
     declarations = [
         _configuration(
@@ -102,6 +104,9 @@ def build_declarations(
     if base is not None:
         declarations.append(_profile_configuration(BASE_IDENTIFIER, base_url, base))
         always.append(BASE_IDENTIFIER)
+    if update is not None:
+        declarations.append(_configuration(UPDATE_IDENTIFIER, "softwareupdate.enforcement.specific", update))
+        always.append(UPDATE_IDENTIFIER)
     for app in sorted(apps, key=lambda app: app.bundle_identifier):
         identifier = f"{IDENTIFIER_PREFIX}.app.{hashlib.sha256(app.bundle_identifier.encode()).hexdigest()[:16]}"
         declarations.append(_configuration(identifier, "app.managed", _app_payload(app)))

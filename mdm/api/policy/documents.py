@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
@@ -18,17 +19,20 @@ from mdm.api.policy.schemas import (
     PublishIn,
     RolloutOut,
     StopIn,
+    UpdateReadinessOut,
     VersionOut,
 )
 from mdm.reconcile.rollouts import get_rollout
 from profiles.effective import publishing
 from profiles.effective.preview import preview
+from profiles.effective.system_updates import count_readiness
 from profiles.policy import documents, life
 from profiles.policy.errors import VersionNotFound
 from profiles.policy.models import PolicyDocument
 from profiles.policy.repository import PolicyRepository
 
 router = APIRouter(tags=["policy documents"])
+OsVersionParam = Annotated[str, Query(pattern=r"^[1-9][0-9]?(\.[0-9]{1,3}){1,2}$", max_length=12, examples=["26.2"])]
 
 
 @router.put("/policy-documents", response_model=DocumentOut)
@@ -90,6 +94,16 @@ def create_policy_document_draft(document_id: UUID, body: DraftIn, work: WorkDep
 def preview_policy_document(document_id: UUID, body: ContentIn, work: WorkDep, actor: ActorDep) -> PreviewOut:
     """Preview a draft of a policy document. What it would change if it were live: tablets, settings by mode, licences, the web."""
     return PreviewOut.of(preview(work, documents.get_document(work, actor, document_id), body.to_content()))
+
+
+@router.get(
+    "/policy-documents/{document_id}/update-readiness",
+    response_model=UpdateReadinessOut,
+)
+def count_update_readiness(document_id: UUID, version: OsVersionParam, work: WorkDep, actor: ActorDep) -> object:
+    """Count how the tablets of a policy document stand to a version of iPadOS. Before its setting `system.update` requires it."""
+    document = documents.get_document(work, actor, document_id)
+    return count_readiness(work, documents.select_concerned(work, document), version)
 
 
 @router.post(

@@ -299,3 +299,15 @@ class PreviewOut(BaseModel):
             risks=[RiskOut.of(each) for each in preview.assessment.findings],
             confirmation=preview.assessment.confirmation,
         )
+
+
+class UpdateReadinessOut(BaseModel):
+    """How many tablets stand in which way to a version of iPadOS.
+
+    `behind` are updated at the deadline; `unsupported` have a system before 17 or are not supervised.
+    """
+
+    up_to_date: int
+    behind: int
+    unsupported: int
+    unknown: int

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
+
+from sqlalchemy import Select
 
 from cartable.errors import NotFound
 from cartable.i18n import Language
@@ -19,7 +22,7 @@ from profiles.policy import documents
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind, TabletRole, VersionState
 from profiles.policy.models import PolicyVersion, Preset
-from profiles.policy.places import check_place
+from profiles.policy.places import check_place, select_tablets
 from profiles.policy.repository import PolicyRepository, Versioned, to_content
 
 #: Begins the address of a preset, where that of a document begins with the kind of its place.
@@ -109,6 +112,30 @@ def _load_versions(work: UnitOfWork, policy: PlacePolicy) -> PlacePolicy:
 def open_owner(work: UnitOfWork, actor: Actor, policy: PlacePolicy) -> Versioned:
     """Return the document or preset of a policy; the document of a place is created on the first change."""
     return policy.owner or documents.open_document(work, actor, policy.town.id, *_parse_place(policy.key))
+
+
+def change_setting(content: PolicyContent, key: str, mode: str, value: Any, *, locked: bool) -> PolicyContent:
+    """Return a content in which one place of one setting is another value, or none."""
+    values = {each: dict(part) for each, part in content.values.items()}
+    locks = {each: set(keys) for each, keys in content.locks.items()}
+    values.setdefault(mode, {}).pop(key, None)
+    locks.setdefault(mode, set()).discard(key)
+    if value is not None:
+        values[mode][key] = value
+        if locked:
+            locks[mode].add(key)
+    return replace(
+        content,
+        values={each: part for each, part in values.items() if part},
+        locks={each: sorted(keys) for each, keys in locks.items() if keys},
+    )
+
+
+def select_policy_tablets(work: UnitOfWork, policy: PlacePolicy) -> Select[UUID]:
+    """Return a statement: the tablets that a policy concerns, or would concern once it has a version."""
+    if policy.owner is not None:
+        return documents.select_concerned(work, policy.owner)
+    return select_tablets(work, policy.town.id, *_parse_place(policy.key))
 
 
 def require_owner(policy: PlacePolicy) -> Versioned:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -22,7 +21,7 @@ from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import mode_label, person_label
 from mdm.console.page_route import PageRoute
-from mdm.console.policy.documents import PlacePolicy, list_places, load_place_policy, open_owner
+from mdm.console.policy.documents import PlacePolicy, change_setting, list_places, load_place_policy, open_owner
 from mdm.console.policy.labels import PRESET_KINDS, VERSION_STATES, value_label
 from mdm.console.policy.setting_search import find_settings, get_group
 from mdm.console.policy.values import MAX_TEXT, FormKind, NotAValue, format_value, get_form_kind, parse_value
@@ -33,7 +32,6 @@ from profiles.catalog.fields import Field
 from profiles.catalog.secrets import restore_secrets
 from profiles.catalog.settings import Setting
 from profiles.policy import life
-from profiles.policy.content import PolicyContent
 from profiles.policy.errors import BadSetting
 from profiles.policy.kinds import ALL_MODES, IN_FORCE, PresetKind
 from profiles.policy.models import PolicyVersion
@@ -133,30 +131,13 @@ def _save_draft(
         value = restore_secrets(field, parse_value(field, typed, identifiers), former)
     except NotAValue as error:
         raise BadSetting(field=field.key, why=str(error)[:80]) from error
-    content = _change_content(policy.content, field.key, mode, value, locked=locked)
+    content = change_setting(policy.content, field.key, mode, value, locked=locked)
     life.save_draft(work, actor, open_owner(work, actor, policy), life.Draft(content))
 
 
 def _map_app_names(work: UnitOfWork, actor: Actor, policy: PlacePolicy) -> dict[str, str]:
     """Return the bundle identifiers of the town's apps by folded name."""
     return {app.name.casefold(): app.bundle_identifier for app in apps.list_all_apps(work, actor, policy.town.id)}
-
-
-def _change_content(content: PolicyContent, key: str, mode: str, value: Any, *, locked: bool) -> PolicyContent:
-    """Return a content in which one place of one setting is another value, or none."""
-    values = {each: dict(part) for each, part in content.values.items()}
-    locks = {each: set(keys) for each, keys in content.locks.items()}
-    values.setdefault(mode, {}).pop(key, None)
-    locks.setdefault(mode, set()).discard(key)
-    if value is not None:
-        values[mode][key] = value
-        if locked:
-            locks[mode].add(key)
-    return replace(
-        content,
-        values={each: part for each, part in values.items() if part},
-        locks={each: sorted(keys) for each, keys in locks.items() if keys},
-    )
 
 
 def _list_settings(policy: PlacePolicy, language: Language) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ _SAMPLES = {
     TextFormat.DOMAIN: "ville.example", TextFormat.IP: "192.0.2.1", TextFormat.EMAIL: "a@ville.example",
     TextFormat.UUID: "5E0C6B0E-3D1C-4B0A-9E2A-6B0D6A3F0001", TextFormat.MAC: "00:11:22:33:44:55", TextFormat.ICCID: "8933010000000000001",
     TextFormat.SSID: "Ecole", TextFormat.WIFI_PASSWORD: "mot de passe", TextFormat.FILTER_HOST: "ville.example",
-    TextFormat.CATEGORY: "games",
+    TextFormat.CATEGORY: "games", TextFormat.OS_VERSION: "26.2", TextFormat.LOCAL_TIME: "2027-01-31T19:00:00",
 }  # fmt: skip
 _PLAIN: dict[ValueKind, Any] = {
     ValueKind.BOOLEAN: True,
