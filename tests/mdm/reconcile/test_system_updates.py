@@ -111,6 +111,11 @@ async def _update(town: UpdatingTown) -> None:
     await town.enroll()
     await town.exchange()
     assert town.count_readiness() == {"up_to_date": 1, "behind": 1, "unsupported": 1, "unknown": 0}
+    for odd in (7, ["26.2"], {"26": "2"}, ""):
+        town.tablets["behind"].device.odd_status_items = {"device.operating-system.version": odd}
+        await town.tablets["behind"].report_declarations()
+        assert town.get_stored_version("behind") == "26.1", "what is no version is stored nowhere"
+    town.tablets["behind"].device.odd_status_items = {}
     deadline = (town.clock.now() + timedelta(hours=6)).astimezone(PARIS).replace(tzinfo=None)
     update = {"version": "26.2", "deadline": deadline.isoformat()}
     preview = town.admin.post(f"{town.document}/preview", json={"values": {"all": {"system.update": update}}}).json()
