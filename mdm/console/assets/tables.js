@@ -5,7 +5,7 @@
 const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TFOOT: "rowgroup", TR: "row", TD: "cell" };
 
 function nameCells(table) {
-  if (table.classList.contains("stacked") || !table.tHead) return;
+  if (!table.tHead) return;
   const names = [...table.tHead.rows].at(-1).cells;
   for (const part of [table, ...table.querySelectorAll("thead, tbody, tfoot, tr, td")]) part.setAttribute("role", ROLES[part.tagName]);
   for (const cell of table.querySelectorAll("th")) cell.setAttribute("role", cell.closest("thead") ? "columnheader" : "rowheader");
