@@ -8,11 +8,14 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery.apps.worker import Worker as _Unused  # noqa: F401 - loads what WorkController needs
+from celery.platforms import EX_OK
 from celery.worker import WorkController, state
 
 log = structlog.get_logger()
 #: Waits before the next connection: the first, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+#: How long the end of the consumer is waited for. It looks once in a second whether it should end.
+STOP_SECONDS = 3.0
 
 
 class NotificationListener:
@@ -20,7 +23,6 @@ class NotificationListener:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._controller: Any = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="notification-listener", daemon=True)
 
@@ -32,21 +34,22 @@ class NotificationListener:
     def stop(self) -> None:
         """End the thread; one that waits for a silent broker is left behind, and ends with the process."""
         self._stopping.set()
-        controller = self._controller
-        if controller is not None:
-            threading.Thread(target=controller.stop, daemon=True).start()
-        self._thread.join(3)
+        # The consumer ends itself: if it were stopped from here while it starts, it would go on with closed connections.
+        state.should_stop = EX_OK
+        self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
                 state.should_stop = state.should_terminate = None  # of an earlier consumer that ended
-                self._controller = WorkController(
+                if self._stopping.is_set():
+                    return  # and has just been set for this one
+                controller: Any = WorkController(
                     app=self._app, pool="threads", concurrency=1, loglevel="ERROR", hostname="cartable",
                     without_gossip=True, without_mingle=True, without_heartbeat=True,
                 )  # fmt: skip
-                self._controller.start()
+                controller.start()
                 pause = FIRST_PAUSE
             except BaseException as error:
                 if self._stopping.is_set():

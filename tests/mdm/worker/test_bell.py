@@ -73,6 +73,16 @@ def test_the_bell_wakes_a_listener_and_again_after_the_broker_was_killed(broker:
         listener.stop()
 
 
+def test_a_listener_that_is_stopped_while_it_starts_ends_quietly(broker: ValkeyServer, caplog: pytest.LogCaptureFixture) -> None:
+    for milliseconds in (0, 20, 40, 80):
+        listener = NotificationListener(create_celery_app(_settings(broker.port), lambda _topic: None))
+        listener.start()
+        time.sleep(milliseconds / 1000)
+        listener.stop()
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    assert "notification-listener" not in {thread.name for thread in threading.enumerate()}
+
+
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_a_broker_that_is_away_or_silent_holds_nobody(is_silent: bool) -> None:
     with socket.socket() as silent:
