@@ -11,6 +11,7 @@ from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Grade
 from mdm.reconcile.service import reconcile_tablets
 from profiles.effective import bundles
+from profiles.policy.kinds import AppUse, PlaceKind
 from tests.mdm.console.conftest import Person
 from tests.mdm.console.forms import read, send
 from tests.profiles.apps.test_bundles import BundleTown
@@ -50,6 +51,16 @@ def test_a_bundle_is_given_to_a_grade_after_a_look_at_the_licences(server: LiveS
     assert send(admin, f"/apps/bundles/{place.bundle.id}/withdraw", place="grade:CE2").status_code == 303
     with server.runtime.open_unit_of_work() as work:
         assert bundles.describe_bundle(work, place.bundle).assignments == ()
+
+
+def test_the_page_of_a_bundle_names_the_place_that_blocks_it(server: LiveServer, admin: Person, place: BundleTown) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "")
+        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", AppUse.BLOCKED)
+        reconcile_tablets(work, place.ids)
+    page = read(admin.client.get(f"/apps/bundles/{place.bundle.id}"))
+    assert "3 bloquées par les règles de : niveau" in page, page
+    assert "pas encore" not in page
 
 
 def test_an_app_and_a_bundle_are_made_on_the_page(server: LiveServer, admin: Person, place: BundleTown) -> None:
