@@ -40,6 +40,8 @@ _SENDER_REASONS = {
 }  # fmt: skip
 FIRST_RETRY_DELAY = timedelta(seconds=30)
 MAX_RETRY_DELAY = timedelta(hours=1)
+#: A tablet gets at most one push in this time, however many commands wait; urgent ones go at once.
+MIN_PUSH_INTERVAL = timedelta(seconds=3)
 #: The refused tokens of this time are counted together.
 WINDOW = timedelta(minutes=10)
 #: How long a mass of refused tokens is believed after a person has let the sender go on.
@@ -118,6 +120,16 @@ def is_test_due(test_at: datetime | None, now: datetime) -> bool:
     The second happens where the clock was ahead for a moment and nothing has noticed it.
     """
     return test_at is None or test_at <= now or test_at > now + LONGEST_TEST_WAIT
+
+
+def get_next_push_time(pushed_at: datetime | None, now: datetime) -> datetime | None:
+    """Return when a tablet that has just been pushed may be pushed again; None where it may be now.
+
+    A push in the future was stored by a clock that was ahead: it makes nobody wait.
+    """
+    if pushed_at is None or not pushed_at <= now < pushed_at + MIN_PUSH_INTERVAL:
+        return None
+    return pushed_at + MIN_PUSH_INTERVAL
 
 
 def is_window_over(started_at: datetime | None, now: datetime) -> bool:

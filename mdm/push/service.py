@@ -22,7 +22,7 @@ from mdm.push.certificates import ensure_simulated_certificate, get_active_topic
 from mdm.push.models import PushCertificate
 from mdm.push.ports import PushNotification, PushResponse, PushTransport
 from mdm.push.repository import PushRepository
-from mdm.push.rules import PushOutcome, StopReason, classify_response, compute_retry_delay
+from mdm.push.rules import PushOutcome, StopReason, classify_response, compute_retry_delay, get_next_push_time
 from mdm.push.sender_state import SendPermission, get_permission, record_batch
 
 __all__ = ["close_transport", "ensure_simulated_certificate", "get_active_topic", "send_due_pushes"]
@@ -32,8 +32,6 @@ BATCH_SIZE = 500
 BATCH_SECONDS = 0.5
 #: With so many pushes a stopped sender tests whether APNs accepts any.
 TEST_SIZE = 10
-#: A tablet gets at most one push in this time, however many commands wait; urgent ones go at once.
-MIN_PUSH_INTERVAL = timedelta(seconds=3)
 #: A push to a tablet that enrolled under another topic is looked at again after this time: APNs would refuse it.
 OTHER_TOPIC_DELAY = timedelta(hours=1)
 log = structlog.get_logger()
@@ -92,8 +90,8 @@ def _claim_batch(work: UnitOfWork, claimant: Claimant) -> _PushBatch | None:
             complete_jobs(work.session, [row])  # no valid token: nothing can be pushed before the next TokenUpdate
         elif target.topic != certificate.topic:
             postpone_job(work.session, row, work.now + OTHER_TOPIC_DELAY, "enrolled under another push topic")
-        elif row.lane != JobLane.URGENT and target.pushed_at is not None and work.now - target.pushed_at < MIN_PUSH_INTERVAL:
-            postpone_job(work.session, row, target.pushed_at + MIN_PUSH_INTERVAL, "pushed a moment ago")
+        elif row.lane != JobLane.URGENT and (next_push_at := get_next_push_time(target.pushed_at, work.now)) is not None:
+            postpone_job(work.session, row, next_push_at, "pushed a moment ago")
         else:
             rows[target.enrollment_id] = row
     return _PushBatch(

@@ -12,7 +12,7 @@ from tests.simulation.runs import Case, read_cases, run_case, shrink_case
 from tests.simulation.steps import draw_steps
 
 #: Always the same ones, so that a run of the tests depends on no luck; new seeds are tried by `make soak`.
-FIXED_SEEDS = range(5003, 5006)
+FIXED_SEEDS = range(5003, 5005)
 
 
 @pytest.fixture(autouse=True)

@@ -58,6 +58,8 @@ class TimelineWatch:
         if row is not None and has_jumped(row.known_at, reading, self._believed, paused=pause is not None):
             if pause is None:
                 _open_pause(work)
+            elif work.now < pause.noticed_at:
+                pause.noticed_at = work.now  # it has jumped once more: what is stored from here on will be corrected too
             return False
         if pause is not None and repository.end_pause(work.now):
             corrected = correct_waits(work.session, pause.noticed_at, work.now)

@@ -55,6 +55,21 @@ def test_jobs_and_schedule_go_on_when_the_clock_has_come_back(runtime: Runtime, 
         assert claim_jobs(work.session, work.now, Topic.PUSH, 10), "the lease of the wrong time has ended"
 
 
+def test_a_clock_that_jumps_twice_leaves_nothing_of_either_time(runtime: Runtime, clock: ManualClock) -> None:
+    watch = TimelineWatch(runtime)
+    watch.check()
+    clock.jump(JUMP)
+    watch.check()
+    clock.jump(timedelta(days=3) - JUMP)
+    watch.check()
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.ADE_SYNC, "server", not_before=work.now + timedelta(seconds=20))
+    clock.jump(-timedelta(days=3))
+    watch.check()
+    with runtime.open_unit_of_work() as work:
+        assert work.session.query(OutboxRow).filter_by(topic=Topic.ADE_SYNC).one().not_before <= work.now
+
+
 def test_what_was_stored_before_the_jump_stays(runtime: Runtime, clock: ManualClock) -> None:
     watch = TimelineWatch(runtime)
     watch.check()

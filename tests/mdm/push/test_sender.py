@@ -22,6 +22,7 @@ from mdm.push.models import PushSenderState
 from mdm.push.repository import PushRepository
 from mdm.push.rules import (
     LONGEST_TEST_WAIT,
+    MIN_PUSH_INTERVAL,
     TRUST_AFTER_RESUME,
     PushOutcome,
     PushWindow,
@@ -29,6 +30,7 @@ from mdm.push.rules import (
     are_refusals_trusted,
     compute_test_wait,
     decide_stop,
+    get_next_push_time,
     is_test_due,
     is_window_over,
 )
@@ -301,3 +303,6 @@ def test_an_instant_later_than_any_that_is_ever_stored_lets_nothing_wait() -> No
     assert is_window_over(now + year, now)
     assert are_refusals_trusted(now + TRUST_AFTER_RESUME, now)
     assert not are_refusals_trusted(now + year, now)
+    assert get_next_push_time(now - moment, now) == now - moment + MIN_PUSH_INTERVAL
+    assert get_next_push_time(now - MIN_PUSH_INTERVAL, now) is None
+    assert get_next_push_time(now + year, now) is None
