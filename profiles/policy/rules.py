@@ -64,8 +64,9 @@ class PublishedDocument:
 
     @property
     def label(self) -> str:
-        """Its place, for people."""
-        return f"{self.place.value} {self.name}" if self.name else self.place.value
+        """Its place, for people. The target of a grade is a word, that of other places an id."""
+        name = self.name or (self.target if self.place is PlaceKind.GRADE else "")
+        return f"{self.place.value} {name}" if name else self.place.value
 
     def concerns(self, place: TabletPlace) -> bool:
         """Whether a tablet is in its place."""
