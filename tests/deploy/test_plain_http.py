@@ -56,7 +56,7 @@ def http(upstream: str, tmp_path: Path) -> Iterator[httpx.Client]:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            assert wait_until(lambda: _answers(client), 15), (tmp_path / "caddy.log").read_text()
+            assert wait_until(lambda: _answers(client), 30), (tmp_path / "caddy.log").read_text()
             yield client
     finally:
         process.terminate()

@@ -52,7 +52,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        assert wait_until(lambda: _listens(port), 10), (folder / "log").read_text()
+        assert wait_until(lambda: _listens(port), 30), (folder / "log").read_text()
         yield Daemon(files, f"rsync://127.0.0.1:{port}/lists/lists.tar.gz")
     finally:
         process.terminate()

@@ -128,7 +128,7 @@ def test_nothing_is_lost_when_worker_and_broker_are_killed(server: LiveServer, t
             DeviceRepository(work.session).save_push_token(enrollment_id, token, "magic", topic, work.now)
     cancelled: list[int] = []
     with _run(server, tmp_path) as processes:
-        assert wait_until(lambda: _count(runtime, WorkerProcess) == 1, 30), (tmp_path / "worker.log").read_text()
+        assert wait_until(lambda: _count(runtime, WorkerProcess) == 1, 120), (tmp_path / "worker.log").read_text()
         ends_at = time.monotonic() + SECONDS
         while time.monotonic() < ends_at:
             for enrollment_id in chooser.sample(ids, 30):
@@ -181,9 +181,9 @@ def test_nothing_that_was_confirmed_is_lost_when_the_database_is_killed(
     key.write_bytes(b"only for tests, 32 bytes at least")
     with start_live_server(durable_engine, KEYRING, tmp_path / "data", SystemClock(), master_key_file=key) as server:
         with _run(server, tmp_path) as processes:
-            assert wait_until(lambda: _count(server.runtime, WorkerProcess) == 1, 30), (tmp_path / "worker.log").read_text()
+            assert wait_until(lambda: _count(server.runtime, WorkerProcess) == 1, 120), (tmp_path / "worker.log").read_text()
             ids, confirmed = _order_while_database_is_killed(server, cluster)
-            patience = LEASE.total_seconds() + 30
+            patience = LEASE.total_seconds() + 90
             assert wait_until(lambda: _count(server.runtime, OutboxRow) == 0, patience), (tmp_path / "worker.log").read_text()[
                 -3000:
             ]

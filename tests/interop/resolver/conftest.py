@@ -103,7 +103,7 @@ class ResolverTown:
     def wait_for(self, tokens: Mapping[str, str]) -> None:
         """Wait until the addresses are served."""
         for token in tokens.values():
-            assert wait_until(lambda token=token: self.is_served(token), 10)  # type: ignore[misc]
+            assert wait_until(lambda token=token: self.is_served(token), 30)  # type: ignore[misc]
 
 
 @pytest.fixture(scope="module")

@@ -50,11 +50,11 @@ class ResolvedDay(FilterDay):
 
     def list_open(self, name: str) -> set[str]:
         """Return the names that a tablet's address opens, once the tablet reaches them and no others."""
-        assert wait_until(self.is_resolver_known, 10), "the clock has moved on; the next sign of life is there within a second"
+        assert wait_until(self.is_resolver_known, 30), "the clock has moved on; the next sign of life is there within a second"
         opened = super().list_open(name)
         # The resolver takes up a new address within seconds; until then it knows no such path.
         expected = opened, {self.tablets[name].device.dns_settings[0]["DNSSettings"]["ServerURL"]}
-        assert wait_until(lambda: self.ask_names(name) == expected, 10), (name, self.ask_names(name), expected)
+        assert wait_until(lambda: self.ask_names(name) == expected, 30), (name, self.ask_names(name), expected)
         return opened
 
     def is_resolver_known(self) -> bool:

@@ -54,7 +54,7 @@ def test_categories_are_counted_where_the_town_asks_for_it_and_nowhere_else(town
         for asked, path in ((town, token), (silent, silent_token)):
             for name in ("www.porno-marque.example", "refuse.example", "libre.example"):
                 asked.resolve(path, name)
-    assert wait_until(lambda: any(day.get("adult") == ASKED for day in load_counts(town)), 10), load_counts(town)
+    assert wait_until(lambda: any(day.get("adult") == ASKED for day in load_counts(town)), 30), load_counts(town)
     [day] = load_counts(town)
     assert set(day) <= {"adult", "games"}, "a denied site is no category"
     assert load_counts(silent) == []
