@@ -5,7 +5,7 @@ What a tablet's words mean is in `app_outcomes`. The reason of a failure stays u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -138,7 +138,9 @@ def handle_installed_list(work: UnitOfWork, outcome: CommandWithResult) -> None:
 def _apply_reports(
     work: UnitOfWork, outcome: CommandWithResult, reports: Mapping[str, AppReport], updates_declined: set[str]
 ) -> None:
-    for row, app in ReconcileRepository(work.session).list_tablet_apps(outcome.tablet_id):
+    rows = ReconcileRepository(work.session).list_tablet_apps(outcome.tablet_id)
+    _record_unknown_apps(work, outcome, reports, {app.bundle_identifier for _, app in rows})
+    for row, app in rows:
         if app.bundle_identifier in updates_declined and row.state is AppState.INSTALLED:
             continue
         report = reports.get(app.bundle_identifier)
@@ -150,6 +152,19 @@ def _apply_reports(
             _apply_absence(work, outcome, row)
         else:
             _apply_report(work, outcome, row, report)
+
+
+def _record_unknown_apps(
+    work: UnitOfWork, outcome: CommandWithResult, reports: Mapping[str, AppReport], known: Collection[str]
+) -> None:
+    """Record managed apps of the town that the tablet has and nothing is known of, so that the next decision removes or keeps them.
+
+    An installation that was ordered before its app was taken away may end after the removal.
+    """
+    installed = {name for name, report in reports.items() if report.presence is Presence.INSTALLED}
+    unknown = installed.difference(known)
+    if unknown and ReconcileRepository(work.session).add_installed_apps(outcome.tablet_id, unknown, work.now):
+        work.enqueue_job(Topic.RECONCILE, outcome.tablet_id)
 
 
 def _apply_report(work: UnitOfWork, outcome: CommandWithResult, row: TabletApp, report: AppReport) -> None:

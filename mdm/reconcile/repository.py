@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, case, false, func, or_, select
+from sqlalchemy import Row, Select, and_, case, false, func, literal, or_, select
 from sqlalchemy.orm import Session
 
+from cartable.database import get_insert
 from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
@@ -85,6 +86,26 @@ class ReconcileRepository:
             .where(TabletApp.tablet_id == tablet_id)
             .order_by(App.name, App.id)
         ).all()
+
+    def add_installed_apps(self, tablet_id: UUID, identifiers: Collection[str], now: datetime) -> int:
+        """Add the apps of the tablet's town with these bundle identifiers as installed, unless they are there. Return how many were added."""
+        columns = ["tablet_id", "app_id", "state", "reason", "attempts", "changed_at"]
+        known = (
+            select(
+                Tablet.id,
+                App.id,
+                literal(AppState.INSTALLED, TabletApp.__table__.c.state.type),
+                literal(AppReason.INSTALLED, TabletApp.__table__.c.reason.type),
+                literal(0),
+                literal(now, TabletApp.__table__.c.changed_at.type),
+            )
+            .join(App, App.town_id == Tablet.town_id)
+            .where(Tablet.id == tablet_id, App.bundle_identifier.in_(sorted(identifiers)))
+            .order_by(App.id)
+        )
+        statement = get_insert(self.session.get_bind().dialect.name)(TabletApp).from_select(columns, known)
+        result = self.session.execute(statement.on_conflict_do_nothing(index_elements=["tablet_id", "app_id"]))
+        return int(result.rowcount)  # type: ignore[attr-defined]
 
     def load_rendered_profiles(self, hashes: Sequence[str]) -> dict[str, RenderedProfile]:
         return {

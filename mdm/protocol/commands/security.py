@@ -63,7 +63,7 @@ class ClearRestrictionsPassword(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableLostMode(Command):
-    """Locks the tablet until lost mode ends. Sent again, it updates the text."""
+    """Locks the tablet until lost mode ends. Sent again, it updates the text. An unlock that was ordered before is not sent any more."""
 
     request_type: ClassVar[str] = "EnableLostMode"
     lane: ClassVar[LaneHint] = LaneHint.URGENT
@@ -82,7 +82,7 @@ class EnableLostMode(Command):
         return self.request_type
 
     def superseded_keys(self) -> tuple[str, ...]:
-        return ("EnableLostMode", "DisableLostMode")
+        return ("EnableLostMode", "DisableLostMode", "ClearPasscode")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

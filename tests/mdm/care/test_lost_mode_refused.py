@@ -17,6 +17,8 @@ from mdm.care.lost_mode.attempts import RETRY_DELAYS
 from mdm.care.lost_mode.models import LostCase, LostCaseOrigin
 from mdm.care.lost_mode.recovery import recover_device
 from mdm.care.lost_mode.repository import LostModeRepository
+from mdm.protocol.commands.security import ClearPasscode
+from mdm.queue import service as queue
 from mdm.queue.models import CommandState, QueuedCommand
 from mdm.reconcile.refresh import enqueue_refresh
 from tests.mdm.reconcile.enrolled_tablet import EnrolledTablet
@@ -79,6 +81,15 @@ def test_refused_lost_mode_is_told_and_tried_again(tablet: EnrolledTablet) -> No
     assert case is not None
     assert case.confirmed_at is not None
     assert (case.problem, case.attempts, case.next_attempt_at) == (None, 0, None)
+
+
+def test_a_passcode_that_was_to_be_cleared_before_the_loss_stays(tablet: EnrolledTablet) -> None:
+    with tablet.runtime.open_unit_of_work() as work:
+        queue.enqueue_command(work, SYSTEM, ClearPasscode(unlock_token=b"token"), [tablet.enrollment.id])
+    mark_lost(tablet)
+    tablet.connect()
+    assert "EnableLostMode" in tablet.received
+    assert "ClearPasscode" not in tablet.received
 
 
 def test_lost_mode_is_never_given_up_and_waits_longer_each_time(tablet: EnrolledTablet) -> None:

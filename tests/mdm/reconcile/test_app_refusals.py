@@ -348,3 +348,23 @@ def test_a_removal_that_a_person_cancelled_is_ordered_again_by_the_next_decision
     assert tablet.received.count("RemoveApplication") == 1
     with runtime.open_unit_of_work() as work:
         assert work.session.query(TabletApp).count() == 0
+
+
+def test_a_managed_app_of_which_nothing_is_known_any_more_is_removed(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = TabletWithApp(runtime, clock, accept, "Managed")
+    tablet.wait(minutes=1)
+    with runtime.open_unit_of_work() as work:
+        bundles.unassign_bundle(work, SYSTEM, work.session.query(Preset).one(), PlaceKind.TOWN, "")
+        work.session.delete(work.session.query(TabletApp).one())
+    tablet.answers["InstalledApplicationList"] = lambda _command: {
+        "InstalledApplicationList": [
+            {"Identifier": BUNDLE_ID, "Installing": False},
+            {"Identifier": "fr.other", "Installing": False},
+        ]
+    }
+    with runtime.open_unit_of_work() as work:
+        enqueue_refresh(work, [tablet.tablet_id])
+    tablet.connect()
+    assert tablet.received.count("RemoveApplication") == 1
+    with runtime.open_unit_of_work() as work:
+        assert work.session.query(TabletApp).count() == 0
