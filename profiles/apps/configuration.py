@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import plistlib
 import re
 from collections.abc import Iterable, Mapping
@@ -100,6 +101,8 @@ def _parse_value(entry: ConfigurationEntry, variables: Mapping[Variable, str]) -
             return [_fill(line.strip(), variables) for line in entry.value.splitlines() if line.strip()]
         case EntryKind.NUMBER:
             number = float(entry.value.replace(",", "."))
+            if not math.isfinite(number):
+                raise ValueError(entry.value)
             return int(number) if number.is_integer() else number
         case EntryKind.BOOLEAN:
             if entry.value.casefold() not in _TRUE | _FALSE:

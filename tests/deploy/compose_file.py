@@ -84,7 +84,7 @@ class Installation:
         )  # fmt: skip
         file = self.folder / "Caddyfile"
         # The administration port and port 80 are the machine's: two tests at once would share them.
-        options = f"{{\n\tadmin off\n\thttp_port {find_free_port()}\n\tauto_https disable_redirects\n"
+        options = f"{{\n\tadmin off\n\thttp_port {find_free_port()}\n"
         file.write_text((FOLDER / "Caddyfile").read_text().replace("{\n", options, 1))
         self.start_process("caddy", [program, "run", "--config", str(file), "--adapter", "caddyfile"], environment)
 

@@ -50,6 +50,8 @@ def http(upstream: str, tmp_path: Path) -> Iterator[httpx.Client]:
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path),
         "CARTABLE_SITE": SITE, "CARTABLE_TLS": "internal", "CARTABLE_UPSTREAMS": upstream,
+        "CARTABLE_TOWN_SITES": "https://", "CARTABLE_TOWN_TLS": "internal",
+        "CARTABLE_ASK": f"http://{upstream}/tls/known-host",
     }  # fmt: skip
     command = [require_program("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"]
     with (tmp_path / "caddy.log").open("wb") as log:

@@ -109,7 +109,7 @@ class SchoolYear:
             with self.server.runtime.open_unit_of_work() as work:
                 act(work)
 
-    async def connect_tablets(self, *serials: str, rounds: int = 4) -> None:
+    async def connect_tablets(self, *serials: str, rounds: int = 6) -> None:
         """Let the named tablets, or all of them, poll while the worker runs."""
         for _ in range(rounds):
             await asyncio.to_thread(self.server.run_worker)

@@ -36,6 +36,7 @@ from mdm.protocol.commands.queries import ProfileList, SecurityInfo
 from mdm.push.service import get_active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState, QueuedCommand
+from mdm.queue.service import EnqueueResult
 from tests.conftest import KEYRING
 from tests.mdm.queue.connect_loop import enroll_tablets
 from tests.support import databases
@@ -212,14 +213,19 @@ def _order_while_database_is_killed(server: LiveServer, cluster: PostgresServer)
         for enrollment_id in ids:
             with contextlib.suppress(OperationalError):
                 with runtime.open_unit_of_work() as work:
-                    body_id = queue.enqueue_command(work, SYSTEM, SecurityInfo(), [enrollment_id]).body_id
-                confirmed.add(body_id)
+                    result = queue.enqueue_command(work, SYSTEM, SecurityInfo(), [enrollment_id])
+                confirmed |= _list_bodies(result)
         kill.join()
         cluster.start()
         with runtime.open_unit_of_work() as work:
             result = queue.enqueue_command(work, SYSTEM, ProfileList(), ids)
-        confirmed.add(result.body_id)
+        confirmed |= _list_bodies(result)
     return ids, confirmed
+
+
+def _list_bodies(result: EnqueueResult) -> set[int]:
+    """Return the body for which commands were stored; none where all tablets had an equal command waiting."""
+    return {result.body_id} if result.count else set()
 
 
 def _stop_broker_and_end_worker(processes: _Processes) -> None:
