@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mdm.console.filters.foreign_hosts import PLAIN_HTTP_HEADER
 from tests.deploy.compose_file import FOLDER
 from tests.interop.conftest import require_program
 from tests.support.server import find_free_port
@@ -27,6 +28,7 @@ def upstream() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(403 if self.path != "/readyz" else 200)
+            self.send_header("Seen-As-Plain", self.headers.get(PLAIN_HTTP_HEADER, ""))
             self.end_headers()
             self.wfile.write(f"{self.headers['Host']} {self.headers['Client-Cert']}".encode())
 
@@ -76,6 +78,7 @@ def _answers(client: httpx.Client) -> bool:
 def test_closed_sites_reach_the_server_and_nothing_is_logged_of_them(http: httpx.Client, tmp_path: Path) -> None:
     response = http.get("/game?level=2", headers={"Host": "closed.example", "Client-Cert": "forged"})
     assert (response.status_code, response.text) == (403, "closed.example None")
+    assert response.headers["Seen-As-Plain"] == "1", "so the server takes nothing in clear"
     assert "closed.example" not in (tmp_path / "caddy.log").read_text()
 
 

@@ -21,6 +21,8 @@ from mdm.console.frame import render_page
 from profiles.filters.resolver_access import list_own_hosts
 from profiles.filters.rules import find_covering_entry
 
+#: Set by the proxy on what comes by plain HTTP: of that only the child's page is answered, and nothing that people or tablets send.
+PLAIN_HTTP_HEADER = "Cartable-Plain-Http"
 CHECK_PAGE, PICTURE_PATH = "/check", "/check/resolver.svg"
 _ASSETS = "/console/assets/"
 #: What tablets, proxies and what watches the server ask under the name of a town. All else is for people.
@@ -39,18 +41,22 @@ class ForeignHosts:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = None
-        if scope["type"] == "http":
-            request = Request(scope)
-            settings: Settings = request.app.state.runtime.settings
-            host = read_host(request.headers.get("host", ""))
-            if host != urlsplit(settings.public_url).hostname:
-                response = (
-                    _lead_to_console(request, settings)
-                    if await _is_town_host(request, host)
-                    else _answer(request, settings, host)
-                )
+        response = await _find_response(Request(scope)) if scope["type"] == "http" else None
         await (self.app if response is None else response)(scope, receive, send)
+
+
+async def _find_response(request: Request) -> Response | None:
+    """Return the response to a request that is not for the application; None for one that is."""
+    settings: Settings = request.app.state.runtime.settings
+    host = read_host(request.headers.get("host", ""))
+    response = None
+    if host != urlsplit(settings.public_url).hostname:
+        is_town = await _is_town_host(request, host)
+        response = _lead_to_console(request, settings) if is_town else _answer(request, settings, host)
+    if response is None and PLAIN_HTTP_HEADER in request.headers and not request.url.path.startswith(_ASSETS):
+        address = f"https://{host}" if is_host(host) else settings.public_url
+        return RedirectResponse(address + _quote_target(request), 308)
+    return response
 
 
 async def _is_town_host(request: Request, host: str) -> bool:
@@ -67,8 +73,12 @@ def _lead_to_console(request: Request, settings: Settings) -> Response | None:
     """Return the redirection of a person who opens the name of a town: the console has one address. None for what tablets ask."""
     if request.method != "GET" or request.url.path.startswith(TABLET_PATHS):
         return None
-    query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(settings.public_url + quote(request.url.path) + query)
+    return RedirectResponse(settings.public_url + _quote_target(request))
+
+
+def _quote_target(request: Request) -> str:
+    """Return path and query of a request as they stand in an address."""
+    return quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _answer(request: Request, settings: Settings, host: str) -> Response | None:

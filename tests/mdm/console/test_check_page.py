@@ -13,6 +13,7 @@ from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from enrollment.places.towns import create_town
+from mdm.console.filters.foreign_hosts import PLAIN_HTTP_HEADER
 from mdm.web import create_app
 
 SETTINGS = {
@@ -22,14 +23,18 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def send(runtime: Runtime, host: str, path: str, method: str = "GET", **settings: object) -> httpx.Response:
-    """Return the answer to a request with this Host header."""
+def send(
+    runtime: Runtime, host: str, path: str, method: str = "GET", *, is_plain: bool = False, **settings: object
+) -> httpx.Response:
+    """Return the answer to a request with this Host header, which a proxy has received by plain HTTP if `is_plain`."""
+    headers = {"Host": host, "Accept": "text/html", "Accept-Language": "fr"}
+    headers |= {PLAIN_HTTP_HEADER: "1"} if is_plain else {}
     runtime.settings = Settings.model_validate(runtime.settings.model_dump() | SETTINGS | settings)
 
     async def request() -> httpx.Response:
         transport = httpx.ASGITransport(app=create_app(runtime))
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-            return await client.request(method, path, headers={"Host": host, "Accept": "text/html", "Accept-Language": "fr"})
+            return await client.request(method, path, headers=headers)
 
     return asyncio.run(request())
 
@@ -119,3 +124,24 @@ def test_under_the_name_of_a_town_tablets_are_answered_and_people_led_to_the_con
     assert (led.status_code, led.headers["location"]) == (307, "https://mdm.ville.example:8443/t/ICI-00042?a=%C3%A9&b=1")
     assert send(runtime, host, "/towns", method="POST").status_code != 307, "what a form holds is not sent to another address"
     assert send(runtime, "tablets.ailleurs.example", "/join").status_code == 403, "another name is a closed site's"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("tablets.ici.example", "https://tablets.ici.example"),
+        ("ancien.ville.example", "https://ancien.ville.example"),
+        ("mdm.ville.example", "https://mdm.ville.example"),
+        ("192.0.2.1", "https://mdm.ville.example:8443"),
+        ("[2001:db8::1]", "https://mdm.ville.example:8443"),
+        ("", "https://mdm.ville.example:8443"),
+    ],
+)
+def test_by_plain_http_all_but_closed_sites_are_led_to_https(runtime: Runtime, host: str, address: str, method: str) -> None:
+    with runtime.open_unit_of_work() as work:
+        create_town(work, SYSTEM, name="Ici", host="tablets.ici.example")
+    led = send(runtime, host, "/join/CODE?a=1", method, is_plain=True)
+    assert (led.status_code, led.headers["location"]) == (308, f"{address}/join/CODE?a=1")
+    assert send(runtime, "www.ferme.example", "/join/CODE", method, is_plain=True).status_code == 403
+    assert send(runtime, "www.ferme.example", "/console/assets/x/console.css", is_plain=True).status_code == 200
