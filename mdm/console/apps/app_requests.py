@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -156,6 +157,7 @@ def _render_requests(
     if not town_ids:
         raise NotFound
     rows = service.list_requests(work, actor, sorted(town_ids, key=str))
+    zones = places.get_town_zones(work, town_ids)
     return render_page(
         request,
         "apps/app_requests.html",
@@ -163,7 +165,10 @@ def _render_requests(
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         problem=refusal.translate(language) if refusal else "",
         classes=_list_classes(work, actor),
-        requests=[_describe(actor, row[0], f"{row[1].label}, {row[2].name}", work, language) for row in rows],
+        requests=[
+            _describe(actor, row, f"{class_.label}, {school.name}", work.now.astimezone(zones[row.town_id]).date(), language)
+            for row, class_, school in rows
+        ],
         catalogues=_list_catalogues(work, actor, language),
         is_short=isinstance(refusal, LicencesShort),
         confirmation=str(refusal.details["confirmation"]) if isinstance(refusal, RisksNotConfirmed) else "",
@@ -197,7 +202,7 @@ def _list_catalogues(work: UnitOfWork, actor: Actor, language: Language) -> dict
     return catalogues
 
 
-def _describe(actor: Actor, row: AppRequest, place: str, work: UnitOfWork, language: Language) -> dict[str, Any]:
+def _describe(actor: Actor, row: AppRequest, place: str, today: date, language: Language) -> dict[str, Any]:
     is_waiting = row.state is AppRequestState.ASKED
     return {
         "id": row.id,
@@ -207,8 +212,8 @@ def _describe(actor: Actor, row: AppRequest, place: str, work: UnitOfWork, langu
         "reason": row.reason,
         "place": place,
         "until": format_day(row.until) if row.until else "",
-        "is_over": row.state is AppRequestState.APPROVED and row.until is not None and row.until < work.now.date(),
-        "asked": format_day(row.requested_at.date()),
+        "is_over": row.state is AppRequestState.APPROVED and row.until is not None and row.until < today,
+        "asked": format_day(row.requested_at),
         "state": REQUEST_STATES[row.state].translate(language),
         "answer": row.answer or "",
         "is_supported": row.supported_at is not None,

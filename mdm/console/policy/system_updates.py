@@ -16,7 +16,7 @@ from cartable.errors import DomainError
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.service import get_town_zone
+from enrollment.places.service import get_town_date, get_town_zone
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
@@ -29,6 +29,7 @@ from mdm.console.policy.documents import (
     open_owner,
     select_policy_tablets,
 )
+from mdm.console.times import format_day
 from profiles.catalog.text_formats import TextFormat
 from profiles.effective.system_updates import count_readiness
 from profiles.policy import life
@@ -128,7 +129,7 @@ def _render_updates(
         required=_describe_requirement(required, language) if required else "",
         version=version,
         typed=typed,
-        today=work.now.astimezone(get_town_zone(work, policy.town.id)).date().isoformat(),
+        today=get_town_date(work, policy.town.id).isoformat(),
         counts=[
             (READINESS[readiness].translate(language), count)
             for readiness, count in count_readiness(work, select_policy_tablets(work, policy), version).items()
@@ -148,6 +149,6 @@ def _describe_requirement(required: dict[str, Any], language: Language) -> str:
     return language.gettext(
         "At least iPadOS {version}, from {day} at {time} on.",
         version=required["version"],
-        day=deadline.strftime("%d/%m/%Y"),
+        day=format_day(deadline.date()),
         time=deadline.strftime("%H:%M"),
     )

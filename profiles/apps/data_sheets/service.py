@@ -16,6 +16,7 @@ from cartable import audit, locks
 from cartable.errors import Forbidden
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places.service import get_town_date
 from profiles.apps.data_sheets.models import AppVerdict, DataProtectionSheet, LegalBasis
 from profiles.apps.data_sheets.repository import DataSheetRepository
 from profiles.apps.errors import AppNotFound, ConditionsMissing, DataSheetNotFound
@@ -71,21 +72,21 @@ def save_sheet(work: UnitOfWork, actor: Actor, app_id: UUID, facts: SheetFacts) 
     locks.lock_town(work, app.town_id)
     sheet = DataSheetRepository(work.session).find_sheet(app.id)
     values = asdict(facts)
+    if sheet is not None and all(getattr(sheet, name) == value for name, value in values.items()):
+        return sheet
+    audit.record_event(
+        work, actor, "app.data_sheet", "app", app.id, town_id=app.town_id, publisher=facts.publisher,
+        hosting_country=facts.hosting_country, legal_basis=facts.legal_basis.value,
+    )  # fmt: skip
     if sheet is None:
         sheet = DataProtectionSheet(app_id=app.id, town_id=app.town_id, changed_at=work.now, **values)
         work.session.add(sheet)
-    elif all(getattr(sheet, name) == value for name, value in values.items()):
-        return sheet
     for name, value in values.items():
         setattr(sheet, name, value)
     # What is refused stays refused until somebody decides anew: a change of words must not open a way to children.
     if sheet.verdict is not AppVerdict.REFUSED:
         sheet.verdict = sheet.conditions = sheet.reviewed_on = None
     sheet.changed_at = work.now
-    audit.record_event(
-        work, actor, "app.data_sheet", "app", app.id, town_id=app.town_id, publisher=facts.publisher,
-        hosting_country=facts.hosting_country, legal_basis=facts.legal_basis.value,
-    )  # fmt: skip
     work.session.flush()
     return sheet
 
@@ -108,8 +109,8 @@ def decide_verdict(
     text = (conditions or "").strip() or None
     if verdict is AppVerdict.ALLOWED_WITH_CONDITIONS and text is None:
         raise ConditionsMissing(field="conditions")
-    sheet.verdict, sheet.conditions, sheet.reviewed_on = verdict, text, work.now.date()
     audit.record_event(work, actor, "app.verdict", "app", app.id, town_id=app.town_id, verdict=verdict.value, conditions=text)
+    sheet.verdict, sheet.conditions, sheet.reviewed_on = verdict, text, get_town_date(work, app.town_id)
     work.session.flush()
     return sheet
 

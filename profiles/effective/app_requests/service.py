@@ -89,8 +89,8 @@ def support_request(work: UnitOfWork, actor: Actor, request_id: UUID) -> AppRequ
     request = _get_waiting(work, actor, request_id)
     actor.require_permission(Permission.LEAD, request.town_id, request.school_id)
     if request.supported_at is None:
-        request.supported_at = work.now
         _record(work, actor, "support", request)
+        request.supported_at = work.now
         work.session.flush()
     return request
 
@@ -112,6 +112,7 @@ def approve_request(
     sheet = repository.find_sheet(app.id)
     if sheet is None or sheet.verdict not in (AppVerdict.ALLOWED, AppVerdict.ALLOWED_WITH_CONDITIONS):
         raise AppNotReviewed(app=app.name)
+    _record(work, actor, "approve", request, bundle_identifier=app.bundle_identifier)
     requests = AppRequestRepository(work.session)
     given, bundle = requests.list_given_apps(request.class_id), requests.find_bundle(request.class_id)
     request.state, request.app_id, request.answer, request.decided_at = (
@@ -122,7 +123,6 @@ def approve_request(
         bundle = _publish(work, actor, request, bundle, {*given, app.id}, consent)
     request.bundle_id = bundle.id if bundle is not None else None
     work.session.flush()
-    _record(work, actor, "approve", request, bundle_identifier=app.bundle_identifier)
     return request
 
 
@@ -135,9 +135,9 @@ def refuse_request(work: UnitOfWork, actor: Actor, request_id: UUID, answer: str
     actor.require_permission(Permission.AUTHOR, request.town_id)
     if not answer.strip():
         raise BadAppRequest(field="answer")
+    _record(work, actor, "refuse", request, answer=answer.strip())
     request.state, request.answer, request.decided_at = AppRequestState.REFUSED, answer.strip(), work.now
     work.session.flush()
-    _record(work, actor, "refuse", request, answer=request.answer)
     return request
 
 
@@ -150,13 +150,13 @@ def end_request(work: UnitOfWork, actor: Actor, request_id: UUID, consent: Conse
     actor.require_permission(Permission.AUTHOR, request.town_id)
     if request.state is not AppRequestState.APPROVED:
         raise AppRequestDecided
+    _record(work, actor, "end", request)
     request.state = AppRequestState.ENDED
     work.session.flush()
     requests = AppRequestRepository(work.session)
     given = requests.list_given_apps(request.class_id)
     if request.app_id is not None and request.app_id not in given:
         _publish(work, actor, request, requests.find_bundle(request.class_id), given, consent)
-    _record(work, actor, "end", request)
     return request
 
 
