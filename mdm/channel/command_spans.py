@@ -33,12 +33,13 @@ def collect_command_spans(
         if connect.message.command_uuid and (parsed := parse_command_uuid(connect.message.command_uuid)) is not None
     }
     spans = []
-    traces = queue.load_command_traces([*answered, *(candidate.command_id for candidate in sent)])
+    sent_ids = {candidate.command_id for candidate in sent}
+    traces = queue.load_command_traces([*answered, *sent_ids])
     for command_id, enrollment_id, request_type, traceparent in traces:
         if command_id in answered and answered[command_id][0] == enrollment_id:
             status = answered[command_id][1].value
             spans.append(CommandSpan("command.result", traceparent, request_type, command_id, status))
-        if any(candidate.command_id == command_id for candidate in sent):
+        if command_id in sent_ids:
             spans.append(CommandSpan("command.deliver", traceparent, request_type, command_id, "sent"))
     return spans
 

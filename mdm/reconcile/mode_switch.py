@@ -44,8 +44,9 @@ def list_mode_only_bases(
     settings: Settings, evaluations: Mapping[UUID, ModeEvaluation], desired_by_tablet: Mapping[UUID, DesiredState]
 ) -> dict[UUID, str]:
     """Return the tablets of which nothing but the mode changes with the clock, each with what its decision depended on."""
+    described = _describe_settings(settings)
     return {
-        tablet_id: _compute_basis(_describe_settings(settings), desired.declaration_set)
+        tablet_id: _compute_basis(described, desired.declaration_set)
         for tablet_id, desired in desired_by_tablet.items()
         if desired.declarations_suffice
         and desired.declaration_set is not None

@@ -12,12 +12,12 @@ from pathlib import Path
 from uuid import UUID
 
 from cartable import audit, locks
-from cartable.errors import Conflict, Forbidden
-from cartable.i18n import Message
+from cartable.errors import Forbidden
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.service import get_town_date, get_town_zones
 from mdm.resolver.count_repository import BlockedCountRepository
+from mdm.resolver.errors import TooFewTablets
 from profiles.filters.models import FilterOptions
 from profiles.filters.options import load_options
 from profiles.filters.repository import FilterRepository
@@ -27,13 +27,6 @@ LEAST_TABLETS = 5
 #: A smaller number of questions is not shown.
 LEAST_SHOWN = 5
 DAYS_SHOWN = 30
-
-
-class TooFewTablets(Conflict):
-    """The town has so few tablets in use that a count would say something of a child."""
-
-    code = "too_few_tablets"
-    message = Message("Counting needs at least {count} tablets in use.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Errors of the web filter: hosts and archives of lists."""
+"""Errors of the web filter: hosts, archives and releases of lists, what a town chooses."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ class ListImportUnconfirmed(Conflict):
 
     code = "list_import_unconfirmed"
     message = Message("This import would empty or remove categories: {categories}. Confirm it.")
+
+
+class ReleaseDecided(Conflict):
+    """The release does not wait any more: it is in force, stopped, or replaced by a newer one."""
+
+    code = "release_decided"
+    message = Message("These lists were decided on already.")
+
+
+class BadFilterOptions(Invalid):
+    """Too many sites of the town's own, or a trial that is too short or too long."""
+
+    code = "bad_filter_options"
+    message = Message("A town has at most {hosts} sites of its own, and a trial takes 1 to {hours} hours.")

@@ -6,8 +6,6 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from cartable import audit, locks
-from cartable.errors import Invalid
-from cartable.i18n import Message
 from cartable.outbox import JobLane, Topic
 from cartable.references import require_all_in_town
 from cartable.scope import Actor, Permission
@@ -15,19 +13,12 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School
 from enrollment.tablets.repository import TabletRepository
 from profiles.catalog.hosts import clean_host
-from profiles.filters.errors import BadHost
+from profiles.filters.errors import BadFilterOptions, BadHost
 from profiles.filters.models import FilterOptions
 from profiles.filters.repository import FilterRepository
 
 MAX_OWN_HOSTS = 200
 DEFAULT_TRIAL_HOURS, MAX_TRIAL_HOURS = 24, 14 * 24
-
-
-class BadFilterOptions(Invalid):
-    """Too many sites of the town's own, or a trial that is too short or too long."""
-
-    code = "bad_filter_options"
-    message = Message("A town has at most {hosts} sites of its own, and a trial takes 1 to {hours} hours.")
 
 
 def load_options(work: UnitOfWork, town_id: UUID) -> FilterOptions:

@@ -12,27 +12,20 @@ from typing import Any
 from uuid import UUID
 
 from cartable import audit, locks
-from cartable.errors import Conflict, NotFound
-from cartable.i18n import Message
+from cartable.errors import NotFound
 from cartable.paging import Page, PageRequest
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from profiles.filters.blocks import CategoryContent
 from profiles.filters.category_repository import CategoryRepository
 from profiles.filters.comparison import ContentChange
+from profiles.filters.errors import ReleaseDecided
 from profiles.filters.models import ListRelease, ReleaseStatus
 from profiles.filters.options import load_options
 from profiles.filters.release_repository import OPEN, ReleaseRepository
 
 #: A release is kept so long after it was decided, so that people can see what it changed.
 KEPT_FOR = timedelta(days=180)
-
-
-class ReleaseDecided(Conflict):
-    """The release does not wait any more: it is in force, stopped, or replaced by a newer one."""
-
-    code = "release_decided"
-    message = Message("These lists were decided on already.")
 
 
 def describe_changes(

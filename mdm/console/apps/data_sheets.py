@@ -14,6 +14,7 @@ from cartable.scope import Actor, Permission
 from cartable.spreadsheets import build_workbook
 from cartable.unit_of_work import UnitOfWork
 from mdm.api.deps import WorkDep
+from mdm.api.people.rosters import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.console.apps.labels import LEGAL_BASES, VERDICTS, verdict_label
 from mdm.console.forms import CsrfField, attempt, parse_day
 from mdm.console.frame import check_csrf, choose_town, get_language, list_permitted_towns, render_page, require_sign_in
@@ -26,7 +27,6 @@ from profiles.apps.models import App
 
 PAGE = "/app-sheets"
 router = APIRouter(prefix=PAGE, include_in_schema=False, route_class=PageRoute)
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _NOTICES = {
     "saved": Message("The sheet is saved."),
     "decided": Message("The verdict is recorded."),
@@ -73,7 +73,7 @@ def export_sheets(request: Request, work: WorkDep, town: UUID | None = None) -> 
     chosen, language = choose_town(work, actor, Permission.PRIVACY, town), get_language(request)
     lines = [_describe_line(app, sheet, language) for app, sheet in service.list_sheets(work, actor, chosen.id)]
     content = build_workbook([[column.translate(language) for column in _COLUMNS], *lines])
-    return Response(content, media_type=_XLSX, headers={"Content-Disposition": 'attachment; filename="apps.xlsx"'})
+    return build_attachment(content, "apps.xlsx", MEDIA_TYPES[ReportFormat.XLSX])
 
 
 @router.get("/{app_id}")

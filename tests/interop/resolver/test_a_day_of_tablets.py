@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from cartable.clock import ManualClock
 from mdm.resolver.service import ResolverStatus, load_resolver_state
-from mdm.resolver.supervisor import ResolverSupervisor
-from tests.conftest import KEYRING
+from tests.interop.resolver.server_with_resolver import start_server_with_resolver
 from tests.stories.test_web_filter_day import NAMES, FilterDay, follow_day
-from tests.support.server import LiveServer, find_free_port, start_live_server
+from tests.support.server import LiveServer
 from tests.support.waiting import wait_until
 
 
@@ -28,19 +26,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path, clock: ManualClock, internet: str) -> Iterator[LiveServer]:
-    """A server with a resolver beside it, whose certificate is the server's own."""
-    port = find_free_port()
-    settings: dict[str, Any] = {
-        "resolver_url": f"https://localhost:{port}", "resolver_addresses": ("127.0.0.1",), "resolver_host": "127.0.0.1",
-        "resolver_port": port, "resolver_forward_to": (internet,),
-    }  # fmt: skip
-    with start_live_server(engine, KEYRING, tmp_path / "data", clock, token_minutes=60_000, **settings) as running:
-        supervisor = ResolverSupervisor(running.runtime)
-        supervisor.start()
-        try:
-            yield running
-        finally:
-            supervisor.stop()
+    with start_server_with_resolver(engine, tmp_path / "data", clock, internet) as running:
+        yield running
 
 
 class ResolvedDay(FilterDay):

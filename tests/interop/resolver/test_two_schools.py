@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,7 +16,6 @@ from sqlalchemy import Engine
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Grade
-from mdm.resolver.supervisor import ResolverSupervisor
 from mdm.worker.schedule import HOUSEKEEPING
 from profiles.filters import releases
 from profiles.filters.content_repository import ContentRepository
@@ -26,11 +24,11 @@ from profiles.filters.reading import read_lists
 from profiles.policy.kinds import PlaceKind
 from simulator import SimulatedTablet
 from simulator.hardware import Hardware
-from tests.conftest import KEYRING
+from tests.interop.resolver.server_with_resolver import start_server_with_resolver
 from tests.profiles.filters.archives import import_archive
 from tests.profiles.filters.test_lists import archive
 from tests.support.policy import publish_document
-from tests.support.server import LiveServer, find_free_port, start_live_server
+from tests.support.server import LiveServer
 from tests.support.waiting import wait_until
 from tests.support.world import TownFactory
 
@@ -45,19 +43,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path, clock: ManualClock, internet: str) -> Iterator[LiveServer]:
-    """A server with a resolver beside it, whose certificate is the server's own."""
-    port = find_free_port()
-    settings: dict[str, Any] = {
-        "resolver_url": f"https://localhost:{port}", "resolver_addresses": ("127.0.0.1",), "resolver_host": "127.0.0.1",
-        "resolver_port": port, "resolver_forward_to": (internet,),
-    }  # fmt: skip
-    with start_live_server(engine, KEYRING, tmp_path / "data", clock, token_minutes=60_000, **settings) as running:
-        supervisor = ResolverSupervisor(running.runtime)
-        supervisor.start()
-        try:
-            yield running
-        finally:
-            supervisor.stop()
+    with start_server_with_resolver(engine, tmp_path / "data", clock, internet) as running:
+        yield running
 
 
 class TwoSchools:

@@ -13,8 +13,9 @@ from cartable.errors import Forbidden
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import Runtime
 from enrollment.tablets.models import TabletState
-from mdm.resolver.blocked_counts import LEAST_TABLETS, TooFewTablets, list_days, parse_counts, set_counting, store_counts
+from mdm.resolver.blocked_counts import LEAST_TABLETS, list_days, parse_counts, set_counting, store_counts
 from mdm.resolver.count_repository import BlockedCountRepository
+from mdm.resolver.errors import TooFewTablets
 from tests.support.world import TownFactory
 
 

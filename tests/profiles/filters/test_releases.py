@@ -20,8 +20,9 @@ from mdm.privacy import history
 from profiles.filters import former_lists, releases
 from profiles.filters.comparison import compare_contents
 from profiles.filters.content_repository import ContentRepository
+from profiles.filters.errors import BadFilterOptions, ReleaseDecided
 from profiles.filters.models import ListRelease, ReleaseStatus, StagedCategory
-from profiles.filters.options import BadFilterOptions, set_own_hosts, set_trial_schools
+from profiles.filters.options import set_own_hosts, set_trial_schools
 from profiles.filters.reading import read_lists
 from profiles.filters.repository import FilterRepository
 from tests.profiles.filters.archives import import_archive
@@ -94,12 +95,12 @@ def test_a_person_ends_a_trial_early_or_stops_it_and_decides_once(work: UnitOfWo
     stopped = add_release(work, town)
     releases.stop_release(work, SYSTEM, stopped.id)
     assert (find(work, town), find(work, town, is_trial=True)) == ([], [])
-    with pytest.raises(releases.ReleaseDecided):
+    with pytest.raises(ReleaseDecided):
         releases.approve_release(work, SYSTEM, stopped.id)
     accepted = add_release(work, town)
     assert releases.approve_release(work, SYSTEM, accepted.id).status is ReleaseStatus.IN_FORCE
     assert find(work, town) == ["games"]
-    with pytest.raises(releases.ReleaseDecided):
+    with pytest.raises(ReleaseDecided):
         releases.stop_release(work, SYSTEM, accepted.id)
 
 
@@ -122,7 +123,7 @@ def test_two_people_who_decide_at_once_decide_once(runtime: Runtime, town: Town)
         try:
             with runtime.open_unit_of_work() as work:
                 act(work, SYSTEM, release_id)
-        except releases.ReleaseDecided:
+        except ReleaseDecided:
             return False
         return True
 
