@@ -105,6 +105,8 @@ def test_contacts_and_declarations_change_on_their_page(runtime: Runtime, engine
             _serve_declarations(work, some)
             for name, counts in _count_updates(work).items():
                 former = before.get(name, (0, 0))
+                if counts == former:
+                    continue  # changed before this test, and not yet in the shared statistics
                 updated[name] += counts[0] - former[0]
                 on_page[name] += counts[1] - former[1]
     assert updated.keys() == {"last_seen", "push_target", "declarative_state"}
