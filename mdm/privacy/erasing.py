@@ -14,23 +14,24 @@ from enrollment.people.models import Pupil, PupilState
 from enrollment.rosters.imports.repository import ImportRepository
 from mdm.care.lost_mode.models import LostCase
 from mdm.privacy.repository import PrivacyRepository
+from mdm.privacy.retention_repository import RetentionRepository
 
 
 def erase_identities(work: UnitOfWork, town_id: UUID, pupils: Sequence[Pupil]) -> dict[str, int]:
     """Erase these pupils of one town and what was written about them. Returns the numbers of what was removed."""
-    repository = PrivacyRepository(work.session)
+    retention = RetentionRepository(work.session)
     ids = [pupil.id for pupil in pupils]
-    cases = {case.id: case for pupil_id in ids for case in repository.list_cases_during_loans(pupil_id)}
+    cases = {case.id: case for pupil_id in ids for case in PrivacyRepository(work.session).list_cases_during_loans(pupil_id)}
     for pupil in pupils:
         pupil.last_name, pupil.first_name, pupil.usage_name = "", "", None
         pupil.name_hash, pupil.usage_name_hash, pupil.ine_hash, pupil.birth_hash = "", None, None, None
         pupil.class_id, pupil.take_home, pupil.state = None, True, PupilState.ERASED
     work.session.flush()
     texts, positions = clear_cases(work, list(cases.values()))
-    invitations = repository.revoke_invitations(ids, work.now)
-    links = repository.unlink_guardians(ids)
-    repository.clear_loans(ids)
-    dependents = repository.delete_dependents(ids)
+    invitations = retention.revoke_invitations(ids, work.now)
+    links = retention.unlink_guardians(ids)
+    retention.clear_loans(ids)
+    dependents = retention.delete_dependents(ids)
     # Import plans of today, and their undo data, may contain their names.
     import_plans = ImportRepository(work.session).clear_plans(work.now + timedelta(seconds=1), town_id) if ids else 0
     return {

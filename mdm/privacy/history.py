@@ -15,7 +15,7 @@ from cartable.partitions import Month
 from cartable.unit_of_work import UnitOfWork
 from mdm.care.commands.repository import CommandRepository
 from mdm.channel.models import ChannelNote
-from mdm.privacy.repository import PrivacyRepository
+from mdm.privacy.retention_repository import RetentionRepository
 from mdm.privacy.rules import find_rule
 from mdm.queue.archive_repository import CommandArchiveRepository
 from mdm.queue.models import ArchivedCommand
@@ -65,7 +65,9 @@ def drop_ended_month(work: UnitOfWork) -> Month | None:
     """
     month = CommandArchiveRepository(work.session).drop_oldest_month(compute_archive_cutoff(work.now))
     if month is not None:
-        structlog.get_logger().info("history.month_dropped", table=ArchivedCommand.__tablename__, month=str(month))
+        structlog.get_logger().info(
+            "history.month_dropped", table=ArchivedCommand.__tablename__, month=f"{month.year}-{month.number:02}"
+        )
     return month
 
 
@@ -89,4 +91,4 @@ def select_old_notes(work: UnitOfWork) -> Select[int]:
 def delete_notes(work: UnitOfWork) -> int:
     """Delete the oldest notes whose term is over, up to `ROWS_PER_RUN`, and return how many."""
     ids = list(work.session.scalars(select_old_notes(work).order_by(ChannelNote.at).limit(ROWS_PER_RUN)))
-    return PrivacyRepository(work.session).delete_rows(ChannelNote, ids)
+    return RetentionRepository(work.session).delete_rows(ChannelNote, ids)

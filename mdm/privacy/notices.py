@@ -16,6 +16,7 @@ from mdm.privacy import dictionary
 from mdm.privacy.errors import NoticeUnchanged
 from mdm.privacy.models import NoticeAudience, PrivacyNotice
 from mdm.privacy.repository import PrivacyRepository
+from mdm.privacy.retention_repository import RetentionRepository
 from mdm.privacy.rules import resolve_days
 
 _SUBJECTS_BY_AUDIENCE = {
@@ -33,7 +34,7 @@ _RIGHTS = Message(
 
 def compose_notice(work: UnitOfWork, town_id: UUID, audience: NoticeAudience) -> dict[str, Any]:
     """Return the notice as it would be now, by language code."""
-    days = resolve_days({rule: row.days for rule, row in PrivacyRepository(work.session).load_overrides(town_id).items()})
+    days = resolve_days({rule: row.days for rule, row in RetentionRepository(work.session).load_overrides(town_id).items()})
     return {language.code: _compose_text(audience, days, language) for language in available_languages()}
 
 

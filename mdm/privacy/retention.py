@@ -23,8 +23,9 @@ from mdm.privacy import reports
 from mdm.privacy.audit_repository import CheckpointRepository
 from mdm.privacy.errors import RetentionOutOfBounds
 from mdm.privacy.models import PrivacyReport, ReportKind, RetentionOverride
-from mdm.privacy.purges import PURGES, DueCount, Purge, PurgeContext
-from mdm.privacy.repository import PrivacyRepository
+from mdm.privacy.purge import DueCount, Purge, PurgeContext
+from mdm.privacy.purges import PURGES
+from mdm.privacy.retention_repository import RetentionRepository
 from mdm.privacy.rules import SMALL_NUMBER, RetentionRule, find_rule, is_unusually_much, load_rules, resolve_days
 
 #: Time between two alarms about the same town's withheld deletions.
@@ -55,7 +56,7 @@ class RetentionPreview:
 def list_periods(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[EffectivePeriod]:
     """List the rules with the periods of a town. Raises `Forbidden`."""
     actor.require_permission(Permission.PRIVACY, town_id)
-    overrides = PrivacyRepository(work.session).load_overrides(town_id)
+    overrides = RetentionRepository(work.session).load_overrides(town_id)
     days = _load_days(work, town_id)
     return [
         EffectivePeriod(rule, days[rule.id], overrides[rule.id].reason if rule.id in overrides else None) for rule in load_rules()
@@ -71,7 +72,9 @@ def set_period(work: UnitOfWork, actor: Actor, town_id: UUID, rule_id: str, days
     if not rule.shortest <= days <= rule.longest:
         raise RetentionOutOfBounds(shortest=rule.shortest, longest=rule.longest, field="days")
     locks.lock_town(work, town_id)
-    row = PrivacyRepository(work.session).load_overrides(town_id).get(rule_id) or RetentionOverride(town_id=town_id, rule=rule_id)
+    row = RetentionRepository(work.session).load_overrides(town_id).get(rule_id) or RetentionOverride(
+        town_id=town_id, rule=rule_id
+    )
     audit.record_event(work, actor, "privacy.set_period", "town", town_id, town_id=town_id, rule=rule_id, days=days)
     row.days, row.reason, row.set_by, row.set_at = days, reason, actor.account_id, work.now
     work.session.add(row)
@@ -99,7 +102,7 @@ def apply_retention(work: UnitOfWork, actor: Actor, town_id: UUID) -> PrivacyRep
 
 def apply_next_due(work: UnitOfWork) -> PrivacyReport | None:
     """Apply the table to the town, or to the rows of no town, that has waited longest. Returns None when none is due."""
-    repository = PrivacyRepository(work.session)
+    repository = RetentionRepository(work.session)
     last_runs = repository.load_last_runs()
     town_ids: Sequence[UUID | None] = [None, *repository.list_town_ids()]
     due = [town_id for town_id in town_ids if town_id not in last_runs or last_runs[town_id] <= work.now - RUN_INTERVAL]
@@ -165,4 +168,4 @@ def _is_unusually_much(purge: Purge, context: PurgeContext, due: DueCount) -> bo
 
 
 def _load_days(work: UnitOfWork, town_id: UUID) -> dict[str, int]:
-    return resolve_days({rule_id: row.days for rule_id, row in PrivacyRepository(work.session).load_overrides(town_id).items()})
+    return resolve_days({rule_id: row.days for rule_id, row in RetentionRepository(work.session).load_overrides(town_id).items()})

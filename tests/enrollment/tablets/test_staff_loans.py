@@ -18,7 +18,7 @@ from enrollment.tablets import custody, service, staff_loans
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.errors import AgreementMissing, StaffMemberHasTablet, TabletNotAvailable, TabletNotWiped
 from enrollment.tablets.models import AccessoryKind, AgreementState, Condition, Tablet, TabletState
-from mdm.privacy.repository import PrivacyRepository
+from mdm.privacy.retention_repository import RetentionRepository
 from profiles.effective.situation import build_tablet_place, load_policy
 from profiles.policy.kinds import TabletRole
 from profiles.policy.repository import PolicyRepository
@@ -119,7 +119,7 @@ def test_who_leaves_keeps_the_loan_and_the_name_until_the_tablet_is_back(runtime
         assert row.has_left
         assert staff_loans.list_tablets_of_staff(work, [member]) == {member.id: tablet}
         later = work.now.date().replace(year=work.now.year + 2)
-        privacy = PrivacyRepository(work.session)
+        privacy = RetentionRepository(work.session)
         assert privacy.count_rows(privacy.select_departed_staff(world.town.id, later)) == 0, "needed until the tablet is back"
         loan = custody.take_back(work, world.technician, tablet, Condition.GOOD, [])
         assert privacy.count_rows(privacy.select_departed_staff(world.town.id, later)) == 1

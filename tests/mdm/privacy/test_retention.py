@@ -27,6 +27,7 @@ from mdm.privacy import reports, retention
 from mdm.privacy.errors import RetentionOutOfBounds
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.purges import PURGES
+from mdm.queue.archive_repository import CommandArchiveRepository
 from mdm.queue.models import ArchivedCommand, CommandBody, CommandState, QueuedCommand
 from tests.enrollment.rosters.files import ONDE, STAFF, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
@@ -235,6 +236,8 @@ def test_command_loses_its_reason_and_author_after_a_year(school: SchoolScenario
 
 def test_archived_command_loses_its_author_and_ends_after_its_month(school: SchoolScenario) -> None:
     start = school.work.now
+    while CommandArchiveRepository(school.work.session).drop_oldest_month(start + timedelta(days=60)) is not None:
+        pass  # the rows of a month with a partition, which another test may have left, wait until it is dropped
     for number, by in ((1, new_id()), (2, None)):
         archived = ArchivedCommand(
             id=number, created_at=start, town_id=school.town.id, enrollment_id=1, generation=1, request_type="DeviceLock",
