@@ -20,6 +20,7 @@ from enrollment.people.models import Pupil, StaffMember
 from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
 from enrollment.tablets.errors import TabletNotWiped
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import ENROLLMENT_REFUSED, OUT_OF_SERVICE
@@ -124,7 +125,7 @@ def _place_tablet(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> N
         _lend_to_staff(work, repository, tablet, work.session.get_one(StaffMember, invitation.staff_id), invitation.school_id)
     elif (
         invitation.kind not in (InvitationKind.STOCK, InvitationKind.STAFF)
-        and repository.get_open_loan_by_tablet(tablet.id) is None
+        and LoanRepository(work.session).get_open_loan_by_tablet(tablet.id) is None
     ):
         _assign_to_class_or_slot(work, repository, tablet, invitation)
 
@@ -159,29 +160,29 @@ def _lend_to_staff(
     work: UnitOfWork, repository: TabletRepository, tablet: Tablet, member: StaffMember, school_id: UUID | None
 ) -> None:
     """Lend the tablet to the invited adult. A loan of another tablet is continued with this one; the other goes to stock."""
-    former = repository.get_open_loan_by_staff(member.id)
+    former = LoanRepository(work.session).get_open_loan_by_staff(member.id)
     if former is None:
         tablets.open_staff_loan(work, SYSTEM, tablet, member, school_id)
     else:
         _continue_with(work, repository, former, tablet)
-    _record_in_use(work, repository.get_open_loan_by_staff(member.id), tablet)
+    _record_in_use(work, LoanRepository(work.session).get_open_loan_by_staff(member.id), tablet)
 
 
 def _lend_to_pupil(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, pupil: Pupil) -> None:
     """Lend the tablet to the invited pupil. A loan of another tablet is continued with this one; the other goes to stock."""
-    former = repository.get_open_loan_by_pupil(pupil.id)
+    former = LoanRepository(work.session).get_open_loan_by_pupil(pupil.id)
     if former is None:
         tablets.open_loan(work, SYSTEM, tablet, pupil)
     else:
         _continue_with(work, repository, former, tablet)
-    _record_in_use(work, repository.get_open_loan_by_pupil(pupil.id), tablet)
+    _record_in_use(work, LoanRepository(work.session).get_open_loan_by_pupil(pupil.id), tablet)
 
 
 def _continue_with(work: UnitOfWork, repository: TabletRepository, former: Loan, tablet: Tablet) -> None:
     """Continue a loan of another tablet with this one; the other goes to stock, unless it is out of service."""
     if former.tablet_id == tablet.id:
         return
-    repository.close_loan(tablet.id, work.now)
+    LoanRepository(work.session).close_loan(tablet.id, work.now)
     custody.transfer_loan(work, SYSTEM, former, tablet)
     replaced = repository.get(former.tablet_id)
     if replaced is not None and replaced.state not in OUT_OF_SERVICE and not replaced.evidence_hold:

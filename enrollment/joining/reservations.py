@@ -20,6 +20,7 @@ from enrollment.people.models import Pupil, PupilState
 from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
 from enrollment.tablets.errors import TabletNotFound, TabletNotWiped
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 
@@ -144,7 +145,7 @@ def _find_obstacle(work: UnitOfWork, row: Reservation, tablet: Tablet) -> str | 
         pupil = work.session.get_one(Pupil, row.pupil_id)
         if pupil.state is not PupilState.ACTIVE or pupil.town_id != tablet.town_id:
             return "pupil_gone"
-        loan = repository.get_open_loan_by_pupil(pupil.id)
+        loan = LoanRepository(work.session).get_open_loan_by_pupil(pupil.id)
         if loan is not None and loan.tablet_id != tablet.id:
             return "pupil_has_tablet"
     if row.cart_slot_id is not None:

@@ -17,17 +17,18 @@ from enrollment.safeguards import budget
 from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets import custody, incidents, service
 from enrollment.tablets.errors import UnderEvidenceHold, WriteOffTooEarly
+from enrollment.tablets.incident_repository import IncidentRepository
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import ApprovalAction, ApprovalRequest, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.ports import RevokeCertificates
-from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import WRITE_OFF_AFTER_DAYS
 
 
 def request_approval(work: UnitOfWork, actor: Actor, tablet: Tablet, action: ApprovalAction, reason: str) -> ApprovalRequest:
     """Create the request for an action and return it; an open request for the same action is returned instead."""
     actor.require_trust(work.now)
-    open_request = TabletRepository(work.session).get_open_approval_request(tablet.id, action)
+    open_request = IncidentRepository(work.session).get_open_approval_request(tablet.id, action)
     if open_request is not None:
         return open_request
     request = ApprovalRequest(
@@ -50,7 +51,7 @@ def list_open_requests(work: UnitOfWork, actor: Actor, tablet: Tablet) -> Sequen
     """Return what waits for a second person on a tablet, oldest first, to whoever cares for tablets there."""
     if not actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id):
         return ()
-    return TabletRepository(work.session).list_open_approval_requests(tablet.id)
+    return IncidentRepository(work.session).list_open_approval_requests(tablet.id)
 
 
 def approve_request(
@@ -61,7 +62,7 @@ def approve_request(
     Raises `SamePerson`, `NotTrustedYet`, `ReauthenticationRequired`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`,
     `BudgetUsedUp`, `DestructiveCommandsStopped`.
     """
-    request = TabletRepository(work.session).get_approval_request_for_update(actor, request_id)
+    request = IncidentRepository(work.session).get_approval_request_for_update(actor, request_id)
     if request is None:
         raise NotFound
     actor.require_permission(Permission.GOVERN, request.town_id)
@@ -90,8 +91,7 @@ def _write_off(
 
     The row stays: a tablet that comes back later is put into quarantine.
     """
-    repository = TabletRepository(work.session)
-    incident = repository.get_open_incident(tablet.id)
+    incident = IncidentRepository(work.session).get_open_incident(tablet.id)
     if tablet.evidence_hold:
         raise UnderEvidenceHold
     since = incident.reported_at if incident else work.now
@@ -100,7 +100,7 @@ def _write_off(
     budget.spend(work, actor, tablet.town_id, IrreversibleAct.REVOKE)
     service.change_state(work, actor, tablet, S.MISSING_WRITTEN_OFF, decision or "not found in time")
     revoke_certificates(work, actor, tablet.id, "written off")
-    loan = repository.get_open_loan_by_tablet(tablet.id)
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)
     if loan is not None:
         custody.close_loan(work, actor, loan, "written off")
     if incident is not None:

@@ -18,6 +18,7 @@ from enrollment.places.models import School
 from enrollment.tablets import custody, lookup, service
 from enrollment.tablets.cart_repository import CartRepository
 from enrollment.tablets.errors import CartNotFound, PupilHasTablet, TabletNotAvailable, UnderEvidenceHold
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Cart, CartSlot, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
@@ -74,7 +75,7 @@ def put_in_slot(work: UnitOfWork, actor: Actor, cart_id: UUID, number: int, scan
     repository = TabletRepository(work.session)
     if tablet.evidence_hold:
         raise UnderEvidenceHold
-    if repository.get_open_loan_by_tablet(tablet.id) is not None:
+    if LoanRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet
     if tablet.state not in LENDABLE:
         raise TabletNotAvailable(state=tablet.state.value)

@@ -26,6 +26,7 @@ from enrollment.tablets.errors import (
     TabletNotWiped,
     UnderEvidenceHold,
 )
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import AccessoryKind, AgreementState, Condition, Loan, LoanAccessory, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
@@ -49,8 +50,7 @@ def assign_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID
     Raises `TabletNotAvailable`, `PupilHasTablet`, `UnderEvidenceHold`, `TabletNotWiped`, `NotFound`.
     """
     pupil = _get_pupil(work, actor, tablet, pupil_id)
-    repository = TabletRepository(work.session)
-    loan = repository.get_open_loan_by_tablet(tablet.id)
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)
     if loan is not None and loan.pupil_id == pupil.id:
         return loan
     if tablet.evidence_hold:
@@ -68,7 +68,7 @@ def check_wiped(work: UnitOfWork, tablet: Tablet, holder_id: UUID | None) -> Non
 
     The person who had the tablet last may get it back as it is. `holder_id` None: it goes to a class or a cart.
     """
-    if tablet.needs_wipe and (holder_id is None or TabletRepository(work.session).get_last_holder_id(tablet.id) != holder_id):
+    if tablet.needs_wipe and (holder_id is None or LoanRepository(work.session).get_last_holder_id(tablet.id) != holder_id):
         raise TabletNotWiped
 
 
@@ -139,7 +139,7 @@ def take_back(work: UnitOfWork, actor: Actor, tablet: Tablet, condition: Conditi
     loan = _get_open_loan(work, tablet)
     service.change_state(work, actor, tablet, S.RETURNED, "given back")
     loan.condition_in = condition
-    for accessory in TabletRepository(work.session).list_accessories(loan.id):
+    for accessory in LoanRepository(work.session).list_accessories(loan.id):
         if accessory.lost_at is None and accessory.returned_at is None:
             if accessory.kind in back:
                 accessory.returned_at = work.now
@@ -152,7 +152,7 @@ def take_back(work: UnitOfWork, actor: Actor, tablet: Tablet, condition: Conditi
 def record_accessory_loss(work: UnitOfWork, actor: Actor, tablet: Tablet, kind: AccessoryKind) -> Loan:
     """Record the loss of one accessory and return the loan. Raises `NoOpenLoan`, `NotFound`."""
     loan = _get_open_loan(work, tablet)
-    accessories = TabletRepository(work.session).list_accessories(loan.id)
+    accessories = LoanRepository(work.session).list_accessories(loan.id)
     accessory = next((accessory for accessory in accessories if accessory.kind is kind), None)
     if accessory is None:
         raise NotFound(field="kind")
@@ -207,7 +207,7 @@ def _continue_loan(work: UnitOfWork, loan: Loan, tablet: Tablet, *, needs_confir
     work.session.add(continued)
     tablet.needs_wipe = True
     work.session.flush()
-    TabletRepository(work.session).move_accessories(loan.id, continued.id)
+    LoanRepository(work.session).move_accessories(loan.id, continued.id)
     return continued
 
 
@@ -245,7 +245,7 @@ def close_loan(work: UnitOfWork, actor: Actor, loan: Loan, why: str) -> None:
 
 
 def _get_open_loan(work: UnitOfWork, tablet: Tablet) -> Loan:
-    loan = TabletRepository(work.session).get_open_loan_by_tablet(tablet.id)
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)
     if loan is None:
         raise NoOpenLoan
     return loan

@@ -25,7 +25,10 @@ from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets import custody, incidents, inventory, lookup, service
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.idempotency import NO_ACCOUNT_ID, ResponseBody, run_once
+from enrollment.tablets.idempotency_repository import IdempotencyRepository
+from enrollment.tablets.incident_repository import IncidentRepository
 from enrollment.tablets.incidents import IncidentReport
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import AccessoryKind, Condition, Incident, IncidentKind, Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import parse_scan
@@ -118,7 +121,7 @@ def _take_back(
     work: UnitOfWork, actor: Actor, tablet: Tablet, condition: Condition, back: Collection[AccessoryKind]
 ) -> ResponseBody:
     loan = custody.take_back(work, actor, tablet, condition, back)
-    lines = TabletRepository(work.session).list_accessories(loan.id)
+    lines = LoanRepository(work.session).list_accessories(loan.id)
     lost = [line.kind.value for line in lines if line.lost_at == work.now]
     return {"act": "return", **_summarise_tablet(tablet), "pupil_id": str(loan.holder_id), "lost": lost}
 
@@ -165,7 +168,7 @@ def list_today_operations(work: UnitOfWork, actor: Actor, town: Town) -> list[tu
     """Return what this person has done at the desk since midnight, newest first: time and response."""
     zone = ZoneInfo(town.time_zone)
     midnight = work.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = TabletRepository(work.session).list_idempotency_records_since(
+    rows = IdempotencyRepository(work.session).list_idempotency_records_since(
         actor.account_id or NO_ACCOUNT_ID, town.id, midnight.astimezone(UTC)
     )
     return [(row.recorded_at, row.response) for row in rows if "act" in row.response]
@@ -184,7 +187,7 @@ def list_class_loans(
     Raises `NotFound`, `Forbidden`.
     """
     school_class = get_class(work, actor, class_id)
-    rows = [(pupil, loan, tablet) for pupil, loan, tablet in TabletRepository(work.session).list_pupils_with_loan(class_id)]
+    rows = [(pupil, loan, tablet) for pupil, loan, tablet in LoanRepository(work.session).list_pupils_with_loan(class_id)]
     access.record_access(work, actor, (pupil for pupil, _, _ in rows), AccessKind.CLASS_LIST)
     return school_class, sorted(rows, key=lambda row: name_sort_key(row[0]))
 
@@ -195,7 +198,7 @@ def list_returned_tablets(work: UnitOfWork, actor: Actor, class_id: UUID) -> dic
     Raises `NotFound`, `Forbidden`.
     """
     get_class(work, actor, class_id)
-    rows = TabletRepository(work.session).list_returned(class_id, work.now - RETURN_CAMPAIGN_LENGTH)
+    rows = LoanRepository(work.session).list_returned(class_id, work.now - RETURN_CAMPAIGN_LENGTH)
     return {pupil_id: (tablet, at) for pupil_id, tablet, at in rows}
 
 
@@ -216,8 +219,9 @@ def get_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
 def get_history(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], Sequence[Incident]]:
     """Return the loans and the incidents of a tablet, newest first. Raises `TabletNotFound`."""
     tablet = service.get_tablet(work, actor, tablet_id)
-    repository = TabletRepository(work.session)
-    return repository.list_loans(tablet.id), repository.list_incidents_by_tablet(tablet.id)
+    return LoanRepository(work.session).list_loans(tablet.id), IncidentRepository(work.session).list_incidents_by_tablet(
+        tablet.id
+    )
 
 
 def list_incidents(
@@ -230,7 +234,7 @@ def list_incidents(
     page: PageRequest = FIRST_PAGE,
 ) -> Page[Incident]:
     """Return the incidents of a town that the actor may see, newest first, from behind `after` on."""
-    return TabletRepository(work.session).list_incidents(actor, town_id, kind, is_open=is_open, page=page)
+    return IncidentRepository(work.session).list_incidents(actor, town_id, kind, is_open=is_open, page=page)
 
 
 def _summarise_tablet(tablet: Tablet) -> ResponseBody:

@@ -13,8 +13,8 @@ from cartable import locks
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.errors import RequestIdReused
+from enrollment.tablets.idempotency_repository import IdempotencyRepository
 from enrollment.tablets.models import IdempotencyRecord
-from enrollment.tablets.repository import TabletRepository
 
 RETENTION = timedelta(days=7)
 NO_ACCOUNT_ID = UUID(int=0)
@@ -35,10 +35,9 @@ def run_once(
     Raises `RequestIdReused` when the id was used with other fields. An error is not stored: the request may be sent again.
     """
     locks.lock_town(work, town_id)
-    repository = TabletRepository(work.session)
     account_id = actor.account_id or NO_ACCOUNT_ID
     request_hash = hashlib.sha256(json.dumps(request_fields, sort_keys=True, default=str).encode()).hexdigest()
-    record = repository.get_idempotency_record(request_id, account_id)
+    record = IdempotencyRepository(work.session).get_idempotency_record(request_id, account_id)
     if record is not None:
         if record.request_hash != request_hash or record.town_id != town_id:
             raise RequestIdReused(field="request_id")
@@ -60,4 +59,4 @@ def run_once(
 
 def purge_records(work: UnitOfWork) -> None:
     """Delete the records that are older than `RETENTION`."""
-    TabletRepository(work.session).delete_idempotency_records(work.now - RETENTION)
+    IdempotencyRepository(work.session).delete_idempotency_records(work.now - RETENTION)

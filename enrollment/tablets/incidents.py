@@ -15,6 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import custody, service
 from enrollment.tablets.errors import IncidentNotFound, NoOpenIncident, NoOpenLoan, TabletNotAvailable, UnderEvidenceHold
 from enrollment.tablets.incident_repository import IncidentRepository
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import BreakageCause, Incident, IncidentKind, Loan, Reporter, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
@@ -39,11 +40,10 @@ class IncidentReport:
 
 def open_incident(work: UnitOfWork, actor: Actor, tablet: Tablet, kind: IncidentKind, report: IncidentReport) -> Incident:
     """Open an incident of a tablet and return it; an incident that is open already is returned unchanged."""
-    repository = TabletRepository(work.session)
-    incident = repository.get_open_incident(tablet.id)
+    incident = IncidentRepository(work.session).get_open_incident(tablet.id)
     if incident is not None:
         return incident
-    loan = repository.get_open_loan_by_tablet(tablet.id)
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)
     incident = Incident(
         town_id=tablet.town_id,
         school_id=tablet.school_id,
@@ -82,16 +82,15 @@ def lend_loaner(work: UnitOfWork, actor: Actor, broken: Tablet, loaner: Tablet) 
     incident = _get_open_incident(work, broken, IncidentKind.BREAKAGE)
     if incident.loaner_id == loaner.id:
         return incident
-    repository = TabletRepository(work.session)
     if loaner.evidence_hold or broken.evidence_hold:
         raise UnderEvidenceHold
     if (
         loaner.state not in LENDABLE
-        or repository.get_open_loan_by_tablet(loaner.id) is not None
+        or LoanRepository(work.session).get_open_loan_by_tablet(loaner.id) is not None
         or loaner.town_id != broken.town_id
     ):
         raise TabletNotAvailable(state=loaner.state.value)
-    loan = repository.get_open_loan_by_tablet(broken.id)
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(broken.id)
     if loan is None:
         raise NoOpenLoan
     custody.check_wiped(work, loaner, loan.holder_id)
@@ -125,7 +124,7 @@ def settle_breakage(work: UnitOfWork, actor: Actor, tablet: Tablet, *, keep_loan
     if tablet.evidence_hold:
         raise UnderEvidenceHold
     repository = TabletRepository(work.session)
-    own = repository.get_open_loan_by_tablet(tablet.id)
+    own = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)
     loaner = repository.get(incident.loaner_id) if incident.loaner_id else None
     loan = _get_loaner_loan(work, incident)
     if loaner is None or loan is None:
@@ -149,7 +148,7 @@ def settle_breakage(work: UnitOfWork, actor: Actor, tablet: Tablet, *, keep_loan
 def _get_loaner_loan(work: UnitOfWork, incident: Incident) -> Loan | None:
     """Return the open loan of the loaner if it is still the pupil's of this incident, else None."""
     lent = work.session.get(Loan, incident.loan_id) if incident.loan_id else None
-    loan = TabletRepository(work.session).get_open_loan_by_tablet(incident.loaner_id) if incident.loaner_id else None
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(incident.loaner_id) if incident.loaner_id else None
     return loan if lent is not None and loan is not None and loan.holder_id == lent.holder_id else None
 
 
@@ -185,7 +184,7 @@ def close_incident(work: UnitOfWork, actor: Actor, incident: Incident) -> None:
 
 
 def _get_open_incident(work: UnitOfWork, tablet: Tablet, kind: IncidentKind) -> Incident:
-    incident = TabletRepository(work.session).get_open_incident(tablet.id)
+    incident = IncidentRepository(work.session).get_open_incident(tablet.id)
     if incident is None or incident.kind is not kind:
         raise NoOpenIncident
     return incident

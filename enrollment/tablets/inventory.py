@@ -23,6 +23,7 @@ from enrollment.tablets.errors import (
     TagTaken,
     UnderEvidenceHold,
 )
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.lookup import find_by_scan, get_tablet_for_update
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.models import TabletState as S
@@ -88,7 +89,7 @@ def set_inventory_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: S
     """
     if after not in (S.RECEIVED, S.STOCK, S.STORAGE, S.PREPARED):
         raise Invalid(field="state")
-    if TabletRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
+    if LoanRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet
     service.change_state(work, actor, tablet, after, why)
     return tablet
@@ -96,7 +97,7 @@ def set_inventory_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: S
 
 def record_manual_wipe(work: UnitOfWork, actor: Actor, tablet: Tablet, proof: str) -> Tablet:
     """Record that a technician has erased the tablet by hand; `proof`: how. Raises `PupilHasTablet`."""
-    if TabletRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
+    if LoanRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet
     audit.record_event(work, actor, "tablet.wiped", "tablet", tablet.id, town_id=tablet.town_id, proof=proof)
     tablet.needs_wipe = False
@@ -140,5 +141,5 @@ def dispose_of_tablet(
 def _check_not_in_use(work: UnitOfWork, tablet: Tablet) -> None:
     if tablet.evidence_hold:
         raise UnderEvidenceHold
-    if TabletRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
+    if LoanRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet

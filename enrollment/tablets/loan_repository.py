@@ -1,27 +1,86 @@
-"""All SQL on tablets by pupil: which pupils hold which, who has none, and at which school. Single loans are in `repository`."""
+"""All SQL on loans and their accessories: who holds a tablet or held it, which pupils have none, and at which school."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
+from cartable.database import UtcDateTime
 from cartable.keyset import fetch_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.people.models import Pupil, PupilState
 from enrollment.people.repository import split_ids
 from enrollment.places.models import School, SchoolClass
-from enrollment.tablets.models import Loan, Tablet
+from enrollment.tablets.models import Loan, LoanAccessory, Tablet
 
 
 class LoanRepository:
-    """Reads and moves the tablets on loan to pupils, in sets."""
+    """Reads and changes loans, one by one and in sets."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
+
+    def get_open_loan_by_tablet(self, tablet_id: UUID) -> Loan | None:
+        return self.session.scalar(select(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)))
+
+    def get_last_holder_id(self, tablet_id: UUID) -> UUID | None:
+        """Return the person to whom the tablet was handed over last, whether the loan is open or closed."""
+        statement = select(func.coalesce(Loan.pupil_id, Loan.staff_id)).where(
+            Loan.tablet_id == tablet_id, Loan.handed_over_at.is_not(None)
+        )
+        return self.session.scalar(statement.order_by(Loan.handed_over_at.desc(), Loan.id.desc()).limit(1))
+
+    def get_open_loan_by_pupil(self, pupil_id: UUID) -> Loan | None:
+        return self.session.scalar(select(Loan).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None)))
+
+    def get_open_loan_by_staff(self, staff_id: UUID) -> Loan | None:
+        return self.session.scalar(select(Loan).where(Loan.staff_id == staff_id, Loan.closed_at.is_(None)))
+
+    def list_accessories(self, loan_id: UUID) -> Sequence[LoanAccessory]:
+        return self.session.scalars(
+            select(LoanAccessory).where(LoanAccessory.loan_id == loan_id).order_by(LoanAccessory.kind)
+        ).all()
+
+    def move_accessories(self, from_loan: UUID, to_loan: UUID) -> None:
+        """Move the accessories that the pupil still has to another loan; returned and lost ones stay with the old loan."""
+        self.session.execute(
+            update(LoanAccessory)
+            .where(LoanAccessory.loan_id == from_loan, LoanAccessory.returned_at.is_(None), LoanAccessory.lost_at.is_(None))
+            .values(loan_id=to_loan)
+            .execution_options(synchronize_session=False)
+        )
+
+    def list_loans(self, tablet_id: UUID) -> Sequence[Loan]:
+        statement = select(Loan).where(Loan.tablet_id == tablet_id)
+        return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
+
+    def list_pupils_with_loan(self, class_id: UUID) -> Sequence[Row[Pupil, Loan | None, Tablet | None]]:
+        """Return the active pupils of a class, each with the open loan and its tablet."""
+        return self.session.execute(
+            select(Pupil, Loan, Tablet)
+            .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
+            .outerjoin(Tablet, Tablet.id == Loan.tablet_id)
+            .where(Pupil.class_id == class_id, Pupil.state == PupilState.ACTIVE)
+            .order_by(Pupil.id)
+        ).all()
+
+    def list_returned(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
+        """Return the pupils of a class whose loan ended with a return: pupil id, tablet, time of the return; oldest first."""
+        return self.session.execute(
+            select(Pupil.id, Tablet, type_coerce(Loan.closed_at, UtcDateTime))
+            .join(Loan, Loan.pupil_id == Pupil.id)
+            .join(Tablet, Tablet.id == Loan.tablet_id)
+            .where(Pupil.class_id == class_id, Loan.condition_in.is_not(None), Loan.closed_at >= since)
+            .order_by(Loan.closed_at, Loan.id)
+        ).all()
+
+    def close_loan(self, tablet_id: UUID, now: datetime) -> None:
+        self.session.execute(update(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)).values(closed_at=now))
 
     def list_tablet_ids_of_pupils(self, pupil_ids: Iterable[UUID]) -> list[UUID]:
         """Return the tablets on loan to these pupils."""

@@ -58,7 +58,7 @@ def list_class_pupils(
     ):
         raise NotFound
     audit.record_reading(work, actor, "class.read", "school_class", class_id, town_id=school_class.town_id)
-    rows = [(pupil, loan, tablet) for pupil, loan, tablet in TabletRepository(work.session).list_pupils_with_loan(class_id)]
+    rows = [(pupil, loan, tablet) for pupil, loan, tablet in LoanRepository(work.session).list_pupils_with_loan(class_id)]
     access.record_access(work, actor, (pupil for pupil, _, _ in rows), AccessKind.CLASS_LIST)
     return school_class, sorted(rows, key=lambda row: name_sort_key(row[0]))
 

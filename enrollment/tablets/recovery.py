@@ -9,10 +9,10 @@ from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import incidents, lookup, service
 from enrollment.tablets.errors import TransitionNotAllowed
+from enrollment.tablets.incident_repository import IncidentRepository
 from enrollment.tablets.models import Condition, IncidentKind, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.ports import RecoverDevice
-from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import MISSING
 
 
@@ -38,6 +38,6 @@ def mark_found(
 
 
 def _end_incident(work: UnitOfWork, actor: Actor, tablet: Tablet) -> None:
-    incident = TabletRepository(work.session).get_open_incident(tablet.id)
+    incident = IncidentRepository(work.session).get_open_incident(tablet.id)
     if incident is not None and incident.kind is not IncidentKind.BREAKAGE:
         incidents.close_incident(work, actor, incident)

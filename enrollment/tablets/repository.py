@@ -1,33 +1,19 @@
-"""All SQL of tablets, loans, incidents, approval requests and idempotency records. Carts are in `cart_repository`."""
+"""All SQL of tablets. Loans, incidents, carts and idempotency records have repositories of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, or_, select, type_coerce, union, update
+from sqlalchemy import ColumnElement, Row, Select, case, func, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session, aliased
 
-from cartable.database import EnumText, UtcDateTime
-from cartable.keyset import fetch_scalar_page
-from cartable.paging import Page, PageRequest
+from cartable.database import EnumText
 from cartable.scope import Actor, Permission
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, School, SchoolClass, Town
-from enrollment.tablets.models import (
-    ApprovalAction,
-    ApprovalRequest,
-    CartSlot,
-    IdempotencyRecord,
-    Incident,
-    IncidentKind,
-    Loan,
-    LoanAccessory,
-    Tablet,
-    TabletState,
-)
+from enrollment.tablets.models import CartSlot, Loan, Tablet, TabletState
 from enrollment.tablets.rules import IN_PUPIL_HANDS
 
 ClassPupil = aliased(Pupil)
@@ -39,7 +25,7 @@ def _matches_scan(text: str) -> ColumnElement[bool]:
 
 
 class TabletRepository:
-    """Reads and writes tablets and what is recorded about their custody."""
+    """Reads and writes tablets."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -123,79 +109,6 @@ class TabletRepository:
         """Return the ids of the tablets on loan to these pupils."""
         return list(self.session.scalars(select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.in_(pupil_ids))))
 
-    def get_open_loan_by_tablet(self, tablet_id: UUID) -> Loan | None:
-        return self.session.scalar(select(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)))
-
-    def get_last_holder_id(self, tablet_id: UUID) -> UUID | None:
-        """Return the person to whom the tablet was handed over last, whether the loan is open or closed."""
-        statement = select(func.coalesce(Loan.pupil_id, Loan.staff_id)).where(
-            Loan.tablet_id == tablet_id, Loan.handed_over_at.is_not(None)
-        )
-        return self.session.scalar(statement.order_by(Loan.handed_over_at.desc(), Loan.id.desc()).limit(1))
-
-    def get_open_loan_by_pupil(self, pupil_id: UUID) -> Loan | None:
-        return self.session.scalar(select(Loan).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None)))
-
-    def get_open_loan_by_staff(self, staff_id: UUID) -> Loan | None:
-        return self.session.scalar(select(Loan).where(Loan.staff_id == staff_id, Loan.closed_at.is_(None)))
-
-    def list_accessories(self, loan_id: UUID) -> Sequence[LoanAccessory]:
-        return self.session.scalars(
-            select(LoanAccessory).where(LoanAccessory.loan_id == loan_id).order_by(LoanAccessory.kind)
-        ).all()
-
-    def move_accessories(self, from_loan: UUID, to_loan: UUID) -> None:
-        """Move the accessories that the pupil still has to another loan; returned and lost ones stay with the old loan."""
-        self.session.execute(
-            update(LoanAccessory)
-            .where(LoanAccessory.loan_id == from_loan, LoanAccessory.returned_at.is_(None), LoanAccessory.lost_at.is_(None))
-            .values(loan_id=to_loan)
-            .execution_options(synchronize_session=False)
-        )
-
-    def get_open_incident(self, tablet_id: UUID) -> Incident | None:
-        return self.session.scalar(select(Incident).where(Incident.tablet_id == tablet_id, Incident.closed_at.is_(None)))
-
-    def get_incident_by_loaner(self, loaner_id: UUID) -> Incident | None:
-        return self.session.scalar(select(Incident).where(Incident.loaner_id == loaner_id, Incident.closed_at.is_(None)))
-
-    def list_incidents_by_tablet(self, tablet_id: UUID) -> Sequence[Incident]:
-        statement = select(Incident).where(Incident.tablet_id == tablet_id)
-        return self.session.scalars(statement.order_by(Incident.reported_at.desc(), Incident.id).limit(100)).all()
-
-    def list_incidents(
-        self, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, page: PageRequest
-    ) -> Page[Incident]:
-        statement = select(Incident).where(Incident.town_id == town_id)
-        if kind is not None:
-            statement = statement.where(Incident.kind == kind)
-        if is_open is not None:
-            statement = statement.where(Incident.closed_at.is_(None) if is_open else Incident.closed_at.is_not(None))
-        statement = actor.restrict(statement, Incident)
-        return fetch_scalar_page(self.session, statement, page, Incident.reported_at, Incident.id, descending=True)
-
-    def list_loans(self, tablet_id: UUID) -> Sequence[Loan]:
-        statement = select(Loan).where(Loan.tablet_id == tablet_id)
-        return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
-
-    def get_approval_request_for_update(self, actor: Actor, request_id: UUID) -> ApprovalRequest | None:
-        statement = select(ApprovalRequest).where(ApprovalRequest.id == request_id).with_for_update(key_share=True)
-        return self.session.scalar(actor.restrict(statement, ApprovalRequest))
-
-    def get_open_approval_request(self, tablet_id: UUID, act: ApprovalAction) -> ApprovalRequest | None:
-        return self.session.scalar(
-            select(ApprovalRequest).where(
-                ApprovalRequest.tablet_id == tablet_id, ApprovalRequest.action == act, ApprovalRequest.approved_at.is_(None)
-            )
-        )
-
-    def list_open_approval_requests(self, tablet_id: UUID) -> Sequence[ApprovalRequest]:
-        return self.session.scalars(
-            select(ApprovalRequest)
-            .where(ApprovalRequest.tablet_id == tablet_id, ApprovalRequest.approved_at.is_(None))
-            .order_by(ApprovalRequest.requested_at, ApprovalRequest.id)
-        ).all()
-
     def get_by_scan(self, actor: Actor, town_id: UUID, text: str) -> Tablet | None:
         """Return the town's tablet with exactly this tag or serial number, if the actor may see it.
 
@@ -220,22 +133,6 @@ class TabletRepository:
     def get_by_tag(self, town_id: UUID, tag: str) -> Tablet | None:
         return self.session.scalar(select(Tablet).where(Tablet.town_id == town_id, Tablet.tag == tag))
 
-    def get_idempotency_record(self, request_id: UUID, account_id: UUID) -> IdempotencyRecord | None:
-        return self.session.get(IdempotencyRecord, (request_id, account_id))
-
-    def delete_idempotency_records(self, before: datetime) -> None:
-        self.session.execute(delete(IdempotencyRecord).where(IdempotencyRecord.recorded_at < before))
-
-    def list_pupils_with_loan(self, class_id: UUID) -> Sequence[Row[Pupil, Loan | None, Tablet | None]]:
-        """Return the active pupils of a class, each with the open loan and its tablet."""
-        return self.session.execute(
-            select(Pupil, Loan, Tablet)
-            .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
-            .outerjoin(Tablet, Tablet.id == Loan.tablet_id)
-            .where(Pupil.class_id == class_id, Pupil.state == PupilState.ACTIVE)
-            .order_by(Pupil.id)
-        ).all()
-
     def list_selected(self, actor: Actor, town_id: UUID, chosen: Select[UUID], limit: int) -> Sequence[Tablet]:
         """Return the tablets of a statement that are in the town and that the actor may handle, ordered by tag."""
         statement = select(Tablet).where(Tablet.town_id == town_id, Tablet.id.in_(chosen.order_by(None)))
@@ -258,19 +155,6 @@ class TabletRepository:
         )
         return self.session.execute(actor.restrict(statement, Tablet, Permission.HANDLE)).all()
 
-    def list_idempotency_records_since(self, account_id: UUID, town_id: UUID, since: datetime) -> Sequence[IdempotencyRecord]:
-        """Return what an account has done in a town since an instant, newest first."""
-        return self.session.scalars(
-            select(IdempotencyRecord)
-            .where(
-                IdempotencyRecord.recorded_at >= since,
-                IdempotencyRecord.account_id == account_id,
-                IdempotencyRecord.town_id == town_id,
-            )
-            .order_by(IdempotencyRecord.recorded_at.desc(), IdempotencyRecord.request_id)
-            .limit(1000)
-        ).all()
-
     def list_classes_with_counts(
         self, actor: Actor, town_id: UUID, permission: Permission = Permission.HANDLE
     ) -> Sequence[Row[School, SchoolClass, int, int]]:
@@ -289,16 +173,6 @@ class TabletRepository:
             .order_by(School.name, School.id, SchoolClass.label, SchoolClass.id)
         )
         return self.session.execute(actor.restrict(statement, SchoolClass, permission)).all()
-
-    def list_returned(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
-        """Return the pupils of a class whose loan ended with a return: pupil id, tablet, time of the return; oldest first."""
-        return self.session.execute(
-            select(Pupil.id, Tablet, type_coerce(Loan.closed_at, UtcDateTime))
-            .join(Loan, Loan.pupil_id == Pupil.id)
-            .join(Tablet, Tablet.id == Loan.tablet_id)
-            .where(Pupil.class_id == class_id, Loan.condition_in.is_not(None), Loan.closed_at >= since)
-            .order_by(Loan.closed_at, Loan.id)
-        ).all()
 
     def get_slot(self, slot_id: UUID) -> CartSlot | None:
         return self.session.get(CartSlot, slot_id)
@@ -331,9 +205,6 @@ class TabletRepository:
     def update_many(self, values: Mapping[UUID, Mapping[str, object]]) -> None:
         """Set the columns of many tablets, each to values of its own."""
         self.session.execute(update(Tablet), [{"id": tablet_id, **columns} for tablet_id, columns in sorted(values.items())])
-
-    def close_loan(self, tablet_id: UUID, now: datetime) -> None:
-        self.session.execute(update(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)).values(closed_at=now))
 
 
 def _build_grade() -> ColumnElement[Grade | None]:

@@ -16,6 +16,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, StaffMember
 from enrollment.places.models import Town
 from enrollment.tablets.errors import PupilHasTablet, StaffMemberHasTablet, TabletNotFound, TransitionNotAllowed
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import DECOMMISSIONED, NOT_PREPARED, build_next_tag, can_transition, find_transition_path
@@ -152,8 +153,7 @@ def open_loan(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil: Pupil) -> L
 
     Closes the tablet's former loan and enqueues a reconcile job. Raises `PupilHasTablet` when the pupil has another tablet.
     """
-    repository = TabletRepository(work.session)
-    current = repository.get_open_loan_by_pupil(pupil.id)
+    current = LoanRepository(work.session).get_open_loan_by_pupil(pupil.id)
     if current is not None and current.tablet_id == tablet.id:
         return current
     if current is not None:
@@ -167,7 +167,7 @@ def open_staff_loan(work: UnitOfWork, actor: Actor, tablet: Tablet, member: Staf
 
     `school_id`: where the person works; None for somebody of the town. Raises `StaffMemberHasTablet`.
     """
-    current = TabletRepository(work.session).get_open_loan_by_staff(member.id)
+    current = LoanRepository(work.session).get_open_loan_by_staff(member.id)
     if current is not None and current.tablet_id == tablet.id:
         return current
     if current is not None:
@@ -179,7 +179,7 @@ def open_staff_loan(work: UnitOfWork, actor: Actor, tablet: Tablet, member: Staf
 def _add_loan(work: UnitOfWork, tablet: Tablet, loan: Loan, school_id: UUID | None) -> Loan:
     """Store a loan in place of the tablet's former loan, class or slot."""
     repository = TabletRepository(work.session)
-    repository.close_loan(tablet.id, work.now)
+    LoanRepository(work.session).close_loan(tablet.id, work.now)
     repository.remove_from_slot(tablet.id)
     loan.opened_at = work.now
     work.session.add(loan)

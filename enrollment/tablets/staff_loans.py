@@ -18,7 +18,6 @@ from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.errors import TabletNotAvailable, UnderEvidenceHold
 from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import LENDABLE
 
 
@@ -30,7 +29,7 @@ def assign_to_staff(work: UnitOfWork, actor: Actor, tablet: Tablet, staff_id: UU
     member = require_staff_member(work, actor, staff_id, Permission.HANDLE)
     if member.town_id != tablet.town_id:
         raise NotFound(field="staff_id")
-    loan = TabletRepository(work.session).get_open_loan_by_tablet(tablet.id)
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)
     if loan is not None and loan.staff_id == member.id:
         return loan
     if tablet.evidence_hold:

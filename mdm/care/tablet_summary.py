@@ -11,6 +11,8 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.models import Reservation
 from enrollment.joining.reservation_repository import ReservationRepository
 from enrollment.tablets import desk
+from enrollment.tablets.incident_repository import IncidentRepository
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Incident, IncidentKind, Loan, LoanAccessory, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
@@ -55,11 +57,11 @@ def load_summary(work: UnitOfWork, actor: Actor, tablet: Tablet) -> TabletSummar
     repository = TabletRepository(work.session)
     open_loan = next((loan for loan in loans if loan.closed_at is None), None)
     broken = next((each for each in incidents if each.closed_at is None and each.loaner_id is not None), None)
-    covered = repository.get_incident_by_loaner(tablet.id)
+    covered = IncidentRepository(work.session).get_incident_by_loaner(tablet.id)
     return TabletSummary(
         loans=loans,
         incidents=incidents,
-        accessories=repository.list_accessories(open_loan.id) if open_loan is not None else (),
+        accessories=LoanRepository(work.session).list_accessories(open_loan.id) if open_loan is not None else (),
         loaner=repository.get(broken.loaner_id) if broken is not None and broken.loaner_id is not None else None,
         stands_in_for=repository.get(covered.tablet_id) if covered is not None else None,
         reservation=ReservationRepository(work.session).get_visible(actor, tablet.id),

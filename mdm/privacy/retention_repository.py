@@ -12,15 +12,7 @@ from sqlalchemy.orm import Session
 
 from cartable.foreign_keys import build_unreferenced_condition, list_referencing_columns
 from enrollment.joining.models import Invitation
-from enrollment.people.models import (
-    Guardian,
-    GuardianLink,
-    Pupil,
-    PupilState,
-    RecordAccess,
-    RosterState,
-    StaffMember,
-)
+from enrollment.people.models import Guardian, GuardianLink, Pupil, PupilState, RecordAccess, RosterState, StaffMember
 from enrollment.places.models import Town
 from enrollment.tablets.models import Incident, Loan
 from mdm.care.lost_mode.models import LossReport, LostCase, PositionRequest

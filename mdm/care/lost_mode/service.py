@@ -18,9 +18,10 @@ from enrollment.safeguards import budget
 from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets import incidents, lookup
 from enrollment.tablets import service as tablets
+from enrollment.tablets.incident_repository import IncidentRepository
 from enrollment.tablets.incidents import IncidentReport
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import IncidentKind, Tablet, TabletState
-from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import MISSING
 from mdm.care.command_helpers import is_command_open, send_command
 from mdm.care.errors import TabletNotEnrolled
@@ -154,10 +155,10 @@ def close_case(work: UnitOfWork, case: LostCase, tablet: Tablet) -> None:
     case.lifted_at, case.problem, case.next_attempt_at = work.now, None, None
     if tablet.state in MISSING:
         tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "lost mode lifted")
-    incident = TabletRepository(work.session).get_open_incident(tablet.id)
+    incident = IncidentRepository(work.session).get_open_incident(tablet.id)
     if incident is not None and incident.kind is not IncidentKind.BREAKAGE:
         incidents.close_incident(work, SYSTEM, incident)
-    loan = TabletRepository(work.session).get_open_loan_by_tablet(tablet.id)
+    loan = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)
     if tablet.state is TabletState.FOUND and loan is not None:
         tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "found, loan still open")
 

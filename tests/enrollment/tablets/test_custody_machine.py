@@ -43,6 +43,7 @@ from enrollment.rosters.models import RosterImport
 from enrollment.tablets import carts, custody, incidents, inventory, lookup, storage
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.incidents import IncidentReport
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import (
     AgreementState,
     ApprovalAction,
@@ -55,7 +56,6 @@ from enrollment.tablets.models import (
     Tablet,
 )
 from enrollment.tablets.models import TabletState as S
-from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import DECOMMISSIONED, can_transition
 from enrollment.tablets.service import TabletDetails
 from mdm.care.erasing import bulk
@@ -311,7 +311,7 @@ class CustodyMachine(RuleBasedStateMachine):
             assert (tablet.school_id, tablet.class_id) == (pupil.school_id, None)
             assert pupil.state is not PupilState.ERASED
             if tablet.needs_wipe:
-                assert TabletRepository(work.session).get_last_holder_id(tablet.id) == pupil.id, "another child's work"
+                assert LoanRepository(work.session).get_last_holder_id(tablet.id) == pupil.id, "another child's work"
 
     def _carts(self, work: UnitOfWork, rows: dict[UUID, Tablet], lent: set[UUID]) -> None:
         filled = set(work.session.scalars(select(CartSlot.tablet_id).where(CartSlot.tablet_id.is_not(None))))

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import AgreementState, Tablet, TabletState
-from enrollment.tablets.repository import TabletRepository
 from mdm.accounts.models import Account
 from mdm.care.tablet_life import LifeAct
 from mdm.console.tablets.life import _ACTIONS
@@ -64,7 +64,7 @@ def test_the_familys_answer_is_noted_with_who_and_when(
     assert (refused.status_code, 'value="Anne"' in refused.text) == (422, True)
     assert send(technician, f"{page}/agreement", answer="signed", signed_by="Anne", signed_on="2026-09-02").status_code == 303
     with server.runtime.open_unit_of_work() as work:
-        loan = TabletRepository(work.session).get_open_loan_by_tablet(place.lent_id)
+        loan = LoanRepository(work.session).get_open_loan_by_tablet(place.lent_id)
         assert loan is not None
         assert (loan.agreement, loan.signed_by) == (AgreementState.SIGNED, "Anne")
 
