@@ -23,6 +23,7 @@ from cartable.scope import Role
 from enrollment.tablets.models import Loan
 from mdm.worker.schedule import HOUSEKEEPING
 from simulator import SimulatedTablet
+from simulator.conversation import ConversationEnding
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
@@ -105,17 +106,20 @@ class SchoolYear:
         self.run_housekeeping()
 
     def run_housekeeping(self) -> None:
-        for act in HOUSEKEEPING.values():
-            with self.server.runtime.open_unit_of_work() as work:
-                act(work)
+        """Run every scheduled job but one: OpenSSL has the machine's clock, to which a certificate made next year is not valid yet."""
+        for name, run_job in HOUSEKEEPING.items():
+            if name != "server_certificate":
+                with self.server.runtime.open_unit_of_work() as work:
+                    run_job(work)
 
     async def connect_tablets(self, *serials: str, rounds: int = 6) -> None:
-        """Let the named tablets, or all of them, poll while the worker runs."""
+        """Let the named tablets, or all of them, poll while the worker runs. Each conversation must come to its end."""
         for _ in range(rounds):
             await asyncio.to_thread(self.server.run_worker)
             for tablet in [self.tablets[s] for s in serials or self.tablets]:
                 if tablet.is_enrolled:
-                    await tablet.poll()
+                    log = await tablet.poll()
+                    assert log.ending is not ConversationEnding.SERVER_ERROR, (tablet.serial, log.anomalies)
         await asyncio.to_thread(self.server.run_worker)
         self.run_housekeeping()
 
