@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from cartable import __version__
 from cartable.outbox import JobLane, Topic
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
@@ -28,7 +27,7 @@ from mdm.reconcile.announced_sets import AnnouncedSets
 from mdm.reconcile.declarations import ANNOUNCEMENT_LIFETIME, REPORT_TIMEOUT
 from mdm.reconcile.mode_switch_repository import DueTablet, ModeSwitchRepository, NextMode
 from profiles.effective.compile import DesiredState
-from profiles.render.declarations import serialize_canonical
+from profiles.effective.decision_settings import describe_decision_settings
 from profiles.schedule.current_modes import RETRY_AFTER
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.mode_groups import ModeGroup, evaluate_groups
@@ -44,7 +43,7 @@ def list_mode_only_bases(
     settings: Settings, evaluations: Mapping[UUID, ModeEvaluation], desired_by_tablet: Mapping[UUID, DesiredState]
 ) -> dict[UUID, str]:
     """Return the tablets of which nothing but the mode changes with the clock, each with what its decision depended on."""
-    described = _describe_settings(settings)
+    described = describe_decision_settings(settings)
     return {
         tablet_id: _compute_basis(described, desired.declaration_set)
         for tablet_id, desired in desired_by_tablet.items()
@@ -57,15 +56,6 @@ def list_mode_only_bases(
 @cache
 def _compute_basis(settings: str, declaration_set: str) -> str:
     return hashlib.sha256(f"{settings}\n{declaration_set}".encode()).hexdigest()
-
-
-def _describe_settings(settings: Settings) -> str:
-    """Return the release, and the settings that full decisions read."""
-    parts: list[Any] = [
-        __version__, settings.public_url, settings.declarative_from, sorted(settings.profile_payloads), settings.declarative_apps,
-        settings.resolver_url, sorted(str(each) for each in settings.resolver_addresses), sorted(settings.always_open_hosts),
-    ]  # fmt: skip
-    return serialize_canonical(parts).decode()
 
 
 def switch_modes(work: UnitOfWork, town_id: UUID) -> None:
@@ -98,7 +88,7 @@ def _switch_tablets(work: UnitOfWork, due: Sequence[DueTablet]) -> None:
             sorted({row.set_sha256 for row in announcements.values() if row.set_sha256 is not None})
         )
     )
-    settings = _describe_settings(work.settings)
+    settings = describe_decision_settings(work.settings)
     modes: list[NextMode] = []
     undecided: list[UUID] = []
     announced: dict[tuple[str, Mode], list[int]] = {}

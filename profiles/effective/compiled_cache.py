@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from cartable.settings import Settings
+from profiles.effective.decision_settings import describe_decision_settings
 from profiles.effective.situation import PolicyData
 
 T = TypeVar("T")
@@ -50,7 +51,5 @@ def build_context(settings: Settings, policy: PolicyData, town_id: UUID) -> Hash
         policy.get_url(town_id),
         # Two installations with one resolver differ in the keys of its addresses.
         None if resolver is None else (resolver, resolver.get_token("")),
-        settings.profile_payloads,
-        settings.declarative_from,
-        settings.declarative_apps,
+        describe_decision_settings(settings),
     )
