@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from cartable import audit, locks
 from cartable.database import Base, EnumText, UtcDateTime
 from cartable.errors import NotFound
-from cartable.i18n import Message
+from cartable.i18n import Language, Message
 from cartable.ids import new_id
 from cartable.keyset import fetch_scalar_page
 from cartable.outbox import Topic
@@ -179,6 +179,11 @@ class AlarmNotFound(NotFound):
 
     code = "alarm_not_found"
     message = Message("This alarm was not found.")
+
+
+def describe_alarm(alarm: Alarm, language: Language) -> str:
+    """Return the sentence of an alarm for people, with its details filled in."""
+    return MESSAGES[alarm.kind].translate(language, **alarm.details)
 
 
 def raise_alarm(

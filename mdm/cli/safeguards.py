@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cartable import alarms
 from cartable.errors import Invalid
+from cartable.i18n import ENGLISH
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
@@ -72,5 +73,5 @@ def run_alarms(work: UnitOfWork, parsed: argparse.Namespace) -> None:
     for alarm in alarms.list_open_alarms(work, slugs.keys(), limit=200):
         town = slugs[alarm.town_id] if alarm.town_id else "server"
         print(
-            f"{alarm.id}  {alarm.raised_at:%Y-%m-%d %H:%M}  {alarm.severity.value:8}  {town}: {alarms.MESSAGES[alarm.kind].text}"
+            f"{alarm.id}  {alarm.raised_at:%Y-%m-%d %H:%M}  {alarm.severity.value:8}  {town}: {alarms.describe_alarm(alarm, ENGLISH)}"
         )

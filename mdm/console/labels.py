@@ -102,6 +102,7 @@ def mode_label(mode: Mode | None, language: Language) -> str:
     return MODES[mode].translate(language) if mode else "–"
 
 
+SILENT = Message("{count} tablet silent for a week", plural="{count} tablets silent for a week")
 REASONS: dict[AppReason, Message] = {
     AppReason.NO_LICENCE: Message("no licence left"),
     AppReason.WAITING_CONTACT: Message("waiting for the tablet to connect"),

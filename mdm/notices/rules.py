@@ -12,7 +12,7 @@ from email.utils import format_datetime, make_msgid
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from cartable.alarms import MESSAGES, Alarm, AlarmKind, AlarmSeverity
+from cartable.alarms import Alarm, AlarmKind, AlarmSeverity, describe_alarm
 from cartable.i18n import Language, Message
 from cartable.scope import Permission
 from mdm.notices.models import NoticeLevel
@@ -67,9 +67,9 @@ def build_mail(
     alarms: Sequence[Alarm], *, sender: str, recipients: Sequence[str], language: Language, place: str | None, zone: ZoneInfo, url: str,
     now: datetime,
 ) -> EmailMessage:  # fmt: skip
-    """Return the mail about alarms of one kind. It names no person: details of alarms hold ids only, and none is in it."""
+    """Return the mail about alarms of one kind. It names no person: details of alarms hold ids, numbers and categories only."""
     times = sorted(alarm.raised_at.astimezone(zone) for alarm in alarms)
-    sentence = MESSAGES[alarms[0].kind].translate(language)
+    sentence = describe_alarm(alarms[0], language)
     place = place or _WHOLE_SERVER.translate(language)
     lines = [sentence, "", _COUNT.translate(language, count=len(times), first=_format(times[0]), last=_format(times[-1]))]
     if len(times) > 1:
@@ -109,7 +109,7 @@ def build_webhook_body(alarm: Alarm, language: Language) -> bytes:
     """Return the body of a webhook about an alarm."""
     data = {
         "id": str(alarm.id), "kind": alarm.kind.value, "severity": alarm.severity.value, "town_id": str(alarm.town_id) if alarm.town_id else None,
-        "sentence": MESSAGES[alarm.kind].translate(language), "details": alarm.details,
+        "sentence": describe_alarm(alarm, language), "details": alarm.details,
     }  # fmt: skip
     return json.dumps(
         {"type": "alarm.raised", "timestamp": alarm.raised_at.isoformat(), "data": data}, ensure_ascii=False

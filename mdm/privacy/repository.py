@@ -176,6 +176,11 @@ class PrivacyRepository:
         }[audience]
         return fetch_scalar_page(self.session, select(ids).where(condition), page, ids)
 
+    def find_last_report(self, town_id: UUID, kind: ReportKind) -> PrivacyReport | None:
+        """Return the newest report of a kind of a town."""
+        statement = select(PrivacyReport).where(PrivacyReport.town_id == town_id, PrivacyReport.kind == kind)
+        return self.session.scalar(statement.order_by(PrivacyReport.created_at.desc(), PrivacyReport.id.desc()).limit(1))
+
     def get_report(self, actor: Actor, report_id: UUID) -> PrivacyReport | None:
         statement = select(PrivacyReport).where(PrivacyReport.id == report_id)
         return self.session.scalar(actor.restrict(statement, PrivacyReport, Permission.PRIVACY))

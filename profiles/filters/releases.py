@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from cartable import audit, locks
+from cartable import alarms, audit, locks
 from cartable.errors import NotFound
 from cartable.paging import Page, PageRequest
 from cartable.scope import SYSTEM, Actor, Permission
@@ -67,6 +67,12 @@ def list_releases(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageReque
     return ReleaseRepository(work.session).list_releases(town_id, page)
 
 
+def find_open_release(work: UnitOfWork, actor: Actor, town_id: UUID) -> ListRelease | None:
+    """Return the release of a town that waits or is on trial; None without any. Raises `Forbidden`."""
+    actor.require_permission(Permission.SEE, town_id)
+    return ReleaseRepository(work.session).find_open(town_id)
+
+
 def get_release(work: UnitOfWork, actor: Actor, release_id: UUID) -> ListRelease:
     """Return a release. Raises `Forbidden`, `NotFound`."""
     row = ReleaseRepository(work.session).find_release(actor, release_id)
@@ -85,6 +91,7 @@ def approve_release(work: UnitOfWork, actor: Actor, release_id: UUID) -> ListRel
     audit.record_event(
         work, actor, "filter.release_approve", "filter_list_release", row.id, town_id=row.town_id, before=str(row.status)
     )
+    _acknowledge_alarms(work, actor, row.town_id)
     _advance(work, row)
     return row
 
@@ -95,6 +102,7 @@ def stop_release(work: UnitOfWork, actor: Actor, release_id: UUID) -> ListReleas
     audit.record_event(
         work, actor, "filter.release_stop", "filter_list_release", row.id, town_id=row.town_id, before=str(row.status)
     )
+    _acknowledge_alarms(work, actor, row.town_id)
     _close(work, row, ReleaseStatus.STOPPED)
     return row
 
@@ -116,6 +124,11 @@ def _lock_open(work: UnitOfWork, actor: Actor, release_id: UUID) -> ListRelease:
     if row.status not in OPEN:
         raise ReleaseDecided
     return row
+
+
+def _acknowledge_alarms(work: UnitOfWork, actor: Actor, town_id: UUID) -> None:
+    """Acknowledge the alarms that asked for the decision that the actor takes: a town has one open release at most."""
+    alarms.acknowledge_settled_alarms(work, actor, town_id, alarms.AlarmKind.FILTER_LISTS_WITHHELD)
 
 
 def _advance(work: UnitOfWork, row: ListRelease) -> None:

@@ -24,6 +24,7 @@ class WaitingKind(StrEnum):
     IMPORTS = "imports"
     STOPPED_ROLLOUTS = "stopped_rollouts"
     ROLLOUTS = "rollouts"
+    FILTER_LISTS = "filter_lists"
     APP_REQUESTS = "app_requests"
     REFUSED_APPS = "refused_apps"
     HANDOVERS = "handovers"
@@ -44,6 +45,7 @@ PERMISSIONS: dict[WaitingKind, Permission] = {
     WaitingKind.IMPORTS: Permission.ROSTER,
     WaitingKind.STOPPED_ROLLOUTS: Permission.AUTHOR,
     WaitingKind.ROLLOUTS: Permission.AUTHOR,
+    WaitingKind.FILTER_LISTS: Permission.AUTHOR,
     WaitingKind.APP_REQUESTS: Permission.LEAD,
     WaitingKind.REFUSED_APPS: Permission.AUTHOR,
     WaitingKind.HANDOVERS: Permission.HANDLE,

@@ -27,7 +27,7 @@ from profiles.schedule.models import TabletMode
 from profiles.schedule.modes import Mode
 
 #: The states in which somebody has the tablet and it should be heard of.
-_IN_HANDS = (TabletState.IN_USE, TabletState.HANDED_OVER, TabletState.ABSENT)
+IN_HANDS = (TabletState.IN_USE, TabletState.HANDED_OVER, TabletState.ABSENT)
 _LACKING = TabletApp.state.not_in((AppState.INSTALLED, AppState.REMOVING))
 
 
@@ -59,7 +59,7 @@ class TodayRepository:
         """Return for each reason how many apps are missing on tablets in hands."""
         number = func.count()
         statement = select(TabletApp.reason, number).join(Tablet, Tablet.id == TabletApp.tablet_id)
-        statement = statement.where(*_is_in_place(scope), Tablet.state.in_(_IN_HANDS), _LACKING).group_by(TabletApp.reason)
+        statement = statement.where(*_is_in_place(scope), Tablet.state.in_(IN_HANDS), _LACKING).group_by(TabletApp.reason)
         return self.session.execute(actor.restrict(statement, Tablet, Permission.CARE).order_by(number.desc())).all()
 
     def count_silent(
@@ -74,7 +74,7 @@ class TodayRepository:
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .outerjoin(School, School.id == Tablet.school_id)
             .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
-            .where(*_is_in_place(scope), Tablet.state.in_(_IN_HANDS), or_(contact.is_(None), contact < since))
+            .where(*_is_in_place(scope), Tablet.state.in_(IN_HANDS), or_(contact.is_(None), contact < since))
             .group_by(School.id, SchoolClass.id)
             .order_by(func.count().desc(), School.id, SchoolClass.id)
         )
@@ -87,7 +87,7 @@ class TodayRepository:
             select(TabletMode.mode, number)
             .select_from(Tablet)
             .join(TabletMode, TabletMode.tablet_id == Tablet.id)
-            .where(*_is_in_place(scope), Tablet.state.in_(_IN_HANDS), TabletMode.since < before, is_unproved())
+            .where(*_is_in_place(scope), Tablet.state.in_(IN_HANDS), TabletMode.since < before, is_unproved())
             .group_by(TabletMode.mode)
             .order_by(number.desc(), TabletMode.mode)
         )
@@ -117,7 +117,7 @@ class TodayRepository:
                 func.count().filter(contact >= contact_since).label("seen"),
                 func.count().filter(~lacks).label("complete"),
             )
-            .where(Tablet.state.in_(_IN_HANDS))
+            .where(Tablet.state.in_(IN_HANDS))
             .group_by(Tablet.town_id)
             .order_by(Tablet.town_id)
         ).all()

@@ -21,6 +21,7 @@ from mdm.care.today.kinds import WaitingKind
 from mdm.reconcile.models import AppState, TabletApp
 from profiles.apps.data_sheets.models import AppVerdict, DataProtectionSheet
 from profiles.effective.app_requests.models import AppRequest, AppRequestState
+from profiles.filters.models import ListRelease, ReleaseStatus
 from profiles.policy.kinds import VersionState
 from profiles.policy.models import PolicyDocument, PolicyVersion
 
@@ -77,6 +78,7 @@ def build_waiting_conditions(account_id: UUID | None, now: datetime) -> dict[Wai
             [has_version.where(PolicyVersion.state == VersionState.STOPPED, is_newest)],
         ),
         WaitingKind.ROLLOUTS: (PolicyDocument, [has_version.where(PolicyVersion.state == VersionState.ROLLING)]),
+        WaitingKind.FILTER_LISTS: (ListRelease, [ListRelease.status == ReleaseStatus.WAITING]),
         WaitingKind.APP_REQUESTS: (
             AppRequest,
             [

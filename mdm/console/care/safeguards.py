@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable import alarms
-from cartable.alarms import Alarm
+from cartable.alarms import Alarm, AlarmKind
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
@@ -138,11 +138,17 @@ def describe_alarm(row: Alarm, language: Language, actor: Actor) -> dict[str, An
     return {
         "id": row.id,
         "town_id": row.town_id,
-        "what": alarms.MESSAGES[row.kind].translate(language),
+        "what": alarms.describe_alarm(row, language),
+        "address": _find_page(row),
         "when": format_instant(row.raised_at),
         "is_open": row.acknowledged_at is None,
         "may_acknowledge": row.acknowledged_at is None and (row.town_id is not None or actor.operates()),
     }
+
+
+def _find_page(row: Alarm) -> str:
+    """Return the address at which a person decides what an alarm is about; empty where there is none of its own."""
+    return f"/filter-lists/releases?town={row.town_id}" if row.kind is AlarmKind.FILTER_LISTS_WITHHELD else ""
 
 
 def _enter(request: Request, work: UnitOfWork, csrf: str) -> Any:

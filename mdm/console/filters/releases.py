@@ -27,6 +27,15 @@ router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=
 _SHOWN = 10
 
 
+@router.get("/releases")
+def show_open_release(request: Request, work: WorkDep, town: UUID | None = None) -> Response:
+    """Lead to the new lists of a town that wait for a decision or are on trial; without any, to the page of lists."""
+    actor, _ = require_sign_in(request, work)
+    chosen = choose_town(work, actor, Permission.AUTHOR, town)
+    row = releases.find_open_release(work, actor, chosen.id)
+    return RedirectResponse(f"/filter-lists/releases/{row.id}" if row else f"/filter-lists?town={chosen.id}", status_code=303)
+
+
 @router.get("/releases/{release_id}")
 def show_release(request: Request, work: WorkDep, release_id: UUID) -> Response:
     """Show what new lists change, and ask for a decision while there is one to take."""

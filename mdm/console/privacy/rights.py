@@ -27,6 +27,7 @@ from mdm.console.frame import (
 )
 from mdm.console.page_route import PageRoute
 from mdm.console.privacy.labels import OUTCOMES, REQUESTS
+from mdm.console.privacy.retention_card import list_retention_cards
 from mdm.console.times import format_day
 from mdm.privacy import requests, retention
 from mdm.privacy.models import PrivacyRequest, RequestKind, RequestOutcome
@@ -123,6 +124,7 @@ def _render_rights(
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         problem=refusal.translate(language) if refusal else "",
+        cards=list_retention_cards(work, actor, town.id, language),
         town=town,
         towns=list_permitted_towns(work, actor, Permission.PRIVACY),
         kinds=[(kind.value, REQUESTS[kind].translate(language)) for kind in RequestKind],

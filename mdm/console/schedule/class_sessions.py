@@ -20,11 +20,14 @@ from enrollment.places.models import SchoolClass
 from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Tablet
 from mdm.api.deps import WorkDep
+from mdm.care.today.class_day import LOW_BATTERY, load_class_day
 from mdm.care.web_filter import load_proved_filters
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import FILTER_PARTS
 from mdm.console.page_route import PageRoute
+from mdm.console.schedule.class_cards import list_class_cards
+from mdm.console.schedule.labels import PRESETS
 from mdm.console.times import show_times_in
 from profiles.effective.lessons import LessonPlan, list_lesson_apps, start_lesson
 from profiles.schedule import attendance, sessions
@@ -36,13 +39,6 @@ from profiles.schedule.session_rules import SessionPreset, get_warning_time
 router = APIRouter(prefix="/class", include_in_schema=False, route_class=PageRoute)
 MINUTES = (15, 30, 45, 60, 75, 90)
 USUAL_MINUTES = 45
-_LOW_BATTERY = 0.2
-PRESETS: dict[SessionPreset, Message] = {
-    SessionPreset.FREE: Message("The usual apps of the class"),
-    SessionPreset.FOCUS_APPS: Message("Only some apps"),
-    SessionPreset.FOCUS_SITES: Message("Only some web sites"),
-    SessionPreset.SCREENS_DOWN: Message("Screens down"),
-}
 #: Apps of the system that a lesson may be limited to, with the names that they have on the tablet.
 BUILT_IN_APPS: dict[str, Message] = {
     "com.apple.DocumentsApp": Message("Files", context="app"),
@@ -164,6 +160,7 @@ def _render_class(
         classes=[{"id": row.id, "label": row.label, "school": name, "running": row.id in running} for name, row in classes],
         chosen=chosen,
         session=_describe_session(work, chosen, running.get(chosen.id)) if chosen is not None else None,
+        cards=_list_cards(work, actor, chosen, language) if chosen is not None else [],
         pupils=_list_pupils(work, actor, chosen, language) if chosen is not None else [],
         presets=[(preset.value, label.translate(language)) for preset, label in PRESETS.items()],
         minutes=MINUTES,
@@ -200,6 +197,11 @@ def _describe_session(work: UnitOfWork, chosen: SchoolClass, row: ClassSession |
     }
 
 
+def _list_cards(work: UnitOfWork, actor: Actor, chosen: SchoolClass, language: Language) -> list[dict[str, Any]]:
+    day = load_class_day(work, actor, chosen)
+    return list_class_cards(day, chosen, places.get_town_zone(work, chosen.town_id), language)
+
+
 def _list_apps(work: UnitOfWork, chosen: SchoolClass, language: Language) -> list[tuple[str, str]]:
     """Return the apps of the class that have a name: those of the town's catalogue, and the tablet's own tools."""
     named = (
@@ -233,5 +235,5 @@ def _describe_pupil(pupil: Pupil, tablet: Tablet | None, *, is_absent: bool) -> 
         "grade": pupil.grade.value,
         "tag": tablet.tag if tablet is not None else "",
         "battery": f"{battery:.0%}" if battery is not None else "",
-        "is_low": battery is not None and battery < _LOW_BATTERY,
+        "is_low": battery is not None and battery < LOW_BATTERY,
     }

@@ -10,6 +10,7 @@ from profiles.schedule.errors import InvalidSchedule
 from profiles.schedule.ministry_calendar import RowOutcome
 from profiles.schedule.mode_decision import ModeCandidate, ModeReason
 from profiles.schedule.place_schedule import ScheduleReason
+from profiles.schedule.session_rules import SessionPreset
 from profiles.schedule.timetable import DAYS
 
 ZONES: dict[HolidayZone, Message] = {
@@ -26,6 +27,13 @@ ZONES: dict[HolidayZone, Message] = {
     HolidayZone.REUNION: Message("Réunion"),
     HolidayZone.SAINT_PIERRE_ET_MIQUELON: Message("Saint Pierre and Miquelon"),
     HolidayZone.WALLIS_ET_FUTUNA: Message("Wallis and Futuna"),
+}
+#: What the tablets of a class may do in a session.
+PRESETS: dict[SessionPreset, Message] = {
+    SessionPreset.FREE: Message("The usual apps of the class"),
+    SessionPreset.FOCUS_APPS: Message("Only some apps"),
+    SessionPreset.FOCUS_SITES: Message("Only some web sites"),
+    SessionPreset.SCREENS_DOWN: Message("Screens down"),
 }
 OUTCOMES: dict[RowOutcome, Message] = {
     RowOutcome.PERIOD: Message("holidays"),

@@ -78,6 +78,11 @@ CARDS: dict[WaitingKind, CardText] = {
         Message("It goes on by itself when the tablets of a stage have proved it."),
         "/rules",
     ),
+    WaitingKind.FILTER_LISTS: CardText(
+        Message("New filter lists wait for your decision", plural="{count} new filter lists wait for your decision"),
+        Message("Categories would lose many of their sites. Look at the samples; the former lists stay in force."),
+        "/filter-lists/releases",
+    ),
     WaitingKind.APP_REQUESTS: CardText(
         Message("{count} request for an app", plural="{count} requests for an app"),
         Message("A teacher waits for an answer, or the day has passed until which an app was asked for."),
@@ -100,7 +105,6 @@ CARDS: dict[WaitingKind, CardText] = {
     ),
 }
 MISSING_APPS = Message("{count} app is missing on a tablet", plural="{count} apps are missing on tablets")
-SILENT = Message("{count} tablet silent for a week", plural="{count} tablets silent for a week")
 UNPROVED = Message("{count} tablet has not proved its mode", plural="{count} tablets have not proved their mode")
 EXPIRING = Message("{count} date to renew", plural="{count} dates to renew")
 EXPIRIES: dict[ExpiryKind, tuple[Message, str]] = {

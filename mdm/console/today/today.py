@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -22,22 +21,21 @@ from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
 from mdm.care.today.kinds import WaitingKind
 from mdm.care.today.service import Today, load_today
+from mdm.console.cards import build_card
 from mdm.console.chapters import HOME_PAGE, find_start_page
 from mdm.console.frame import get_language, render_page, require_sign_in
-from mdm.console.labels import REASONS, mode_label
+from mdm.console.labels import REASONS, SILENT, mode_label
 from mdm.console.page_route import PageRoute
 from mdm.console.places_bar import Place
+from mdm.console.privacy.retention_card import list_retention_cards
 from mdm.console.setup.start import list_open_checklists
 from mdm.console.times import format_day, show_times_in
-from mdm.console.today.labels import CARDS, EXPIRIES, EXPIRING, MISSING_APPS, SILENT, UNPROVED
+from mdm.console.today.labels import CARDS, EXPIRIES, EXPIRING, MISSING_APPS, UNPROVED
 from mdm.console.today.pictures import HEIGHT, DayRibbon, draw_fleet, draw_ribbon
 from mdm.privacy import requests
 from profiles.schedule.service import load_schedules
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-#: Lines of a card; the rest is one more line.
-_MAX_LINES = 6
-_MORE = Message("and {count} more", plural="and {count} more")
 _WITHOUT_CLASS = Message("without a class")
 _REQUESTS = Message("{count} request of a person about data", plural="{count} requests of people about data")
 _REQUEST_ADVICE = Message("The law gives a month for the answer.")
@@ -66,7 +64,11 @@ def show_today(request: Request, work: WorkDep) -> Response:
         request,
         "today/today.html",
         checklists=[each for each in list_open_checklists(work, actor, language) if each["town"].id == scope.town_id],
-        cards=[*_list_request_cards(work, actor, scope.town_id, language), *_describe_cards(today, place, language)],
+        cards=[
+            *_list_request_cards(work, actor, scope.town_id, language),
+            *list_retention_cards(work, actor, scope.town_id, language),
+            *_describe_cards(today, place, language),
+        ],
         ribbons=[_describe_ribbon(each, language) for each in _draw_ribbons(work, place)],
         fleet=draw_fleet(today.days),
         fleet_height=HEIGHT,
@@ -79,7 +81,7 @@ def _describe_cards(today: Today, place: Place, language: Language) -> list[dict
     """Return the cards that have something to say, what needs a decision first."""
     query = place.build_query(narrow=True)
     cards = [
-        _card(kind.value, CARDS[kind].title, count, _add(CARDS[kind].address, query), language, CARDS[kind].advice)
+        build_card(kind.value, CARDS[kind].title, count, _add(CARDS[kind].address, query), language, CARDS[kind].advice)
         for kind, count in today.waiting.items()
     ]
     order = {kind.value: number for number, kind in enumerate(WaitingKind)}
@@ -87,25 +89,27 @@ def _describe_cards(today: Today, place: Place, language: Language) -> list[dict
     if today.missing_apps:
         lines = [(f"{count} · {REASONS[reason].translate(language)}", "") for reason, count in today.missing_apps]
         count = sum(row[1] for row in today.missing_apps)
-        cards.append(_card("missing_apps", MISSING_APPS, count, _add("/?lacks=apps", query), language, lines=lines))
+        cards.append(build_card("missing_apps", MISSING_APPS, count, _add("/?lacks=apps", query), language, lines=lines))
     if today.silent:
         lines = [_describe_silent(row, place, language) for row in today.silent]
         cards.append(
-            _card("silent", SILENT, sum(row[2] for row in today.silent), _add("/?silent=7", query), language, lines=lines)
+            build_card("silent", SILENT, sum(row[2] for row in today.silent), _add("/?silent=7", query), language, lines=lines)
         )
     if today.unproved:
         lines = [(f"{count} · {mode_label(mode, language)}", "") for mode, count in today.unproved]
         cards.append(
-            _card("unproved", UNPROVED, sum(row[1] for row in today.unproved), _add("/?lacks=mode", query), language, lines=lines)
+            build_card(
+                "unproved", UNPROVED, sum(row[1] for row in today.unproved), _add("/?lacks=mode", query), language, lines=lines
+            )
         )
     if today.ending_identities:
-        cards.append(_card("ending", _ENDING, today.ending_identities, "/ending-identities", language))
+        cards.append(build_card("ending", _ENDING, today.ending_identities, "/ending-identities", language))
     if today.expiries:
         lines = [
             (f"{EXPIRIES[each.kind][0].translate(language)} {each.name} · {format_day(each.ends_at)}", EXPIRIES[each.kind][1])
             for each in today.expiries
         ]
-        cards.append(_card("expiries", EXPIRING, len(lines), lines[0][1], language, lines=lines))
+        cards.append(build_card("expiries", EXPIRING, len(lines), lines[0][1], language, lines=lines))
     return cards
 
 
@@ -115,29 +119,7 @@ def _list_request_cards(work: UnitOfWork, actor: Actor, town_id: UUID, language:
     if not count:
         return []
     lines = [(_LATE.translate(language, count=late), "")] if late else []
-    return [_card("requests", _REQUESTS, count, f"/data?town={town_id}", language, _REQUEST_ADVICE, lines)]
-
-
-def _card(
-    key: str,
-    title: Message,
-    count: int,
-    address: str,
-    language: Language,
-    advice: Message | None = None,
-    lines: Sequence[tuple[str, str]] = (),
-) -> dict[str, Any]:
-    shown = list(lines[:_MAX_LINES])
-    if len(lines) > _MAX_LINES:
-        rest = len(lines) - _MAX_LINES
-        shown.append((_MORE.translate(language, count=rest), ""))
-    return {
-        "key": key,
-        "title": title.translate(language, count=count),
-        "advice": advice.translate(language) if advice is not None else "",
-        "address": address,
-        "lines": shown,
-    }
+    return [build_card("requests", _REQUESTS, count, f"/data?town={town_id}", language, _REQUEST_ADVICE, lines)]
 
 
 def _describe_silent(row: Any, place: Place, language: Language) -> tuple[str, str]:
