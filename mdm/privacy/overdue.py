@@ -42,7 +42,7 @@ def load_overdue_retention(work: UnitOfWork, actor: Actor, town_id: UUID) -> Ove
     if report is None:
         return None
     rules = {rule.id: rule for rule in load_rules()}
-    results = [each for each in report.content["rules"] if each["remaining"] > 0 and each["rule"] in rules]
+    results = [each for each in report.content.get("rules", ()) if each["remaining"] > 0 and each["rule"] in rules]
     overdue = OverdueRetention(
         last_run_at=report.created_at,
         is_late=report.created_at < work.now - LONGEST_PAUSE,
