@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 
 from cartable.scope import SYSTEM, Role
 from cartable.settings import Acme
-from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, IdentityProtocol
+from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityProtocol
 from enrollment.places.models import Town
 from enrollment.tablets import inventory
 from mdm.devices.models import DeviceEnrollment
@@ -32,6 +32,7 @@ from simulator.errors import AcmeFailed, UnexpectedResponse
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
 from tests.support.server import LiveServer, start_live_server
+from tests.support.signer_process import SignerProcess, move_keys_to_signer
 from tests.support.world import TownFactory
 
 
@@ -142,26 +143,30 @@ async def _enrol_and_renew(server: LiveServer, factory: Factory, attester: Attes
     await tablet.close()
 
 
-def test_without_the_signer_an_order_fails_and_its_client_identifier_stays_valid(
-    server: LiveServer, factory: Factory, attester: Attester
+def test_without_the_signer_an_order_fails_and_with_it_the_same_client_identifier_is_good(
+    server: LiveServer, factory: Factory, attester: Attester, tmp_path: Path
 ) -> None:
-    asyncio.run(_enrol_without_signer(server, factory, attester))
+    with move_keys_to_signer(server.runtime, tmp_path) as signer:
+        asyncio.run(_enrol_through_signer(server, factory, attester, signer))
 
 
-async def _enrol_without_signer(server: LiveServer, factory: Factory, attester: Attester) -> None:
+async def _enrol_through_signer(server: LiveServer, factory: Factory, attester: Attester, signer: SignerProcess) -> None:
     async with SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(7), attester=attester, pace=0.01) as tablet:
         _add_to_inventory(server, tablet)
         profile = await asyncio.to_thread(_fetch_profile, server, factory, tablet)
-        with server.runtime.open_unit_of_work() as work:
-            authority = work.session.scalars(select(CertificateAuthority)).one()
-            key, authority.private_key = authority.private_key, None
         with pytest.raises(AcmeFailed, match="serverInternal"):
             await tablet.enrol(profile)
         assert _list_certificates(server) == []
-        with server.runtime.open_unit_of_work() as work:
-            work.session.scalars(select(CertificateAuthority)).one().private_key = key
+        await asyncio.to_thread(signer.start)
         await tablet.enrol(profile)
-        assert [row.fingerprint for row in _list_certificates(server)] == [tablet.identity.fingerprint]
+        [issued] = _list_certificates(server)
+        assert (issued.fingerprint, issued.protocol, issued.attested) == (
+            tablet.identity.fingerprint,
+            IdentityProtocol.ACME,
+            True,
+        )
+        await asyncio.to_thread(server.run_worker)
+        assert (await tablet.poll()).request_types, "it is managed with the identity that the signer signed"
 
 
 def test_older_chips_use_scep_and_a_key_without_attestation_gets_no_certificate(server: LiveServer, factory: Factory) -> None:

@@ -39,8 +39,8 @@ from mdm.reconcile.renewals import renew_identity
 from simulator import SimulatedTablet
 from simulator.errors import ScepFailed
 from tests.enrollment.identity.scep.conftest import Requester, rsa_key
-from tests.enrollment.identity.signing.conftest import SignerProcess
 from tests.support.server import LiveServer
+from tests.support.signer_process import SignerProcess
 from tests.support.world import TownFactory
 
 _HOLDER = CertificateHolder(tablet_id=UUID(int=7))
