@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from simulator import managed_apps, status, system_updates
 from simulator import profile as profile_reader
-from simulator import status, system_updates
 from simulator.channel import MdmChannel
 from simulator.device import DeviceState, InstalledProfile
 from simulator.errors import InvalidProfile, SimulatorError
@@ -37,7 +37,7 @@ async def apply_declarations(channel: MdmChannel) -> None:
             statuses[key] = _build_status(False, "valid", "Info.NotReferencedByActivation")
             continue
         known = previous.get(key)
-        if known is not None and known["token"] == document["ServerToken"]:
+        if known is not None and known["token"] == document["ServerToken"] and _has_same_assets(items, known):
             applied[key], statuses[key] = known, _build_status(True, "valid")
             continue
         refusal = channel.declarative_habits.refuse_configuration(document)
@@ -52,6 +52,12 @@ async def apply_declarations(channel: MdmChannel) -> None:
             statuses[key] = _build_status(True, "valid")
     _remove_inactive(device, previous, applied)
     state["applied"], state["statuses"] = applied, statuses
+
+
+def _has_same_assets(items: dict[str, Any], applied: dict[str, Any]) -> bool:
+    """Return whether the assets with which a configuration was applied have not changed since."""
+    assets: dict[str, str] = applied.get("assets", {})
+    return all(items.get(f"asset/{name}", {}).get("ServerToken") == token for name, token in assets.items())
 
 
 def _find_active_configurations(device: DeviceState, items: dict[str, Any], statuses: dict[str, dict[str, Any]]) -> set[str]:
@@ -95,7 +101,7 @@ async def _apply_configuration(channel: MdmChannel, document: dict[str, Any]) ->
     if kind == "legacy":
         return await _install_legacy_profile(channel, document["Payload"])
     if kind == "app.managed":
-        return _install_managed_app(channel.device, document["Payload"])
+        return await managed_apps.apply_managed_app(channel, document["Payload"])
     if kind == "network.dns-settings" and channel.device.hardware.os_major_version >= DNS_SETTINGS_FROM:
         return _check_dns_settings(document["Payload"])
     if kind == "softwareupdate.enforcement.specific" and channel.device.hardware.os_major_version >= system_updates.ENFORCED_FROM:
@@ -130,19 +136,6 @@ async def _install_legacy_profile(channel: MdmChannel, payload: dict[str, Any]) 
 def _list_payload_identities(profile: ConfigurationProfile) -> list[tuple[Any, ...]]:
     parts: Iterable[dict[str, Any]] = (profile.content, *profile.payloads)
     return [(part.get("PayloadType"), part["PayloadIdentifier"], part["PayloadUUID"]) for part in parts]
-
-
-def _install_managed_app(device: DeviceState, payload: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    sources = [name for name in ("AppStoreID", "BundleID", "ManifestURL") if name in payload]
-    if len(sources) != 1 or not isinstance(payload[sources[0]], str):
-        return None, "Error.ConfigurationIsInvalid"
-    if payload.get("InstallBehavior", {}).get("Install") != "Required":
-        return {}, ""  # offered in the catalogue of managed apps, not installed
-    value = payload[sources[0]]
-    identifier = device.store.get_bundle_id(int(value)) if sources[0] == "AppStoreID" else value
-    if identifier not in device.apps:
-        device.install_app(identifier)
-    return {"app": identifier}, ""
 
 
 def _check_dns_settings(payload: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:

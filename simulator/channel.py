@@ -89,12 +89,16 @@ class MdmChannel:
 
     async def fetch_with_identity(self, url: str) -> bytes:
         """Return what is at a URL of the MDM server; the request is signed. Raises `UnexpectedResponse`."""
+        return (await self.get_with_identity(url)).body
+
+    async def get_with_identity(self, url: str) -> ServerResponse:
+        """Return the response with what is at a URL of the MDM server; the request is signed. Raises `UnexpectedResponse`."""
         headers = self._build_headers(b"", CHECK_IN_MEDIA_TYPE, self.enrollment.identity)
         headers.pop("Content-Type", None)
         reply = await self._get_connection().request("GET", url, headers)
         if reply.status != 200:
             raise UnexpectedResponse(url, reply.status, reply.body)
-        return reply.body
+        return reply
 
     async def send_check_in(
         self, kind: str, message: dict[str, Any], identity: Identity | None = None, *, topic: bool = True

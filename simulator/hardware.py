@@ -47,6 +47,11 @@ class Hardware:
         )
 
     @property
+    def os_numbers(self) -> tuple[int, ...]:
+        """The version of the system as numbers."""
+        return tuple(int(part) for part in self.os_version.split("."))
+
+    @property
     def os_major_version(self) -> int:
         """The major version of the system."""
         return int(self.os_version.split(".")[0])

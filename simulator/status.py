@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.device import DeviceState, SimulatedAppState
+from simulator.managed_apps import list_declared_apps
 from simulator.system_updates import find_pending_update
 
 _STATE_NAMES = {
@@ -18,8 +19,7 @@ _STATE_NAMES = {
 def build_status_items(device: DeviceState) -> dict[str, Any]:
     """Return every status item of a device, nested as in a status report."""
     hardware = device.hardware
-    applied = device.declarations.get("applied", {})
-    declared = {configuration["app"] for configuration in applied.values() if "app" in configuration}
+    declared = list_declared_apps(device)
     now = device.clock.now()
     update = find_pending_update(device)
     return {

@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cartable.outages import RETRY_AFTER_SECONDS, find_outage
-from cartable.unit_of_work import Runtime
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.verifier import TrustStore
+from mdm.channel.app_values import render_app_values
 from mdm.channel.batcher import Batcher
 from mdm.channel.declarative import PROFILE_MEDIA_TYPE
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
@@ -25,6 +26,7 @@ from mdm.protocol import plist
 from mdm.protocol.checkin import parse_checkin
 from mdm.protocol.connect import is_checkin, parse_connect
 from mdm.protocol.errors import BadMessage, BadPlist
+from profiles.render.declarations import APP_VALUES_MEDIA_TYPE, APP_VALUES_PATH
 
 #: A body may be larger than what is parsed: it is then verified and ends its command as unreadable, instead of coming again.
 MAX_BODY = 32 * 2**20
@@ -39,6 +41,8 @@ log = structlog.get_logger()
 CHANNEL_PATHS = ("/mdm", "/mdm/checkin")
 #: Where a tablet fetches the profiles that its declarations refer to, by SHA-256.
 PROFILE_PATH = "/mdm/profiles/"
+#: What a tablet fetches by GET, because a declaration of its own refers to it.
+REFERENCED_PATHS = (PROFILE_PATH, APP_VALUES_PATH)
 
 
 class DeviceRequestRouter:
@@ -49,7 +53,7 @@ class DeviceRequestRouter:
         self.default_app = default_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (scope["path"] in CHANNEL_PATHS or scope["path"].startswith(PROFILE_PATH)):
+        if scope["type"] == "http" and (scope["path"] in CHANNEL_PATHS or scope["path"].startswith(REFERENCED_PATHS)):
             await self._channel_endpoint(scope, receive, send)
         else:
             await self.default_app(scope, receive, send)
@@ -66,8 +70,8 @@ class ChannelEndpoint:
         self._limits = CertificateLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(PROFILE_PATH):
-            await _send_response(await run_in_threadpool(self._serve_profile, scope), send)
+        if scope["path"].startswith(REFERENCED_PATHS):
+            await _send_response(await run_in_threadpool(self._serve_reference, scope), send)
             return
         if scope["method"] not in ("PUT", "POST"):
             await _send_response(build_rejection(405), send)
@@ -115,8 +119,8 @@ class ChannelEndpoint:
             reason = RejectionReason.BAD_PLIST if isinstance(error, BadPlist) else RejectionReason.BAD_MESSAGE
             raise DeviceRequestRejected(reason, str(error)[:80]) from error
 
-    def _serve_profile(self, scope: Scope) -> ChannelResponse:
-        """Return a profile that a declaration refers to, for tablets it is published to. The signature covers an empty body."""
+    def _serve_reference(self, scope: Scope) -> ChannelResponse:
+        """Return what a declaration refers to, for tablets it is published to. The signature covers an empty body."""
         try:
             if scope["method"] != "GET":
                 return build_rejection(405)
@@ -125,16 +129,21 @@ class ChannelEndpoint:
                 dict(scope["headers"]), b"", client[0] if client else None, self._clock.now()
             )
             with self._runtime.open_unit_of_work() as work:
-                profile = ChannelRepository(work.session).get_signed_profile(
-                    identity.fingerprint, scope["path"].removeprefix(PROFILE_PATH)[:64]
-                )
-            return ChannelResponse(404) if profile is None else ChannelResponse(200, profile, PROFILE_MEDIA_TYPE)
+                return _find_reference(work, identity.fingerprint, scope["path"])
         except DeviceRequestRejected as rejection:
             log.warning("channel.request_rejected", reason=rejection.reason.value, detail=rejection.detail)
             return build_rejection(rejection.status)
         except Exception as error:
             log.exception("channel.request_failed")
             return _answer_failure(error)
+
+
+def _find_reference(work: UnitOfWork, fingerprint: str, path: str) -> ChannelResponse:
+    if path.startswith(PROFILE_PATH):
+        profile = ChannelRepository(work.session).get_signed_profile(fingerprint, path.removeprefix(PROFILE_PATH)[:64])
+        return ChannelResponse(404) if profile is None else ChannelResponse(200, profile, PROFILE_MEDIA_TYPE)
+    values = render_app_values(work, fingerprint, path.removeprefix(APP_VALUES_PATH)[:80])
+    return ChannelResponse(404) if values is None else ChannelResponse(200, values, APP_VALUES_MEDIA_TYPE.encode())
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:

@@ -176,6 +176,22 @@ class ChannelRepository:
         )
         return next((signed for signed, profiles in rows if sha256 in profiles), None)
 
+    def list_announced_items(self, fingerprint: str) -> tuple[UUID, list[dict[str, Any]]] | None:
+        """Return the tablet with this certificate, and the declarations of the sets announced or served to it; None without any."""
+        rows = self.session.execute(
+            select(DeviceEnrollment.tablet_id, DeclarationSet.items)
+            .join(DeclarativeState, DeclarativeState.enrollment_id == DeviceEnrollment.id)
+            .join(
+                DeclarationSet,
+                or_(
+                    DeclarativeState.set_sha256 == DeclarationSet.sha256,
+                    DeclarativeState.served_set_sha256 == DeclarationSet.sha256,
+                ),
+            )
+            .where(_is_pinned_to(fingerprint), DeviceEnrollment.state == EnrollmentState.ENROLLED)
+        ).all()
+        return (rows[0][0], [item for row in rows for item in row[1]]) if rows else None
+
     def get_readoption(self, fingerprint: str) -> Readoption | None:
         return self.session.scalar(select(Readoption).where(Readoption.fingerprint == fingerprint))
 

@@ -23,6 +23,7 @@ from mdm.devices.repository import DeviceRepository
 from mdm.protocol import ddm
 from mdm.protocol.ddm import ParsedStatusReport
 from mdm.protocol.errors import BadMessage
+from profiles.render.declarations import APP_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,19 @@ def _needs_decision(sender: DeclarativeSender, report: ParsedStatusReport, value
         return True
     if values.get("status", state.current.status) is DeclarationStatus.FAILED:
         return "status" in values
+    if _reports_other_apps(state.reported_declarations, report.declarations or {}):
+        return True
     return values.get("confirmed_at") is not None and state.declarative_only_since is None
+
+
+def _reports_other_apps(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether a report has something new on the configurations of apps: they were applied, or could not be."""
+    if "configurations" not in after:
+        return False
+    rows = [
+        [row for row in each.get("configurations", ()) if row["identifier"].startswith(APP_PREFIX)] for each in (before, after)
+    ]
+    return rows[0] != rows[1]
 
 
 def _find_new_system(sender: DeclarativeSender, report: ParsedStatusReport) -> TabletDetails | None:

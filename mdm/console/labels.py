@@ -5,7 +5,7 @@ from __future__ import annotations
 from cartable.i18n import Language, Message
 from cartable.scope import SYSTEM
 from cartable.settings import AccessibilityLevel
-from mdm.reconcile.models import AppReason, ProfileReason, ProfileState, TrialState
+from mdm.reconcile.models import AppReason, ConfigurationStatus, ProfileReason, ProfileState, TabletApp, TrialState
 from profiles.filters.proved_filter import FilterPart
 from profiles.schedule.modes import Mode
 
@@ -124,6 +124,21 @@ REASONS: dict[AppReason, Message] = {
 def reason_label(reason: AppReason, language: Language) -> str:
     """Return why an app is not installed yet; a dash when it is."""
     return REASONS[reason].translate(language)
+
+
+#: How far the managed configuration of an app is on a tablet. `refused` comes with the tablet's own words.
+CONFIGURATIONS: dict[ConfigurationStatus, Message] = {
+    ConfigurationStatus.WAITING: Message("Configuration: sent, not proved by the tablet yet"),
+    ConfigurationStatus.PROVED: Message("Configuration: proved by the tablet"),
+    ConfigurationStatus.REFUSED: Message("Configuration: refused by the tablet ({problem})"),
+}
+
+
+def configuration_label(row: TabletApp, language: Language) -> str:
+    """Return how far the managed configuration of an app is on its tablet; empty for an app without one."""
+    if row.configuration_status is None:
+        return ""
+    return CONFIGURATIONS[row.configuration_status].translate(language, problem=row.configuration_problem or "")
 
 
 #: The parts of the web filter of a tablet.

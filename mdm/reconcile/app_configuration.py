@@ -21,22 +21,22 @@ from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.queries import ManagedApplicationConfiguration
 from mdm.queue import service as queue
 from mdm.queue.results import CommandWithResult
+from mdm.reconcile.app_outcomes import RETRY_DELAYS
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps.configuration import (
     ConfigurationEntry,
-    Variable,
-    build_configuration,
     check_entries,
     compute_digest,
     dump_entries,
-    load_entries,
 )
 from profiles.apps.errors import AppNotFound
 from profiles.apps.models import App
 from profiles.apps.repository import AppRepository
+from profiles.apps.tablet_configuration import build_tablet_configuration
 
 _ITEM = "ApplicationConfiguration"
+_MAX_PROBLEM = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +73,13 @@ def set_configuration(work: UnitOfWork, actor: Actor, app_id: UUID, entries: Seq
     return app
 
 
-def build_tablet_configuration(app: App, tablet: TabletFacts) -> dict[str, Any]:
-    """Return what a tablet gives to an app; empty without a configuration."""
-    return build_configuration(load_entries(app.configuration), _list_variables(tablet)) if app.configuration else {}
-
-
-def preview_configuration(entries: Sequence[ConfigurationEntry], tablet: TabletFacts) -> dict[str, Any]:
-    """Return what a tablet would give to an app with these entries. Raises `BadConfiguration`."""
-    return build_configuration(check_entries(entries), _list_variables(tablet))
-
-
-def _list_variables(tablet: TabletFacts) -> dict[Variable, str]:
-    grade = tablet.grade.value if tablet.grade else ""
-    return {Variable.TAG: tablet.tag, Variable.SERIAL: tablet.serial, Variable.GRADE: grade}
-
-
 def build_configuration_commands(
-    tablet: TabletFacts, rows_by_app: Mapping[UUID, TabletApp], apps_by_id: Mapping[UUID, App]
+    work: UnitOfWork, tablet: TabletFacts, rows_by_app: Mapping[UUID, TabletApp], apps_by_id: Mapping[UUID, App]
 ) -> list[Command]:
-    """Return the commands that change the configuration of installed apps, and note what they send: the same is not sent twice."""
+    """Return the commands that change the configuration of installed apps, and note what they send.
+
+    The same is sent twice only where the tablet has refused it.
+    """
     commands: list[Command] = []
     for app_id, row in sorted(rows_by_app.items(), key=lambda pair: str(pair[0])):
         app = apps_by_id.get(app_id)
@@ -99,23 +87,70 @@ def build_configuration_commands(
             continue
         configuration = build_tablet_configuration(app, tablet)
         digest = compute_digest(configuration)
-        if digest == row.configuration_sent:
+        if digest != row.configuration_sent:
+            forget_problem(row)
+        elif row.configuration_next_at is None or row.configuration_next_at > work.now:
             continue
-        row.configuration_sent = digest
+        row.configuration_sent, row.configuration_next_at = digest, None
         value = {"Configuration": configuration} if configuration else {}
         commands.append(SettingsCommand(settings=({"Item": _ITEM, "Identifier": app.bundle_identifier, **value},)))
     return commands
 
 
 def handle_settings(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """After a configuration was accepted, ask the tablet what it has."""
+    """Ask the tablet what it has of the configurations that it accepted, and send the refused ones again later."""
     command = outcome.command
-    if not isinstance(command, SettingsCommand) or not outcome.succeeded:
+    if not isinstance(command, SettingsCommand):
         return
-    identifiers = tuple(str(item.get("Identifier")) for item in command.settings if item.get("Item") == _ITEM)
-    if identifiers:
-        query = ManagedApplicationConfiguration(identifiers=identifiers)
-        queue.enqueue_command(work, SYSTEM, query, [outcome.enrollment_id])
+    identifiers = [str(item.get("Identifier")) for item in command.settings if item.get("Item") == _ITEM]
+    if not identifiers:
+        return
+    problems = _list_problems(command, outcome)
+    accepted = tuple(each for each in identifiers if each not in problems)
+    if accepted:
+        queue.enqueue_command(work, SYSTEM, ManagedApplicationConfiguration(identifiers=accepted), [outcome.enrollment_id])
+    for row, app in ReconcileRepository(work.session).list_tablet_apps(outcome.tablet_id) if problems else ():
+        if app.bundle_identifier in problems:
+            _record_refusal(work, row, problems[app.bundle_identifier])
+
+
+def _list_problems(command: SettingsCommand, outcome: CommandWithResult) -> dict[str, str]:
+    """Return what the tablet says of each configuration that it refused. The items of a result are in the order of the command."""
+    results = outcome.result if isinstance(outcome.result, list) and outcome.succeeded else [None] * len(command.settings)
+    problems = {}
+    for item, result in zip(command.settings, results, strict=False):
+        if item.get("Item") != _ITEM:
+            continue
+        if result is None:
+            problems[str(item.get("Identifier"))] = (outcome.error or "refused")[:_MAX_PROBLEM]
+        elif result.get("Status") not in (None, "Acknowledged"):
+            problems[str(item.get("Identifier"))] = _describe_refusal(result)
+    return problems
+
+
+def _describe_refusal(result: Mapping[str, Any]) -> str:
+    """Return the innermost error of a refused item, else its status."""
+    chain = result.get("ErrorChain")
+    errors = [each for each in chain if isinstance(each, dict)] if isinstance(chain, list) else []
+    if not errors:
+        return str(result.get("Status"))[:_MAX_PROBLEM]
+    text = errors[-1].get("USEnglishDescription") or errors[-1].get("LocalizedDescription") or ""
+    return f"{errors[-1].get('ErrorCode', '')} {text}".strip()[:_MAX_PROBLEM] or "refused"
+
+
+def _record_refusal(work: UnitOfWork, row: TabletApp, problem: str) -> None:
+    """Store why a configuration was refused, and let it be sent again after a growing delay, a limited number of times."""
+    row.configuration_problem = problem
+    row.configuration_attempts += 1
+    row.configuration_next_at = None
+    if row.configuration_attempts <= len(RETRY_DELAYS):
+        row.configuration_next_at = work.now + RETRY_DELAYS[row.configuration_attempts - 1]
+        work.enqueue_job(Topic.RECONCILE, row.tablet_id, not_before=row.configuration_next_at)
+
+
+def forget_problem(row: TabletApp) -> None:
+    """Forget that a tablet has refused a configuration: it has taken it, or gets another one."""
+    row.configuration_problem, row.configuration_attempts, row.configuration_next_at = None, 0, None
 
 
 def handle_managed_configuration(work: UnitOfWork, outcome: CommandWithResult) -> None:
@@ -130,6 +165,8 @@ def handle_managed_configuration(work: UnitOfWork, outcome: CommandWithResult) -
     for row, app in ReconcileRepository(work.session).list_tablet_apps(outcome.tablet_id):
         if app.bundle_identifier in reported:
             row.configuration_proved = compute_digest(reported[app.bundle_identifier])
+            if row.configuration_proved == row.configuration_sent:
+                forget_problem(row)
 
 
 def count_progress(work: UnitOfWork, app: App) -> ConfigurationProgress:

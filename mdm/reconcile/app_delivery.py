@@ -11,11 +11,11 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication, RemoveApplication
 from mdm.protocol.commands.base import Command
-from mdm.reconcile.app_configuration import build_tablet_configuration
 from mdm.reconcile.app_outcomes import get_retry_delay
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from profiles.apps import licences
 from profiles.apps.models import App
+from profiles.apps.tablet_configuration import build_tablet_configuration
 from profiles.effective.compile import DesiredState, WantedApp
 
 

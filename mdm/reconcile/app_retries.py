@@ -15,7 +15,9 @@ from profiles.apps import licences
 
 
 def can_retry_app(row: TabletApp) -> bool:
-    """Return whether a person may have an app tried again: it has failed, or waits after a failure."""
+    """Return whether a person may have an app tried again: it or its configuration has failed, or waits after a failure."""
+    if row.configuration_problem is not None:
+        return True
     return row.state is AppState.FAILED or (row.state is AppState.WAITING and row.attempts > 0)
 
 
@@ -28,7 +30,10 @@ def retry_app(work: UnitOfWork, tablet_id: UUID, app_id: UUID) -> bool:
     channel = get_enrolled_channel(work, tablet_id)
     if row is None or channel is None or not can_retry_app(row):
         return False
-    row.state, row.attempts, row.changed_at = AppState.WAITING, 0, work.now
+    if row.configuration_problem is not None:
+        row.configuration_attempts, row.configuration_next_at = 0, work.now
+    if row.state is not AppState.INSTALLED:
+        row.state, row.attempts, row.changed_at = AppState.WAITING, 0, work.now
     if row.reason is AppReason.NO_LICENCE:
         licences.enqueue_licence_sync(work, app_id, tablet_id)
     if work.settings.declarative_apps:

@@ -6,7 +6,7 @@ See docs/domain/declarations.md#support.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -164,6 +164,25 @@ def _change_announcement(work: UnitOfWork, state: DeclarativeState, desired: Des
 def _publish(work: UnitOfWork, state: DeclarativeState) -> None:
     state.publication += 1
     state.published_at, state.confirmed_at = work.now, None
+
+
+def renew_declarations(work: UnitOfWork, identifiers_by_channel: Mapping[int, Sequence[str]]) -> None:
+    """Announce declarations of these enrollments with new server tokens, so that the tablets fetch what belongs to them again."""
+    if not identifiers_by_channel:
+        return
+    locked = DeviceRepository(work.session).lock_declarative_states(sorted(identifiers_by_channel))
+    sets = load_announced_sets(work, locked, ())
+    for state in locked:
+        if state.announced is None:
+            continue
+        repairs = dict(state.announced.repairs)
+        state.repairs = repairs | {name: repairs.get(name, 0) + 1 for name in identifiers_by_channel[state.enrollment_id]}
+        state.status, state.status_since = DeclarationStatus.WAITING, work.now
+        _publish(work, state)
+        state.next_check_at = work.now + REPORT_TIMEOUT
+        tokens = ddm.build_tokens_response(sets.build_contents(state.announced).token, work.now)
+        deadline = DeliveryOptions(deadline=work.now + ANNOUNCEMENT_LIFETIME)
+        queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=tokens), [state.enrollment_id], timing=deadline)
 
 
 def _check_again(work: UnitOfWork, state: DeclarativeState, sets: AnnouncedSets) -> None:

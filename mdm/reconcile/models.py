@@ -157,11 +157,20 @@ class AppReason(StrEnum):
     NOT_MANAGED = "not_managed"  # installed by a person, and it cannot be managed
 
 
+class ConfigurationStatus(StrEnum):
+    """How far the managed configuration of an app is on one tablet. Only the tablet's own report makes it `proved`."""
+
+    WAITING = "waiting"
+    PROVED = "proved"
+    REFUSED = "refused"
+
+
 class TabletApp(Base):
     """One app that is desired on, or being removed from, one tablet.
 
     `configuration_sent` and `configuration_proved` stand for its managed configuration: that which was sent last, and that which the
-    tablet has reported.
+    tablet has reported. `configuration_problem` is why the tablet has not taken what was sent, after `configuration_attempts`;
+    `configuration_next_at` is when the same is sent again.
     """
 
     __tablename__ = "tablet_app"
@@ -175,3 +184,16 @@ class TabletApp(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     configuration_sent: Mapped[str | None] = mapped_column(String(64))
     configuration_proved: Mapped[str | None] = mapped_column(String(64))
+    configuration_problem: Mapped[str | None] = mapped_column(String(300))
+    configuration_attempts: Mapped[int] = mapped_column(default=0)
+    configuration_next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def configuration_status(self) -> ConfigurationStatus | None:
+        """How far the managed configuration is on the tablet; None for an app without one."""
+        if self.configuration_problem is not None:
+            return ConfigurationStatus.REFUSED
+        if self.configuration_sent is None and self.configuration_proved is None:
+            return None
+        is_proved = self.configuration_sent == self.configuration_proved
+        return ConfigurationStatus.PROVED if is_proved else ConfigurationStatus.WAITING

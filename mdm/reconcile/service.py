@@ -37,6 +37,7 @@ from mdm.reconcile.declarations import (
     choose_companion_profile,
     probe_support,
     publish_set,
+    renew_declarations,
     reset_declarations,
     schedule_repairs,
     uses_declarations,
@@ -157,6 +158,7 @@ def _enqueue_commands(
     licensed = reserve_licences(work, facts, {tablet_id: desired_by_tablet[tablet_id] for tablet_id in channels}, apps_by_tablet)
     batch: dict[str, tuple[Command, list[int]]] = {}
     opposites: set[tuple[str, int]] = set()
+    renewals: dict[int, list[str]] = {}
     for tablet_id, channel in channels.items():
         desired, open_keys = desired_by_tablet[tablet_id], open_keys_by_channel.get(channel.id, set())
         row, companion = profile_rows.get(tablet_id), CompanionProfile(desired.sha256, is_removed=False)
@@ -168,13 +170,15 @@ def _enqueue_commands(
         elif companion.is_removed:
             commands += remove_profile(work, row, open_keys)
         commands += deliver_trial(work, tablet_id, desired.trial, trials.get(tablet_id, {}), rendered_profiles)
-        if tablet_id in declarative and work.settings.declarative_apps:
-            record_declared_apps(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), licensed, states[channel.id])
+        if tablet_id in declarative and desired.declares_apps:
+            rows = apps_by_tablet.get(tablet_id, {})
+            state = states[channel.id]
+            renewals[channel.id] = record_declared_apps(work, facts[tablet_id], desired, rows, licensed, state, apps_by_id)
         elif not defer_apps(work, channel, desired, states.get(channel.id)):
             rows = apps_by_tablet.get(tablet_id, {})
             commands += build_app_installs(work, facts[tablet_id], desired, rows, licensed, apps_by_id)
             surplus = [apps_by_id[app_id] for app_id in mark_surplus_apps(work, desired, rows)]
-            commands += build_configuration_commands(facts[tablet_id], rows, apps_by_id)
+            commands += build_configuration_commands(work, facts[tablet_id], rows, apps_by_id)
             commands += [RemoveApplication(identifier=app.bundle_identifier) for app in surplus]
             opposites |= {(key, channel.id) for key in list_opposite_keys(desired, surplus) & open_keys}
         for command in commands:
@@ -184,6 +188,7 @@ def _enqueue_commands(
     _supersede_opposites(work, opposites)
     for command, enrollment_ids in batch.values():
         queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
+    renew_declarations(work, {channel_id: identifiers for channel_id, identifiers in renewals.items() if identifiers})
 
 
 def _compute_body_digest(command: Command) -> str:

@@ -82,6 +82,11 @@ def compute_digest(configuration: Mapping[str, Any]) -> str | None:
     return hashlib.sha256(plistlib.dumps(dict(configuration), sort_keys=True)).hexdigest()
 
 
+def compute_entries_digest(stored: str) -> str:
+    """Return what stands for stored entries, whatever the tablet: equal for equal entries."""
+    return hashlib.sha256(stored.encode()).hexdigest()[:32]
+
+
 def dump_entries(entries: Iterable[ConfigurationEntry]) -> str | None:
     """Return the entries as they are stored; None for none."""
     rows = [[each.key, each.kind.value, each.value] for each in entries]

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
+from profiles.apps.tablet_configuration import get_values_location
 from profiles.catalog.settings import parse_version
 from profiles.effective.contents import SplitContents, list_wanted_apps
 from profiles.effective.situation import (
@@ -29,12 +30,14 @@ from profiles.render.apple import (
     split_by_payload_type,
     split_common_content,
 )
-from profiles.render.declarations import Declaration, ManagedApp, build_declarations, serialize_canonical
+from profiles.render.declarations import APP_PREFIX, Declaration, ManagedApp, build_declarations, serialize_canonical
 from profiles.render.trial import compute_trial_digest, render_trial
 from profiles.schedule.modes import Mode
 
 #: The system from which DNS settings are a declaration, which may fail over.
 DNS_DECLARATION_FROM = (27,)
+#: The system from which apps may be declared: the first on which a declaration carries the managed configuration of an app.
+APP_DECLARATIONS_FROM = (18, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class WantedApp:
     bundle_identifier: str
     app_store_id: int | None
     manifest_url: str | None
+    #: Where tablets fetch its managed configuration, below `APP_VALUES_PATH`.
+    values: str | None = None
 
     @property
     def is_installed_by_us(self) -> bool:
@@ -76,6 +81,10 @@ class DesiredState:
     trial: DesiredTrial | None = None
     #: Declarations carry all of it in every mode: there is no profile beside them, and no trial.
     declarations_suffice: bool = False
+    #: Whether its apps are among the declarations.
+    declares_apps: bool = False
+    #: The server tokens of what is declared of apps, by identifier.
+    app_tokens: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def list_profiles(self) -> list[str]:
         """Return the hashes of the profiles that commands may install."""
@@ -96,6 +105,7 @@ class CompiledSituation:
     declared: list[Declaration] = field(default_factory=list)
     #: The address of its declarations.
     set_token: str = ""
+    declares_apps: bool = False
     _desired: dict[Mode, DesiredState] = field(default_factory=dict)
 
     def get_desired_state(self, mode: Mode) -> DesiredState:
@@ -119,12 +129,13 @@ def compile_situation(
     by_digest: dict[str, ProfileDocument] = {}
     profiles = {mode: _render_once(by_digest, town, content) for mode, content in contents.items()}
     apps = tuple(
-        WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url)
+        WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url, get_values_location(app))
         for app in list_wanted_apps(situation, policy)
     )
     compiled = CompiledSituation(situation, contents, profiles, apps)
     compiled.trials = {mode: (compute_trial_digest(cutting), render_trial(town, cutting)) for mode, cutting in tried.items()}
     if is_declarative(situation, work):
+        compiled.declares_apps = declares_apps(situation, work)
         kept = work.settings.profile_payloads
         native = _take_out_declared_dns(situation, policy, contents, kept)
         pairs = {mode: split_by_payload_type(content, kept) for mode, content in native.contents.items()}
@@ -140,7 +151,7 @@ def compile_situation(
             "Cartable",
             base.sha256 if base else None,
             {mode: rendered.sha256 if rendered else None for mode, rendered in by_mode.items()},
-            _list_managed_apps(compiled.apps) if work.settings.declarative_apps else (),
+            _list_managed_apps(compiled.apps) if compiled.declares_apps else (),
             native.dns,
             find_update_payload(situation, policy),
         )
@@ -183,6 +194,11 @@ def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
     return bool(from_version) and situation.os is not None and situation.os >= parse_version(from_version)
 
 
+def declares_apps(situation: Situation, work: UnitOfWork) -> bool:
+    """Whether apps are among the declarations of tablets of the situation. On older systems they go by commands, with their values."""
+    return work.settings.declarative_apps and situation.os is not None and situation.os >= APP_DECLARATIONS_FROM
+
+
 def _render_once(by_digest: dict[str, ProfileDocument], town: str, content: ProfileContent) -> ProfileDocument:
     key = content.digest
     if key not in by_digest:
@@ -199,7 +215,7 @@ def _mode_part_name(content: ProfileContent) -> str:
 
 def _list_managed_apps(apps: Iterable[WantedApp]) -> list[ManagedApp]:
     return [
-        ManagedApp(app.bundle_identifier, app.app_store_id, app.manifest_url)
+        ManagedApp(app.bundle_identifier, app.app_store_id, app.manifest_url, app.values)
         for app in apps
         if app.app_store_id or app.manifest_url
     ]
@@ -219,4 +235,6 @@ def _build_desired_state(compiled: CompiledSituation, mode: Mode) -> DesiredStat
         companion_sha256=compiled.companion_profiles[mode].sha256 if mode in compiled.companion_profiles else None,
         trial=DesiredTrial(digest, trial.sha256) if trial is not None else None,
         declarations_suffice=bool(compiled.declared) and not compiled.companion_profiles and not compiled.trials,
+        declares_apps=compiled.declares_apps,
+        app_tokens={each.identifier: each.server_token for each in compiled.declared if each.identifier.startswith(APP_PREFIX)},
     )

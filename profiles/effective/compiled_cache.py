@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from cartable.settings import Settings
+from profiles.apps.tablet_configuration import get_values_location
 from profiles.effective.decision_settings import describe_decision_settings
 from profiles.effective.situation import PolicyData
 
@@ -44,7 +45,7 @@ def build_context(settings: Settings, policy: PolicyData, town_id: UUID) -> Hash
     resolver = policy.resolver
     return (
         frozenset(
-            (app.id, identifier, app.app_store_id, app.manifest_url)
+            (app.id, identifier, app.app_store_id, app.manifest_url, get_values_location(app))
             for (owner, identifier), app in policy.apps.items()
             if owner == town_id
         ),

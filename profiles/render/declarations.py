@@ -22,6 +22,11 @@ BASE_IDENTIFIER = f"{IDENTIFIER_PREFIX}.base"
 ALWAYS_IDENTIFIER = f"{IDENTIFIER_PREFIX}.always"
 UPDATE_IDENTIFIER = f"{IDENTIFIER_PREFIX}.update"
 SUBSCRIPTIONS_IDENTIFIER = f"{IDENTIFIER_PREFIX}.status"
+#: Common to the identifiers of everything that is declared of apps: their configurations, and the assets with their values.
+APP_PREFIX = f"{IDENTIFIER_PREFIX}.app"
+#: Where a tablet fetches the values that an app reads, as a property list: the app and the digest of its entries follow.
+APP_VALUES_PATH = "/mdm/app-values/"
+APP_VALUES_MEDIA_TYPE = "application/x-plist"
 _STATUS_ITEMS = (
     "app.managed.list",
     "device.operating-system.build-version",
@@ -68,11 +73,12 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class ManagedApp:
-    """An app that is delivered by declaration."""
+    """An app that is delivered by declaration. `values` is where its managed configuration is, below `APP_VALUES_PATH`."""
 
     bundle_identifier: str
     app_store_id: int | None
     manifest_url: str | None
+    values: str | None = None
 
 
 def build_declarations(
@@ -108,9 +114,11 @@ def build_declarations(
         declarations.append(_configuration(UPDATE_IDENTIFIER, "softwareupdate.enforcement.specific", update))
         always.append(UPDATE_IDENTIFIER)
     for app in sorted(apps, key=lambda app: app.bundle_identifier):
-        identifier = f"{IDENTIFIER_PREFIX}.app.{hashlib.sha256(app.bundle_identifier.encode()).hexdigest()[:16]}"
+        identifier = build_app_identifier(app.bundle_identifier)
         declarations.append(_configuration(identifier, "app.managed", _app_payload(app)))
         always.append(identifier)
+        if app.values is not None:
+            declarations.append(_build_values_asset(base_url, app.values))
     declarations.append(_activation(ALWAYS_IDENTIFIER, always, None))
     modes_by_profile: dict[str, list[Mode]] = {}
     for mode, sha256 in modes.items():
@@ -154,13 +162,15 @@ def build_set_items(
     """
     properties = build_mode_properties(mode)
     items = [*shared, {"Kind": properties.kind.value, **properties.to_document()}]
-    return [_renew_token(item, (repairs or {}).get(str(item["Identifier"]), 0)) for item in items]
+    return [
+        {**item, "ServerToken": renew_token(str(item["ServerToken"]), (repairs or {}).get(str(item["Identifier"]), 0))}
+        for item in items
+    ]
 
 
-def _renew_token(item: Mapping[str, Any], attempt: int) -> dict[str, Any]:
-    if attempt == 0:
-        return dict(item)
-    return {**item, "ServerToken": hashlib.sha256(f"{item['ServerToken']}:{attempt}".encode()).hexdigest()}
+def renew_token(server_token: str, attempt: int) -> str:
+    """Return the server token of a declaration at an attempt; the first one, which is 0, has the token of the content."""
+    return server_token if attempt == 0 else hashlib.sha256(f"{server_token}:{attempt}".encode()).hexdigest()
 
 
 def select_effective_identifiers(items: Iterable[Mapping[str, Any]], mode: Mode) -> set[str]:
@@ -198,7 +208,29 @@ def _activation(identifier: str, configurations: list[str], condition: str | Non
     return Declaration(DeclarationKind.ACTIVATION, identifier, "com.apple.activation.simple", payload)
 
 
+def build_app_identifier(bundle_identifier: str) -> str:
+    """Return the identifier of the configuration that installs an app."""
+    return f"{APP_PREFIX}.{hashlib.sha256(bundle_identifier.encode()).hexdigest()[:16]}"
+
+
+def build_values_identifier(values: str) -> str:
+    """Return the identifier of the asset with the values of an app: another one for other entries, so that the app's changes too."""
+    return f"{APP_PREFIX}-values.{hashlib.sha256(values.encode()).hexdigest()[:16]}"
+
+
 def _app_payload(app: ManagedApp) -> dict[str, Any]:
     source: dict[str, Any] = {"ManifestURL": app.manifest_url} if app.manifest_url else {"AppStoreID": str(app.app_store_id)}
     licence = {} if app.manifest_url else {"License": {"Assignment": "Device"}}
-    return {**source, "InstallBehavior": {"Install": "Required", **licence}}
+    values = {} if app.values is None else {"LegacyAppConfigAssetReference": build_values_identifier(app.values)}
+    return {**source, "InstallBehavior": {"Install": "Required", **licence}, **values}
+
+
+def _build_values_asset(base_url: str, values: str) -> Declaration:
+    """Build the asset with the values of an app. Size and hash are left out: the values may name the tablet that fetches them."""
+    reference = {"DataURL": f"{base_url}{APP_VALUES_PATH}{values}", "ContentType": APP_VALUES_MEDIA_TYPE}
+    return Declaration(
+        DeclarationKind.ASSET,
+        build_values_identifier(values),
+        "com.apple.asset.data",
+        {"Reference": reference, "Authentication": {"Type": "MDM"}},
+    )

@@ -16,6 +16,7 @@ from simulator.commands.base import (
 )
 from simulator.device import SimulatedApp, SimulatedAppState
 from simulator.errors import SimulatorError
+from simulator.managed_apps import list_declared_apps
 from simulator.store import InstallRefusal, refuse_with
 
 
@@ -177,4 +178,5 @@ def apply_redemption_code(request: ReceivedCommand) -> ResultBody:
 
 def _list_named_apps(request: ReceivedCommand) -> list[SimulatedApp]:
     identifiers = request.require_argument("Identifiers", list)
-    return [app for key, app in request.device.apps.items() if key in identifiers and app.managed]
+    declared = list_declared_apps(request.device)
+    return [app for key, app in request.device.apps.items() if key in identifiers and app.managed and key not in declared]

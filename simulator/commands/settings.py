@@ -17,6 +17,7 @@ from simulator.commands.base import (
     build_error,
 )
 from simulator.device import DeviceState, SimulatedApp
+from simulator.managed_apps import list_declared_apps
 
 SettingsItem = dict[str, Any]
 
@@ -87,6 +88,8 @@ def _set_app_attributes(device: DeviceState, item: SettingsItem) -> None:
 
 def _get_managed_app(device: DeviceState, item: SettingsItem) -> SimulatedApp:
     app = device.apps.get(item["Identifier"])
+    if item["Identifier"] in list_declared_apps(device):
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The app is managed by a declaration."))
     if app is None or not app.managed:
         raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, "The app is not managed."))
     return app

@@ -21,7 +21,7 @@ from mdm.care.overview import RulesDelivery
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.devices.models import EnrollmentState
 from mdm.queue.models import CommandState
-from mdm.reconcile.models import AppReason, AppState, ProfileReason, ProfileState, TabletApp, TrialState
+from mdm.reconcile.models import AppReason, AppState, ConfigurationStatus, ProfileReason, ProfileState, TabletApp, TrialState
 from profiles.apps.models import App
 from profiles.schedule.modes import Mode
 
@@ -61,6 +61,8 @@ class TabletAppStateOut(BaseModel):
     reason: AppReason
     detail: str | None
     changed_at: datetime
+    configuration: ConfigurationStatus | None = Field(description="How far its managed configuration is; null without one.")
+    configuration_problem: str | None = Field(description="Why the tablet has refused its managed configuration.")
 
 
 class LostCaseOut(BaseModel):
@@ -164,6 +166,8 @@ def _build_app_out(row: TabletApp, app: App) -> TabletAppStateOut:
         reason=row.reason,
         detail=row.detail,
         changed_at=row.changed_at,
+        configuration=row.configuration_status,
+        configuration_problem=row.configuration_problem,
     )
 
 

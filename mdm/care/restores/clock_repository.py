@@ -27,7 +27,7 @@ CORRECTED_COLUMNS: dict[str, tuple[str, ...]] = {
     "declarative_state": ("published_at", "served_at", "status_since", "reported_at", "next_check_at"),
     "tablet_profile": ("next_attempt_at", "changed_at"),
     "profile_trial": ("installed_at", "changed_at", "next_check_at"),
-    "tablet_app": ("changed_at",),
+    "tablet_app": ("changed_at", "configuration_next_at"),
     "identity_renewal": ("started_at", "ordered_at", "next_at"),
     "lost_case": ("requested_at", "lift_requested_at", "next_attempt_at"),
     "tablet_mode": ("since", "next_evaluation_at", "mode_only_until"),

@@ -23,6 +23,7 @@ from mdm.console.page_route import PageRoute
 from mdm.reconcile import app_configuration
 from profiles.apps.configuration import MAX_ENTRIES, ConfigurationEntry, EntryKind, Variable, load_entries
 from profiles.apps.models import App
+from profiles.apps.tablet_configuration import preview_configuration
 
 router = APIRouter(prefix="/apps", include_in_schema=False, route_class=PageRoute)
 KINDS: dict[EntryKind, Message] = {
@@ -114,7 +115,6 @@ def _render(
         kinds=[(kind.value, label.translate(language)) for kind, label in KINDS.items()],
         variables=[("{{" + variable.value + "}}", label.translate(language)) for variable, label in VARIABLES.items()],
         progress=app_configuration.count_progress(work, app),
-        is_declared=work.settings.declarative_apps,
         tag=tag,
         preview=preview,
     )
@@ -129,7 +129,7 @@ def _build_preview(
     try:
         tablet = find_by_scan(work, actor, app.town_id, tag.strip()[:64], UnknownScan(field="tag"))
         facts = load_facts(work, [tablet.id])[tablet.id]
-        values = app_configuration.preview_configuration(entries, facts)
+        values = preview_configuration(entries, facts)
     except DomainError as error:
         return None, error
     return [(key, _describe_value(value)) for key, value in values.items()], None

@@ -21,6 +21,7 @@ from mdm.care.overview import RulesStatus
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.labels import (
     TRIAL_STATES,
+    configuration_label,
     mode_label,
     reason_label,
     rules_reason_label,
@@ -100,6 +101,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         may_care=actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         apps=[
             {"id": app.id, "name": app.name, "detail": row.detail, "can_retry": can_retry_app(row), "is_installed": row.state is AppState.INSTALLED, "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
+             "configuration": configuration_label(row, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],

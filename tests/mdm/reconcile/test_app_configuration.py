@@ -12,9 +12,10 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.facts import load_facts
+from mdm.care import retries
 from mdm.reconcile import app_configuration
 from mdm.reconcile.app_configuration import ConfigurationProgress
-from mdm.reconcile.models import TabletApp
+from mdm.reconcile.models import AppState, ConfigurationStatus, TabletApp
 from profiles.apps.configuration import ConfigurationEntry, EntryKind, check_entries
 from profiles.apps.errors import BadConfiguration
 from profiles.apps.models import App
@@ -48,6 +49,12 @@ class TabletWithConfiguredApp(TabletWithApp):
     def configure(self, *entries: ConfigurationEntry) -> None:
         with self.runtime.open_unit_of_work() as work:
             app_configuration.set_configuration(work, SYSTEM, work.session.query(App).one().id, entries)
+
+    def load_row(self) -> TabletApp:
+        with self.runtime.open_unit_of_work() as work:
+            row = work.session.query(TabletApp).one()
+            work.session.expunge(row)
+            return row
 
     def count_progress(self) -> ConfigurationProgress:
         with self.runtime.open_unit_of_work() as work:
@@ -110,6 +117,53 @@ def test_what_a_tablet_does_not_report_is_not_proved(runtime: Runtime, clock: Ma
     tablet.connect()
     tablet.connect()
     assert tablet.count_progress() == ConfigurationProgress(installed=1, proved=0)
+
+
+def test_a_refused_configuration_is_sent_again_a_few_times_and_when_a_person_asks(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = TabletWithConfiguredApp(runtime, clock)
+    tablet.connect()
+    tablet.wait(minutes=1)
+    orders: list[dict[str, Any]] = []
+    error = {"ErrorCode": 12021, "ErrorDomain": "MCMDMErrorDomain", "LocalizedDescription": "The app is busy."}
+
+    def refuse(command: dict[str, Any]) -> dict[str, Any]:
+        orders.append(command)
+        return {"Settings": [{"Item": "ApplicationConfiguration", "Status": "Error", "ErrorChain": [error]}]}
+
+    tablet.answers["Settings"] = refuse
+    tablet.configure(SERVER)
+    tablet.connect()
+    assert len(orders) == 1
+    assert tablet.load_row().configuration_problem == "12021 The app is busy."
+    tablet.wait(minutes=2)
+    assert len(orders) == 2, "sent again after a minute"
+    for _ in range(8):
+        tablet.wait(hours=2)
+    assert len(orders) == 5, "not for ever"
+    with runtime.open_unit_of_work() as work:
+        retries.retry_app(work, SYSTEM, tablet.tablet_id, tablet.load_row().app_id)
+    tablet.answers["Settings"] = tablet._set
+    tablet.connect()
+    tablet.connect()
+    assert tablet.load_row().configuration_status is ConfigurationStatus.PROVED
+    assert tablet.load_app()[0] is AppState.INSTALLED, "the app itself was not ordered again"
+    assert len(tablet.orders) == 1
+
+
+def test_a_change_forgets_the_refusals_before_it(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = TabletWithConfiguredApp(runtime, clock)
+    tablet.connect()
+    tablet.wait(minutes=1)
+    tablet.answers["Settings"] = lambda _command: {"Status": "Error", "ErrorChain": []}
+    tablet.configure(SERVER)
+    tablet.connect()
+    assert tablet.load_row().configuration_status is ConfigurationStatus.REFUSED, "a refusal of the whole command counts too"
+    tablet.answers["Settings"] = tablet._set
+    tablet.configure(ConfigurationEntry("server", EntryKind.TEXT, "other"))
+    tablet.connect()
+    tablet.connect()
+    assert tablet.load_row().configuration_status is ConfigurationStatus.PROVED
+    assert tablet.load_row().configuration_attempts == 0
 
 
 def test_values_are_sealed_and_not_audited(runtime: Runtime, clock: ManualClock) -> None:

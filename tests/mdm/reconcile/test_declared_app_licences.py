@@ -16,16 +16,8 @@ from tests.mdm.reconcile.enrolled_tablet import EnrolledTablet
 
 
 def test_a_declared_app_without_a_licence_waits_for_one(runtime: Runtime, clock: ManualClock) -> None:
-    runtime.settings = runtime.settings.model_copy(update={"declarative_apps": True})
     tablet = EnrolledTablet(runtime, clock)
-    with runtime.open_unit_of_work() as work:
-        town_id = tablet.enrollment.town_id
-        app = create_app(
-            work, SYSTEM, town_id, name="Atlas", bundle_identifier="fr.test.atlas", app_store_id=47, manifest_url=None
-        )
-        licences.set_pool_total(work, SYSTEM, app.id, 0)
-        bundle = bundles.create_bundle(work, SYSTEM, town_id, "Atlas", [app.id])
-        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.TOWN, "", consent=Consent(accept_shortage=True))
+    create_declared_app(runtime, tablet, licences_owned=0)
     tablet.prove()
     tablet.connect()
     assert load_reason(runtime) == (AppState.WAITING, AppReason.NO_LICENCE)
@@ -33,6 +25,19 @@ def test_a_declared_app_without_a_licence_waits_for_one(runtime: Runtime, clock:
         licences.set_pool_total(work, SYSTEM, work.session.query(App).one().id, 1)
     tablet.connect()
     assert load_reason(runtime) == (AppState.WAITING, AppReason.WAITING_CONTACT)
+
+
+def create_declared_app(runtime: Runtime, tablet: EnrolledTablet, *, licences_owned: int = 1) -> None:
+    """Give an app to the town of a tablet, on a server that declares apps."""
+    runtime.settings = runtime.settings.model_copy(update={"declarative_apps": True})
+    with runtime.open_unit_of_work() as work:
+        town_id = tablet.enrollment.town_id
+        app = create_app(
+            work, SYSTEM, town_id, name="Atlas", bundle_identifier="fr.test.atlas", app_store_id=47, manifest_url=None
+        )
+        licences.set_pool_total(work, SYSTEM, app.id, licences_owned)
+        bundle = bundles.create_bundle(work, SYSTEM, town_id, "Atlas", [app.id])
+        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.TOWN, "", consent=Consent(accept_shortage=True))
 
 
 def load_reason(runtime: Runtime) -> tuple[AppState, AppReason]:

@@ -182,16 +182,18 @@ def test_the_pause_that_the_service_asks_for_is_kept(
 
 def declared(work: UnitOfWork, place: BundleTown, status: str, *, wanted: bool = True) -> None:
     tablet_id = place.ids[0]
-    desired = compute_desired_states(work, load_facts(work, [tablet_id]).values())[tablet_id]
+    facts = load_facts(work, [tablet_id])
+    desired = compute_desired_states(work, facts.values())[tablet_id]
     document = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
     known = ReconcileRepository(work.session).load_tablet_apps([tablet_id]).get(tablet_id, {})
     record_declared_apps(
         work,
-        tablet_id,
+        facts[tablet_id],
         desired if wanted else replace(desired, apps=()),
         known,
         {place.app.id: {tablet_id}},
         DeclarativeState(status_items=document),
+        {},
     )
     work.session.flush()
 
