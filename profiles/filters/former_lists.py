@@ -1,4 +1,4 @@
-"""Putting back the content that a category had before its last import. Never commits."""
+"""Putting back the content that a category, or all categories of a release, had before the last change. Never commits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from cartable.unit_of_work import UnitOfWork
 from profiles.filters.category_repository import CategoryRepository
 from profiles.filters.comparison import list_samples
 from profiles.filters.content_repository import ContentRepository
-from profiles.filters.models import FormerCategory
+from profiles.filters.errors import ReleaseDecided
+from profiles.filters.models import FormerCategory, ListRelease, ReleaseStatus
+from profiles.filters.releases import get_release
 
 KEPT_FOR = timedelta(days=14)
 
@@ -59,6 +61,41 @@ def undo_import(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, conten
         raise NotFound
     audit.record_event(work, actor, "filter.import_undone", "town", town_id, town_id=town_id, category=name, hosts=former.hosts)
     CategoryRepository(work.session).put_back(former, work.now)
+
+
+def list_former_of_release(work: UnitOfWork, actor: Actor, release: ListRelease) -> Sequence[FormerCategory]:
+    """Return the contents that a release in force has replaced and that can still be put back, by name. Raises `Forbidden`.
+
+    A category that was changed again since is not among them.
+    """
+    actor.require_permission(Permission.SEE, release.town_id)
+    if release.status is not ReleaseStatus.IN_FORCE:
+        return ()
+    kept = CategoryRepository(work.session).list_former(release.town_id, work.now - KEPT_FOR)
+    return [each for each in kept if each.replaced_at == release.decided_at]
+
+
+def undo_release(work: UnitOfWork, actor: Actor, release_id: UUID) -> ListRelease:
+    """Put back what the categories of a release in force were before, and return it. The present contents are kept in their place.
+
+    Raises `Forbidden`, `NotFound`, `ReleaseDecided` when nothing of it can be put back any more.
+    """
+    row = get_release(work, actor, release_id)
+    actor.require_permission(Permission.AUTHOR, row.town_id)
+    locks.lock_town(work, row.town_id)
+    work.session.refresh(row)
+    former = list_former_of_release(work, actor, row)
+    if not former:
+        raise ReleaseDecided
+    names = [each.name for each in former]
+    audit.record_event(
+        work, actor, "filter.release_undone", "filter_list_release", row.id, town_id=row.town_id, categories=", ".join(names)
+    )
+    for each in former:
+        CategoryRepository(work.session).put_back(each, work.now)
+    row.status, row.decided_at = ReleaseStatus.UNDONE, work.now
+    work.session.flush()
+    return row
 
 
 def _get_former(work: UnitOfWork, town_id: UUID, name: str) -> FormerCategory:

@@ -5,7 +5,7 @@ Only `update_lists` commits: no unit of work is open while it fetches and reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -16,9 +16,8 @@ from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
 from profiles.filters import releases
-from profiles.filters.blocks import HostBlock
-from profiles.filters.comparison import ContentChange, compare_contents
 from profiles.filters.content_repository import ContentRepository
+from profiles.filters.list_changes import compute_changes
 from profiles.filters.mirror import fetch_archive
 from profiles.filters.models import ListUpdates, ReleaseStatus, UpdateProblem
 from profiles.filters.reading import ReadLists, read_archive
@@ -107,10 +106,8 @@ def list_shrunk(before: Mapping[str, int], after: Mapping[str, int]) -> list[str
 
 def _import(runtime: Runtime, town_id: UUID, lists: ReadLists, etag: str | None) -> None:
     """Store what differs from the town's lists as a release. What changes is computed while no unit of work is open."""
-    with runtime.open_unit_of_work() as work:
-        present = FilterRepository(work.session).list_contents(town_id)
-    changed = [each for each in lists.describe() if present.get(each.name) != each.content_sha256]
-    changes = {each.name: _compare(runtime, present.get(each.name), lists.categories[each.name][1]) for each in changed}
+    changes = compute_changes(runtime, town_id, lists)
+    changed = [each for each in lists.describe() if each.name in changes]
     with runtime.open_unit_of_work() as work:
         repository = FilterRepository(work.session)
         row = repository.get_updates(town_id)
@@ -133,12 +130,6 @@ def _import(runtime: Runtime, town_id: UUID, lists: ReadLists, etag: str | None)
             alarms.raise_alarm(
                 work, town_id, alarms.AlarmKind.FILTER_LISTS_WITHHELD, repeat_after=UPDATE_INTERVAL, categories=", ".join(shrunk)
             )
-
-
-def _compare(runtime: Runtime, sha256: str | None, after: Sequence[HostBlock]) -> ContentChange:
-    with runtime.open_unit_of_work() as work:
-        before = ContentRepository(work.session).load_blocks(sha256)
-    return compare_contents(before, after)
 
 
 def _record(runtime: Runtime, town_id: UUID, problem: UpdateProblem | None) -> UpdateResult:

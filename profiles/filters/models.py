@@ -33,6 +33,7 @@ class ReleaseStatus(StrEnum):
     IN_FORCE = "in_force"
     STOPPED = "stopped"  # by a person
     REPLACED = "replaced"  # by newer lists, before it was in force
+    UNDONE = "undone"  # by a person, after it was in force: the former lists are back
 
 
 class FilterContent(Base):

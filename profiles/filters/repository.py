@@ -74,13 +74,23 @@ class FilterRepository:
 
     def find_categories_of_hosts(self, town_id: UUID, hosts: Collection[str], *, is_trial: bool = False) -> dict[str, list[str]]:
         """The categories that list each host or a domain above it, in one query; `is_trial`: with the lists that are on trial."""
+        serving = select_serving(is_trial=is_trial).subquery()
+        return self._find_categories(select(serving).where(serving.c.town_id == town_id), hosts)
+
+    def find_staged_categories(self, release_id: UUID, hosts: Collection[str]) -> dict[str, list[str]]:
+        """The categories of a release that waits or is on trial that list each host or a domain above it, in one query."""
+        staged = select(StagedCategory.town_id, StagedCategory.name, StagedCategory.content_sha256)
+        return self._find_categories(staged.where(StagedCategory.release_id == release_id), hosts)
+
+    def _find_categories(self, listing: Select[UUID, str, str], hosts: Collection[str]) -> dict[str, list[str]]:
+        """Return which of the categories that a statement selects list each host or a domain above it."""
         names: dict[str, set[str]] = {name: set() for host in hosts for name in list_domains(host)}
         ranges = [and_(FilterBlock.first <= name.encode(), FilterBlock.last >= name.encode()) for name in names]
-        serving = select_serving(is_trial=is_trial).subquery()
+        listed = listing.subquery()
         statement = (
-            select(serving.c.name, FilterBlock.body)
-            .join(FilterBlock, FilterBlock.content_sha256 == serving.c.content_sha256)
-            .where(serving.c.town_id == town_id, or_(false(), *ranges))
+            select(listed.c.name, FilterBlock.body)
+            .join(FilterBlock, FilterBlock.content_sha256 == listed.c.content_sha256)
+            .where(or_(false(), *ranges))
         )
         for category, body in self.session.execute(statement):
             for name in names.keys() & {line.decode() for line in read_block(body)}:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from profiles.filters import options, releases
+from profiles.filters import former_lists, options, releases
 from profiles.filters.models import ReleaseStatus
 
 router = APIRouter(tags=["web filter"])
@@ -89,6 +89,12 @@ def approve_filter_list_release(release_id: UUID, work: WorkDep, actor: ActorDep
 def stop_filter_list_release(release_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """Stop filter lists that wait or are on trial. Schools that tried them have the former ones again."""
     return releases.stop_release(work, actor, release_id)
+
+
+@router.post("/filter-list-releases/{release_id}/undo", response_model=ListReleaseOut)
+def undo_filter_list_release(release_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Undo filter lists that are in force: for 14 days their categories can become again what they were before."""
+    return former_lists.undo_release(work, actor, release_id)
 
 
 @router.get("/towns/{town_id}/filter-options", response_model=FilterOptionsOut)

@@ -29,6 +29,7 @@ RELEASE_STATUSES: dict[ReleaseStatus, Message] = {
     ReleaseStatus.IN_FORCE: Message("in force everywhere"),
     ReleaseStatus.STOPPED: Message("stopped"),
     ReleaseStatus.REPLACED: Message("replaced by newer lists"),
+    ReleaseStatus.UNDONE: Message("undone"),
 }
 REMEDIES: dict[Remedy, Message] = {
     Remedy.MEND_RESOLVER: Message("The resolver does not answer. The operator sees why on the page of the server."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID
@@ -28,16 +29,18 @@ from mdm.console.frame import (
 )
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day, format_instant
+from profiles.effective.list_previews import ListImportPreview, preview_list_import
 from profiles.filters import former_lists, list_updates, service
+from profiles.filters.comparison import ContentChange
 from profiles.filters.models import ListUpdates
 from profiles.filters.reading import read_archive
 from profiles.filters.rules import BYPASS_CATEGORIES, IGNORED_CATEGORIES, LEGAL_CATEGORIES
-from profiles.filters.service import ImportPreview
 
 router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {
     "imported": Message("The lists are imported."),
     "undone": Message("The former list is in force again."),
+    "undone_release": Message("The former lists are in force again."),
     "approved": Message("The new lists go on."),
     "stopped": Message("The new lists are stopped; the former ones are in force."),
     "trials": Message("Saved. Tablets of the chosen schools get new lists first."),
@@ -84,8 +87,7 @@ def preview_import(
     except DomainError as refusal:
         with runtime.open_unit_of_work() as work:
             return _render_lists(request, work, actor, chosen, refusal=refusal)
-    with runtime.open_unit_of_work() as work:
-        preview = service.preview_import(work, actor, chosen.id, lists, remove_others=remove_others)
+    preview = preview_list_import(runtime, actor, chosen.id, lists, remove_others=remove_others)
     return _render_preview(request, chosen, preview, digest, remove_others=remove_others)
 
 
@@ -115,8 +117,7 @@ def import_lists(
     except DomainError as refusal:
         with runtime.open_unit_of_work() as work:
             return _render_lists(request, work, actor, chosen, refusal=refusal)
-    with runtime.open_unit_of_work() as work:
-        preview = service.preview_import(work, actor, chosen.id, lists, remove_others=remove_others)
+    preview = preview_list_import(runtime, actor, chosen.id, lists, remove_others=remove_others)
     return _render_preview(request, chosen, preview, given, remove_others=remove_others, is_other=bool(digest))
 
 
@@ -221,9 +222,9 @@ def _describe_updates(row: ListUpdates | None, language: Language) -> dict[str, 
 
 
 def _render_preview(
-    request: Request, town: Town, preview: ImportPreview, digest: str, *, remove_others: bool, is_other: bool = False
+    request: Request, town: Town, preview: ListImportPreview, digest: str, *, remove_others: bool, is_other: bool = False
 ) -> Response:
-    language = get_language(request)
+    language, counts = get_language(request), preview.counts
     return render_page(
         request,
         "filters/preview.html",
@@ -232,20 +233,25 @@ def _render_preview(
         remove_others=remove_others,
         is_other=is_other,
         rows=_describe_changes(preview, language),
-        kept=preview.changes.kept,
-        removed=preview.changes.removed,
-        lost=preview.lost,
-        lost_baseline=preview.lost_baseline,
-        missing=preview.changes.missing_baseline,
-        skipped=preview.changes.skipped,
+        samples=[{"name": name, **asdict(change)} for name, change in sorted(preview.changes.items())],
+        opened_hosts=preview.opened_hosts,
+        kept=counts.changes.kept,
+        removed=counts.changes.removed,
+        lost=counts.lost,
+        lost_baseline=counts.lost_baseline,
+        missing=counts.changes.missing_baseline,
+        skipped=counts.changes.skipped,
     )
 
 
-def _describe_changes(preview: ImportPreview, language: Language) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "role": _describe_role(name, language), "before": preview.before.get(name, 0), "after": number}
-        for name, number in sorted(preview.changes.hosts.items())
-    ]
+def _describe_changes(preview: ListImportPreview, language: Language) -> list[dict[str, Any]]:
+    rows = []
+    for name, number in sorted(preview.counts.changes.hosts.items()):
+        change = preview.changes.get(name, ContentChange(0, 0))
+        before = preview.counts.before.get(name, 0)
+        row = {"name": name, "before": before, "after": number, "leaving": change.leaving, "coming": change.coming}
+        rows.append(row | {"role": _describe_role(name, language)})
+    return rows
 
 
 def _describe_role(category: str, language: Language) -> str:

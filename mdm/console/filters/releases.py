@@ -19,8 +19,10 @@ from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, choose_town, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
-from profiles.filters import options, releases
+from profiles.effective.list_previews import preview_opened_hosts
+from profiles.filters import former_lists, options, releases
 from profiles.filters.models import ListRelease, ReleaseStatus
+from profiles.filters.release_repository import OPEN
 from profiles.filters.rules import LEGAL_CATEGORIES
 
 router = APIRouter(prefix="/filter-lists", include_in_schema=False, route_class=PageRoute)
@@ -49,9 +51,12 @@ def show_release(request: Request, work: WorkDep, release_id: UUID) -> Response:
         town=town,
         release=describe_release(row, get_language(request)),
         changes=row.changes,
+        samples=row.changes,
+        opened_hosts=preview_opened_hosts(work, row) if row.status in OPEN else None,
         shrunk=row.shrunk,
         floor=sorted(LEGAL_CATEGORIES.intersection(row.shrunk)),
         has_trial=has_trial,
+        kept={each.name for each in former_lists.list_former_of_release(work, actor, row)},
     )
 
 
@@ -71,6 +76,15 @@ def stop_release(request: Request, work: WorkDep, release_id: UUID, csrf: CsrfFi
     check_csrf(request, csrf)
     row = releases.stop_release(work, actor, release_id)
     return RedirectResponse(f"/filter-lists?town={row.town_id}&done=stopped", status_code=303)
+
+
+@router.post("/releases/{release_id}/undo")
+def undo_release(request: Request, work: WorkDep, release_id: UUID, csrf: CsrfField) -> Response:
+    """Put back what all categories of new lists were before."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    row = former_lists.undo_release(work, actor, release_id)
+    return RedirectResponse(f"/filter-lists?town={row.town_id}&done=undone_release", status_code=303)
 
 
 @router.post("/{town}/trials")

@@ -147,6 +147,7 @@ PAGES: dict[str, str] = {
     "delete_exam": "/hours/days/{town}/exams/{exam_id}/delete",
     "import_filter_lists": "/filter-lists/{town}/import",
     "approve_filter_list_release": "/filter-lists/releases/{release_id}/approve",
+    "undo_filter_list_release": "/filter-lists/releases/{release_id}/undo",
     "stop_filter_list_release": "/filter-lists/releases/{release_id}/stop",
     "set_trial_schools": "/filter-lists/{town}/trials",
     "set_counting": "/web-filter/{town}/counting",

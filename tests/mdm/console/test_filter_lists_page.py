@@ -16,6 +16,7 @@ from enrollment.places.models import Town
 from profiles.filters import releases, service
 from profiles.filters.content_repository import ContentRepository
 from profiles.filters.reading import read_lists
+from profiles.filters.repository import FilterRepository
 from tests.mdm.console.conftest import Person
 from tests.profiles.filters.test_lists import archive
 from tests.support.server import LiveServer
@@ -63,6 +64,9 @@ def test_lists_are_seen_before_they_are_imported(server: LiveServer, person: Cal
     preview = send(admin, town_id, "preview", one)
     assert "games, malware" in html.unescape(preview.text), "those of the town that stay"
     assert count_hosts(server, town_id)["adult"] == 2, "a preview stores nothing"
+    words = html.unescape(preview.text)
+    assert re.findall(r"<li><code>(.*?)</code></li>", words) == ["a.example", "b.example", "c.example", "d.example", "e.example"]
+    assert "Aucun site que vos règles ouvrent" in words
     other = send(admin, town_id, "import", archive({"adult/domains": b"z.example\n"}), digest=read_digest(preview))
     assert "une autre archive" in html.unescape(other.text)
     assert count_hosts(server, town_id)["adult"] == 2
@@ -165,11 +169,40 @@ def test_new_lists_are_looked_at_tried_in_a_school_and_stopped(
     assert "Votre décision" not in html.unescape(admin.client.get(page).text)
 
 
+def test_lists_in_force_are_put_back_by_category_or_as_a_whole(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    lists = read_lists(archive({"l/games/domains": b"x.example\n", "l/adult/domains": b"a.example\nz.example\n"}).read())
+    changes = [
+        {"name": name, "before": 1, "after": 1, "leaving": 1, "coming": 1, "leaving_samples": [], "coming_samples": []}
+        for name in ("adult", "games")
+    ]
+    with server.runtime.open_unit_of_work() as work:
+        ContentRepository(work.session).add_contents(lists.get_blocks_by_hash(), work.now)
+        release_id = releases.add_release(work, town_id, changes, lists.describe(), []).id
+        assert FilterRepository(work.session).find_categories(town_id, "z.example") == ["adult"]
+    page = f"/filter-lists/releases/{release_id}"
+    shown = html.unescape(admin.client.get(page).text)
+    for category in ("adult", "games"):
+        assert f"/filter-lists/{town_id}/undo?category={category}" in shown
+    assert admin.client.post(f"{page}/undo", data={"csrf": "of another site"}).status_code == 403
+    done = admin.client.post(f"{page}/undo", data={"csrf": admin.csrf}, follow_redirects=True)
+    assert "Les anciennes listes sont de nouveau en vigueur." in html.unescape(done.text)
+    with server.runtime.open_unit_of_work() as work:
+        assert FilterRepository(work.session).find_categories_of_hosts(town_id, ["z.example", "g.example"]) == {
+            "z.example": [],
+            "g.example": ["games"],
+        }
+    assert "annulées" in html.unescape(admin.client.get(page).text)
+    assert admin.client.post(f"{page}/undo", data={"csrf": admin.csrf}).status_code == 409
+
+
 def test_a_release_of_another_town_is_none(server: LiveServer, person: Callable[..., Person], town_id: UUID) -> None:
     with server.runtime.open_unit_of_work() as work:
         other_id = TownFactory(work).create_town().id
         release_id = releases.add_release(work, other_id, [], [], ["adult"]).id
     admin = person(town_id, Role.TOWN_ADMIN)
     assert admin.client.get(f"/filter-lists/releases/{release_id}").status_code == 404
-    for act in ("approve", "stop"):
+    for act in ("approve", "stop", "undo"):
         assert admin.client.post(f"/filter-lists/releases/{release_id}/{act}", data={"csrf": admin.csrf}).status_code == 404

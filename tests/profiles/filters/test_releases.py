@@ -131,6 +131,42 @@ def test_two_people_who_decide_at_once_decide_once(runtime: Runtime, town: Town)
         assert sorted(pool.map(decide, (releases.approve_release, releases.stop_release))) == [False, True]
 
 
+def test_a_release_in_force_is_undone_as_a_whole_once_and_its_lists_can_come_back(runtime: Runtime, town: Town) -> None:
+    with runtime.open_unit_of_work() as work:
+        release_id = add_release(work, town).id
+
+    def undo(_: int) -> bool:
+        try:
+            with runtime.open_unit_of_work() as work:
+                former_lists.undo_release(work, SYSTEM, release_id)
+        except ReleaseDecided:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(undo, range(2))) == [False, True]
+    with runtime.open_unit_of_work() as work:
+        row = releases.get_release(work, SYSTEM, release_id)
+        assert (find(work, town), row.status) == ([], ReleaseStatus.UNDONE)
+        [kept] = former_lists.list_former(work, SYSTEM, town.id)
+        former_lists.undo_import(work, SYSTEM, town.id, "games", kept.content_sha256)
+        assert find(work, town) == ["games"]
+
+
+def test_what_changed_again_or_is_too_old_is_not_undone_with_a_release(runtime: Runtime, town: Town, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        first_id = add_release(work, town).id
+    clock.advance(timedelta(days=1))
+    with runtime.open_unit_of_work() as work:
+        second_id = add_release(work, town, b"autre.example\n").id
+        assert former_lists.list_former_of_release(work, SYSTEM, releases.get_release(work, SYSTEM, first_id)) == []
+        with pytest.raises(ReleaseDecided):
+            former_lists.undo_release(work, SYSTEM, first_id)
+    clock.advance(former_lists.KEPT_FOR + timedelta(minutes=1))
+    with runtime.open_unit_of_work() as work, pytest.raises(ReleaseDecided):
+        former_lists.undo_release(work, SYSTEM, second_id)
+
+
 def test_decided_releases_end_after_their_term(runtime: Runtime, town: Town, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         add_release(work, town)
