@@ -4,11 +4,14 @@ PYTHON ?= python3
 VENV ?= $(if $(CARTABLE_VENV),$(CARTABLE_VENV),.venv)
 RUN = $(VENV)/bin/python
 JOBS ?= 3
+TIMES ?= 10
+# Processes that are killed, a database or a broker that is away or full, and the seeds of the simulation.
+FAULTS = tests/simulation tests/stories/test_worker_faults.py tests/deploy/test_compose_processes.py tests/mdm/worker tests/mdm/api/test_outages.py tests/cartable/test_limited_process.py
 # Compiled modules are kept, whatever the shell says: without them each process that a test starts compiles all of Cartable.
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run worker simulate check test test-all test-fast story interop pictures soak bench migrate revision openapi messages catalog-check clean
+.PHONY: help setup run worker simulate check test test-all test-fast story interop pictures faults soak bench migrate revision openapi messages catalog-check clean
 
 help: ## Show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +55,10 @@ interop: ## Install the independent programs (SCEP and ACME clients, a browser, 
 
 pictures: setup ## Take the pictures of docs/pictures anew, in French and in English
 	@TEST_EVERY_CASE=1 CARTABLE_PICTURES=$(CURDIR)/docs/pictures $(RUN) -m pytest -q -p no:randomly tests/browser/test_main_story.py tests/browser/test_years.py -k 'not Keyboard'
+
+faults: setup ## The tests of faults again and again, TIMES=10 times; ends at the first that fails
+	@number=0; while [ $$number -lt $(TIMES) ]; do number=$$((number + 1)); echo "faults, run $$number of $(TIMES)"; \
+		$(RUN) -m pytest -q -n $(JOBS) --dist worksteal $(FAULTS) || exit 1; done
 
 soak: setup ## Simulate faults from random seeds, and kill real processes under load: make soak MINUTES=60, half of it for each
 	@$(RUN) -m tests.simulation --seconds $$(( $(or $(MINUTES),20) * 30 ))

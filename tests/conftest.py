@@ -23,7 +23,7 @@ from cartable.database import use_keyring
 from cartable.embedded_postgres import PostgresServer
 from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
-from tests.support import databases, sampling
+from tests.support import databases, key_stock, sampling, shuffling
 from tests.support.accounts import use_cheap_hashes
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until everything is imported
     use_keyring(KEYRING)
     use_cheap_hashes()
+    key_stock.use_key_stock()
+    shuffling.shuffle_if_asked()
     if not hasattr(config, "workerinput") and databases.POSTGRES_FOLDER_VARIABLE not in os.environ:
         _server = databases.start_postgres()
         if _server is None:

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from cartable.guarded_http import GuardedHttpProtocol
-from tests.support.server import find_free_port
+from tests.support.server import find_free_port, wait_until_started
 
 
 class _QuickProtocol(GuardedHttpProtocol):
@@ -37,8 +37,7 @@ def port() -> Iterator[int]:
     server = uvicorn.Server(uvicorn.Config(_answer, port=port, http=_QuickProtocol, log_level="critical", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.started:
-        time.sleep(0.01)
+    wait_until_started(server, thread)
     yield port
     server.should_exit = True
     thread.join(5)

@@ -6,7 +6,6 @@ import shutil
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from enrollment.identity.scep.endpoint import routes as scep_routes
 from tests.conftest import KEYRING
 from tests.enrollment.identity.scep.conftest import Requester
 from tests.interop import missing
-from tests.support.server import LiveServer, find_free_port, start_live_server
+from tests.support.server import LiveServer, find_free_port, start_live_server, wait_until_started
 
 
 @pytest.fixture(params=["sqlite"])
@@ -56,8 +55,7 @@ def plain_url(server: LiveServer) -> Iterator[str]:
     running = uvicorn.Server(uvicorn.Config(application, port=port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    while not running.started:
-        time.sleep(0.02)
+    wait_until_started(running, thread)
     yield f"http://127.0.0.1:{port}/scep"
     running.should_exit = True
     thread.join(10)

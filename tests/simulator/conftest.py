@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from simulator import AppStore, SimulatedTablet
 from tests.simulator.reference import ReferenceServer
+from tests.support.server import wait_until_started
 
 
 @dataclass
@@ -50,8 +50,7 @@ def rig() -> Iterator[SimulatorRig]:
     running = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(running.serve()), daemon=True)
     thread.start()
-    while not running.started:
-        time.sleep(0.01)
+    wait_until_started(running, thread)
     port = running.servers[0].sockets[0].getsockname()[1]
     server.url = f"https://localhost:{port}"
     prepared_keys = itertools.cycle([rsa.generate_private_key(65537, 2048) for _ in range(3)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import secrets
 import socket
 import threading
 import time
@@ -34,6 +36,11 @@ from mdm.worker.drains import drain
 from tests.support.accounts import PASSWORD, make_trusted
 from tests.support.installation import install
 
+_TOPICS = (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.MODES, Topic.RECONCILE, Topic.RENEW_CERTIFICATE, Topic.PUSH)
+#: Below the ports that the system gives to connections: one of those may be taken between `find_free_port` and the server's start.
+_PORTS = range(20000, 32000)
+_candidates = itertools.islice(itertools.cycle(_PORTS), secrets.randbelow(len(_PORTS)), None)
+
 
 @dataclass(slots=True)
 class LiveServer:
@@ -47,15 +54,8 @@ class LiveServer:
     def run_worker(self) -> None:
         """Run the worker's jobs until none is due."""
         for _ in range(4):
-            for topic in (
-                Topic.ENROLLED,
-                Topic.COMMAND_RESULT,
-                Topic.MODES,
-                Topic.RECONCILE,
-                Topic.RENEW_CERTIFICATE,
-                Topic.PUSH,
-            ):
-                drain(self.runtime, topic)
+            if not sum(drain(self.runtime, topic) for topic in _TOPICS):
+                return
 
     def sign_in(
         self,
@@ -93,9 +93,19 @@ def _build_tls_context(ca: Path) -> Any:
 
 
 def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port at which nothing listens. No port is returned twice, and other processes begin elsewhere."""
+    while True:
+        port = next(_candidates)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    """Wait until the server that runs in `thread` listens. Raises `AssertionError` when it ends instead, for example without a port."""
+    while not server.started:
+        assert thread.is_alive(), "the server could not start"
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager
@@ -139,8 +149,7 @@ def start_live_server(
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     with _start_push_service(hub, chain, key, settings.secrets_dir / "push-test-ca.pem", push_port):
-        while not server.started:
-            time.sleep(0.02)
+        wait_until_started(server, thread)
         try:
             yield LiveServer(runtime, hub, settings.public_url, settings.secrets_dir / "tls-ca.pem")
         finally:

@@ -93,7 +93,8 @@ def test_each_kind_of_reservation_places_the_tablet(place: Place) -> None:
     assert place.slots[1].tablet_id == three.id
     assert (facts[four.id].school_id, facts[four.id].state) == (place.school.id, TabletState.PREPARED)
     assert place.left() == {}
-    actions = [event.action for event in place.work.session.query(AuditEvent).filter(AuditEvent.subject_id == str(two.id))]
+    events = select(AuditEvent.action).where(AuditEvent.subject_id == str(two.id)).order_by(AuditEvent.id)
+    actions = place.work.session.scalars(events).all()
     assert actions.index("tablet.reserve") < actions.index("tablet.place") < actions.index("tablet.state")
 
 

@@ -30,17 +30,14 @@ from profiles.effective import bundles
 from profiles.effective.licence_overlap import LicenceOverlap, list_licence_overlaps
 from profiles.policy.kinds import PlaceKind
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, school_day, set_clock
+from tests.support.installation import install
 from tests.support.world import TownFactory
 
 
 @pytest.fixture
 def opened(runtime: Runtime) -> Iterator[UnitOfWork]:
-    from enrollment.identity import service as identity
-    from enrollment.identity import tls
-
+    install(runtime)
     with runtime.open_unit_of_work() as work:
-        identity.ensure_authority(work)
-        tls.ensure_server_certificate(work, ["localhost"])
         yield work
 
 

@@ -55,8 +55,8 @@ class EnrolledTablet:
 
     def run_worker(self) -> None:
         for _ in range(3):
-            for topic in (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RECONCILE):
-                drain(self.runtime, topic)
+            if not sum(drain(self.runtime, topic) for topic in (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RECONCILE)):
+                return
 
     def connect(self) -> list[str]:
         """Run the worker and one conversation, twice. Returns the request types that were delivered."""

@@ -8,8 +8,6 @@ from uuid import UUID
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from enrollment.identity import service as identity
-from enrollment.identity import tls
 from mdm.worker.drains import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as tokens
@@ -17,6 +15,7 @@ from profiles.apps.apps_and_books.testserver import SimulatedLocation
 from profiles.apps.licences import PoolStatus
 from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToken
 from tests.profiles.apps.test_bundles import BundleTown
+from tests.support.installation import install
 
 ADAM = 895485086
 
@@ -27,9 +26,8 @@ class LicenceTown:
     def __init__(self, runtime: Runtime, url: str) -> None:
         self.runtime = runtime
         runtime.settings = runtime.settings.model_copy(update={"apps_and_books_url": url})
+        install(runtime)
         with runtime.open_unit_of_work() as work:
-            identity.ensure_authority(work)
-            tls.ensure_server_certificate(work, ["localhost"])
             place = BundleTown(work)
             self.town_id, self.school_id, self.app_id = place.town.id, place.school.id, place.app.id
             self.tablet_ids, self.serials = place.ids, [tablet.serial for tablet in place.tablets]

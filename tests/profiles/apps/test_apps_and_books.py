@@ -25,6 +25,7 @@ from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToke
 from profiles.effective import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.profiles.apps.test_bundles import BundleTown
+from tests.support.installation import install
 from tests.support.licences import build_content_token
 
 ADAM = 895485086
@@ -91,13 +92,9 @@ def test_each_error_is_understood(
 
 @pytest.fixture
 def place(runtime: Runtime, clock: ManualClock, url: str, location: SimulatedLocation) -> BundleTown:
-    from enrollment.identity import service as identity
-    from enrollment.identity import tls
-
+    install(runtime)
     runtime.settings = runtime.settings.model_copy(update={"apps_and_books_url": url})
     with runtime.open_unit_of_work() as work:
-        identity.ensure_authority(work)
-        tls.ensure_server_certificate(work, ["localhost"])
         made = BundleTown(work)
         made.token_id = vpp.install_token(work, SYSTEM, made.town.id, location.token).id
     return made

@@ -32,6 +32,7 @@ from profiles.policy.kinds import AppUse, PlaceKind, StageKind, VersionState
 from profiles.policy.places import select_tablets
 from profiles.policy.reachability import ReachabilityRule
 from profiles.policy.repository import PolicyRepository
+from tests.support.installation import install
 from tests.support.world import TownFactory
 
 
@@ -67,12 +68,8 @@ class BundleTown:
 
 @pytest.fixture
 def work(runtime: Runtime) -> Iterator[UnitOfWork]:
-    from enrollment.identity import service as identity
-    from enrollment.identity import tls
-
+    install(runtime)
     with runtime.open_unit_of_work() as opened:
-        identity.ensure_authority(opened)
-        tls.ensure_server_certificate(opened, ["localhost"])
         yield opened
 
 

@@ -31,6 +31,7 @@ from profiles.effective.desired_states import compute_desired_states
 from profiles.policy.kinds import PlaceKind
 from tests.profiles.apps.licence_town import ADAM
 from tests.profiles.apps.test_bundles import BundleTown
+from tests.support.installation import install
 from tests.support.licences import build_content_token
 
 
@@ -41,14 +42,10 @@ def location(clock: ManualClock) -> SimulatedLocation:
 
 @pytest.fixture
 def place(runtime: Runtime, location: SimulatedLocation) -> Iterator[BundleTown]:
-    from enrollment.identity import service as identity
-    from enrollment.identity import tls
-
+    install(runtime)
     with serve(location) as url:
         runtime.settings = runtime.settings.model_copy(update={"apps_and_books_url": url})
         with runtime.open_unit_of_work() as work:
-            identity.ensure_authority(work)
-            tls.ensure_server_certificate(work, ["localhost"])
             made = BundleTown(work)
             made.token_id = vpp.install_token(work, SYSTEM, made.town.id, location.token).id
         compare(runtime, made)
@@ -199,12 +196,8 @@ def declared(work: UnitOfWork, place: BundleTown, status: str, *, wanted: bool =
 
 
 def test_a_declared_app_assigns_its_licence_and_gives_it_back(runtime: Runtime) -> None:
-    from enrollment.identity import service as identity
-    from enrollment.identity import tls
-
+    install(runtime)
     with runtime.open_unit_of_work() as work:
-        identity.ensure_authority(work)
-        tls.ensure_server_certificate(work, ["localhost"])
         place = BundleTown(work)
         bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "")
         licences.set_pool_total(work, SYSTEM, place.app.id, 1)
