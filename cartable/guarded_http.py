@@ -1,7 +1,7 @@
 """The HTTP protocol of the server with limits for slow and for many connections. It knows no request and no path.
 
-A connection that sends no complete head in time, or a body too slowly, is closed: whoever opens thousands of them and sends nothing
-would else take the places of tablets. Idle connections between two requests are closed by uvicorn (`timeout_keep_alive`).
+A connection that sends no complete head in time, a head without end, or a body too slowly, is closed: whoever opens thousands of them
+would else take the places or the memory of tablets. Idle connections between two requests are closed by uvicorn (`timeout_keep_alive`).
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     body_period_seconds: ClassVar[float] = 20.0
     body_period_bytes: ClassVar[int] = 8 * 1024
     _connections: ClassVar[Counter[str]] = Counter()
+    #: A head of more bytes is not read on: SCEP requests by GET and signed messages need far fewer.
+    head_bytes: ClassVar[int] = 256 * 1024
     _timer: asyncio.TimerHandle | None = None
     _address: str | None = None
     _received = 0
+    _reads_head = True
+    _head_received = 0
+    _chunk_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -66,13 +71,22 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
+        self._chunk_size = len(data)
         super().data_received(data)
+        if self._reads_head:
+            self._head_received += len(data)
+            if self._head_received > self.head_bytes:
+                log.warning("http.head_too_large", address=self._address)
+                self.transport.abort()
 
     def on_message_begin(self) -> None:
+        # The chunk in which a head begins may end the body before it, and is not counted.
+        self._reads_head, self._head_received = True, -self._chunk_size
         self._start_timer(self.head_seconds, self._close_slow_head)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._reads_head = False
         self._received = 0
         self._start_timer(self.body_period_seconds, self._check_body)
         super().on_headers_complete()

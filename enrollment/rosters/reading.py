@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from enrollment.rosters.files import oneroster
 from enrollment.rosters.files.archive import is_zip
 from enrollment.rosters.files.columns import (
+    REQUIRED_FIELDS,
     ColumnLayout,
     ColumnOverrides,
     ColumnStatus,
@@ -53,7 +54,7 @@ def read_roster(
     header, width, body = _split_header(table.lines, overrides or {})
     kind = kind or detect_file_kind(header, (overrides or {}).get(FileKind.PUPILS))
     columns = match_columns(header, kind, (overrides or {}).get(kind))
-    lines, skipped = _drop_empty_lines(body)
+    lines, skipped = _drop_empty_lines(body, columns, kind)
     guessed_encoding = table.encoding if table.is_guess else None
     if kind is FileKind.GUARDIANS:
         guardians = parse_guardians(lines, width, columns, keep_contacts=keep_contacts)
@@ -93,11 +94,18 @@ def _split_header(table: Sequence[list[str]], overrides: OverridesByKind) -> tup
     return header, len(header), body
 
 
-def _drop_empty_lines(body: Sequence[tuple[int, list[str]]]) -> tuple[list[tuple[int, list[str]]], int]:
-    """Return the lines with content, and the number of skipped ones: empty lines, and a last line with fewer than 3 filled cells."""
+def _drop_empty_lines(
+    body: Sequence[tuple[int, list[str]]], columns: ColumnLayout, kind: FileKind
+) -> tuple[list[tuple[int, list[str]]], int]:
+    """Return the lines with content, and the number of skipped ones: empty lines, and a last line that is a footer.
+
+    A footer fills fewer than 3 cells, and not all that a person of this kind needs: an adult needs but two.
+    """
     lines = [(number, cells) for number, cells in body if any(cells)]
     if lines and sum(1 for cell in lines[-1][1] if cell) < 3:
-        lines.pop()
+        last = columns.read_cells(lines[-1][1])
+        if not all(last.get(name) for name in REQUIRED_FIELDS[kind]):
+            lines.pop()
     return lines, len(body) - len(lines)
 
 

@@ -113,7 +113,7 @@ class ChannelEndpoint:
                 )
             return ChannelRequest(parse_connect(message), identity.fingerprint, body, certificate=identity.certificate, host=host)
         except (BadPlist, BadMessage) as error:
-            request = None if checkin else build_unreadable_request(body, identity.fingerprint)
+            request = None if checkin else build_unreadable_request(body, identity.fingerprint, content_type)
             if request is not None:
                 return request
             reason = RejectionReason.BAD_PLIST if isinstance(error, BadPlist) else RejectionReason.BAD_MESSAGE

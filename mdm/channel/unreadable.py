@@ -12,14 +12,17 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.channel.messages import ChannelRequest
 from mdm.channel.repository import ChannelRepository
 from mdm.protocol.checkin import EnrollmentIds
-from mdm.protocol.connect import CommandStatus, ConnectMessage
+from mdm.protocol.connect import CommandStatus, ConnectMessage, is_checkin
 from mdm.protocol.scanning import scan_message
 from mdm.queue.rules import build_command_uuid, parse_command_uuid
 
 
-def build_unreadable_request(body: bytes, fingerprint: str) -> ChannelRequest | None:
-    """Return a request with what scanning the bytes finds; None when they seem to be a check-in message."""
-    scanned = scan_message(body)
+def build_unreadable_request(body: bytes, fingerprint: str, content_type: str = "") -> ChannelRequest | None:
+    """Return a request with what scanning the bytes finds; None when they seem to be a check-in message.
+
+    A check-in message must not be taken for an Idle: its sender would take the response for a success and not send it again.
+    """
+    scanned = scan_message(body, called_checkin=is_checkin(content_type, {}))
     if scanned.is_checkin:
         return None
     # Without a readable status it is an answer: only an answer may end a command, and an Idle without one changes nothing.

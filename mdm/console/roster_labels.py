@@ -45,6 +45,7 @@ UNREADABLE: dict[str, Message] = {
     "locked_or_old_workbook": Message("this workbook has a password or an old format; save it as .xlsx or .csv"),
     "oneroster_delta": Message("this OneRoster set is partial; a whole one is needed"),
     "oneroster_version": Message("this version of OneRoster is not read"),
+    "open_quote": Message('a quotation mark (") that opens in line {line} takes in other lines: remove it'),
     "too_large": Message("it is too large"),
     "too_many_lines": Message("it has too many lines"),
     "zip_duplicate": Message("a file is twice in the archive"),
@@ -61,13 +62,14 @@ def describe_roster_refusal(problem: DomainError, language: Language) -> str:
     if not isinstance(problem, UnreadableRoster):
         return problem.translate(language)
     return language.gettext(
-        "This file cannot be read: {why}.", why=explain_unreadable(str(problem.details.get("why", "")), language)
+        "This file cannot be read: {why}.",
+        why=explain_unreadable(str(problem.details.get("why", "")), language, problem.details.get("line")),
     )
 
 
-def explain_unreadable(code: str, language: Language) -> str:
-    """Return why a file cannot be read; a code without a label is shown as it is."""
+def explain_unreadable(code: str, language: Language, line: object = None) -> str:
+    """Return why a file cannot be read, and in which line; a code without a label is shown as it is."""
     if code.startswith("missing_"):
         field = code.removeprefix("missing_")
         return _MISSING.translate(language, field=FIELDS.get(field, field))
-    return UNREADABLE[code].translate(language) if code in UNREADABLE else code
+    return UNREADABLE[code].translate(language, line=line) if code in UNREADABLE else code

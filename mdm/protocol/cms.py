@@ -50,6 +50,11 @@ _DIGESTS: dict[bytes, tuple[DigestName, hashes.HashAlgorithm]] = {
     bytes.fromhex("608648016503040201"): (DigestName.SHA256, hashes.SHA256()),
     bytes.fromhex("608648016503040202"): (DigestName.SHA384, hashes.SHA384()),
     bytes.fromhex("608648016503040203"): (DigestName.SHA512, hashes.SHA512()),
+    # Some clients name the algorithm of the signature where that of the digest belongs.
+    bytes.fromhex("2a864886f70d010105"): (DigestName.SHA1, hashes.SHA1()),  # noqa: S303 - genuine tablets sign with it
+    bytes.fromhex("2a864886f70d01010b"): (DigestName.SHA256, hashes.SHA256()),
+    bytes.fromhex("2a864886f70d01010c"): (DigestName.SHA384, hashes.SHA384()),
+    bytes.fromhex("2a864886f70d01010d"): (DigestName.SHA512, hashes.SHA512()),
 }
 
 
@@ -95,10 +100,19 @@ def verify_detached(header: str | bytes, body: bytes, certificates: SignerCertif
     if len(header) > MAX_HEADER:
         raise BadSignature("header too long")
     try:
-        der = base64.b64decode(header)
+        der = _decode_header(header.encode("latin-1") if isinstance(header, str) else header)
     except (binascii.Error, ValueError) as error:
         raise BadSignature("not base64") from error
     return _convert_errors(lambda: _verify_signature(_parse_signed_data(der), body, certificates))
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def _decode_header(header: bytes) -> bytes:
+    """Return the decoded header: base64 in the standard or the URL-safe alphabet, with spaces and without padding."""
+    text = header.translate(_URL_SAFE, b" \t")
+    return base64.b64decode(text + b"=" * (-len(text) % 4))
 
 
 def verify_attached(der: bytes) -> tuple[bytes, VerifiedSignature]:

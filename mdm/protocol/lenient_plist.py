@@ -31,12 +31,27 @@ _LONE_BRACKET = re.compile(rf"<(?!/?(?:{_ELEMENTS})(?:\s[^<>]*)?/?>|!--|!\[CDATA
 def parse(data: bytes, max_depth: int) -> Any:
     """Return the root value of a damaged property list. Raises `Unreadable`."""
     if data[:8] == b"bplist00":
-        root = _BinaryReader(data, max_depth).read_root()
+        root = _read_binary(data, max_depth)
     else:
         root = _XmlReader(max_depth).read(_repair_xml(data))
     if root is _ABSENT:
         raise Unreadable("no readable root")
     return root
+
+
+#: What clients and proxies append to a body, and how much of it at most.
+_APPENDED, _MAX_APPENDED = b"\r\n\t \0", 8
+
+
+def _read_binary(data: bytes, max_depth: int) -> Any:
+    """Return the root value. The trailer of a binary property list is found from its end, so appended bytes are tried without."""
+    for appended in range(_MAX_APPENDED):
+        try:
+            return _BinaryReader(data[: len(data) - appended], max_depth).read_root()
+        except Unreadable:
+            if data[-1 - appended] not in _APPENDED:
+                raise
+    raise Unreadable("binary: bad trailer")
 
 
 def decode(data: bytes) -> str:
@@ -82,7 +97,9 @@ class _XmlReader:
         try:
             parser.Parse(document.encode(), True)
         except ExpatError as error:
-            raise Unreadable(f"XML: {error}"[:80]) from error
+            if self._root is _ABSENT or self._containers:
+                raise Unreadable(f"XML: {error}"[:80]) from error
+            # The root is complete, and what follows it is no part of the message.
         return self._root
 
     def _start(self, name: str, _attributes: dict[str, str]) -> None:

@@ -22,16 +22,20 @@ class ScannedMessage:
     is_checkin: bool
 
 
-def scan_message(data: bytes) -> ScannedMessage:
-    """Return what can be found in the bytes of a damaged or oversized message. Never raises."""
+def scan_message(data: bytes, *, called_checkin: bool = False) -> ScannedMessage:
+    """Return what can be found in the bytes of a damaged or oversized message. Never raises.
+
+    `called_checkin`: the media type says that it is a check-in message, which counts where the bytes do not tell.
+    """
     text = data.decode("latin-1") if data[:8] == b"bplist00" else decode(data).replace("\x00", "")
     named = _find_string(text, "CommandUUID")
+    status = _find_status(text)
     uuids = ([named] if named is not None and _UUID.fullmatch(named) else []) + _UUID.findall(text)
     return ScannedMessage(
         uuids=tuple(dict.fromkeys(uuids))[:20],
-        status=_find_status(text),
+        status=status,
         udid=_find_string(text, "UDID"),
-        is_checkin="MessageType" in text and "CommandUUID" not in text,
+        is_checkin="CommandUUID" not in text and ("MessageType" in text or (called_checkin and status is None)),
     )
 
 

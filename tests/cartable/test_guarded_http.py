@@ -19,6 +19,7 @@ class _QuickProtocol(GuardedHttpProtocol):
     head_seconds: ClassVar[float] = 0.3
     body_period_seconds: ClassVar[float] = 0.3
     body_period_bytes: ClassVar[int] = 100
+    head_bytes: ClassVar[int] = 100_000
 
     def get_limit(self, address: str) -> int:
         return 5
@@ -58,6 +59,25 @@ def test_a_connection_that_sends_too_slowly_is_closed(port: int, sent: bytes) ->
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(sent)
         assert _is_closed(client)
+
+
+def test_a_head_without_end_is_not_kept(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Large: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(200):
+                client.sendall(b"x" * 64 * 1024)
+                time.sleep(0.001)
+
+
+def test_a_body_and_what_follows_it_do_not_count_as_a_head(port: int) -> None:
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 150000\r\n\r\n" + b"x" * 150_000
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(request * 2 + request[:40])
+        client.settimeout(3)
+        received = b""
+        while received.count(b"HTTP/1.1 200") < 2:
+            received += client.recv(10_000)
 
 
 def test_a_body_that_comes_slowly_but_steadily_is_read(port: int) -> None:

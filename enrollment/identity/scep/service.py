@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cartable.certificates import is_issued_by, read_certificate
 from cartable.unit_of_work import UnitOfWork
@@ -45,14 +46,15 @@ def handle_pki_operation(work: UnitOfWork, der: bytes) -> bytes:
     signer = get_device_signer(work, authority)
     message = wire.parse_message(der)
     try:
-        issuance = _issue_or_renew(work, message, signer)
+        signer_key = wire.verify_signature(message)
+        issuance = _issue_or_renew(work, message, signer_key, signer)
     except ScepFailure as failure:
         log.warning("scep.refused", why=failure.why, info=failure.info.name, transaction=message.transaction_id[:64])
         return wire.build_failure(message, authority, signer, failure.info)
     return wire.build_success(message, authority, signer, issuance.certificate.der, issuance.cipher)
 
 
-def _issue_or_renew(work: UnitOfWork, message: PkiMessage, signer: DeviceSigner) -> ScepIssuance:
+def _issue_or_renew(work: UnitOfWork, message: PkiMessage, signer_key: rsa.RSAPublicKey, signer: DeviceSigner) -> ScepIssuance:
     if message.message_type not in {ScepMessageType.PKCS_REQ, ScepMessageType.RENEWAL_REQ}:
         raise ScepFailure(FailInfo.BAD_REQUEST, f"message type {message.message_type[:8]}")
     request = wire.decrypt_request(message, signer)
@@ -63,7 +65,7 @@ def _issue_or_renew(work: UnitOfWork, message: PkiMessage, signer: DeviceSigner)
         return ScepIssuance(_renew_certificate(work, message, request), request.cipher)
     if request.cipher is ContentCipher.DES and not work.settings.scep_allow_single_des:
         raise ScepFailure(FailInfo.BAD_ALG, "single DES")
-    if keys.compute_fingerprint(message.signer_key) != keys.compute_fingerprint(request.key):
+    if keys.compute_fingerprint(signer_key) != keys.compute_fingerprint(request.key):
         # RFC 8894 section 2.3 recommends one key and does not demand it. The challenge and the proof of possession are in the
         # request, and only the signer can read the response, so a client that signs with a key of its own gains nothing.
         log.info("scep.own_signer_key", transaction=message.transaction_id[:64])

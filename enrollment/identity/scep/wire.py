@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from asn1crypto import algos, cms, x509
-from cryptography.exceptions import InvalidSignature
+from asn1crypto import algos, cms, core, x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -20,10 +20,23 @@ from enrollment.identity.signing.port import CertRepFields, DeviceSigner
 
 
 def _get_attribute(attributes: dict[str, Any], name: str) -> Any:
-    """Return the single value of a signed attribute. Raises `KeyError`, and other exceptions for a damaged one."""
-    values = attributes[SCEP_ATTRIBUTES[name][0]]
-    raw = values[0].dump()
-    return SCEP_ATTRIBUTES[name][1].load(raw).native
+    """Return the first value of a signed attribute. Raises `KeyError`, and other exceptions for a damaged one."""
+    return core.load(attributes[SCEP_ATTRIBUTES[name][0]][0].dump()).native
+
+
+def _get_text(attributes: dict[str, Any], name: str) -> str:
+    """Return a text of a signed attribute, in whichever string type a client sends it: the response repeats it as PrintableString."""
+    text = _get_attribute(attributes, name)
+    if not isinstance(text, str) or not text.isascii() or any(character < " " for character in text):
+        raise NotScep(name)
+    return text
+
+
+def _get_octets(attributes: dict[str, Any], name: str) -> bytes:
+    octets = _get_attribute(attributes, name)
+    if not isinstance(octets, bytes):
+        raise NotScep(name)
+    return octets
 
 
 class ScepMessageType(StrEnum):
@@ -58,19 +71,29 @@ class NotScep(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PkiMessage:
-    """A pkiMessage with a verified signature. `signer` is the certificate that signed it; the response is encrypted for it."""
+    """A pkiMessage. `signer` is the certificate that signed it; the response is encrypted for it.
+
+    `signed_bytes`, `signature` and `content_digest` are what `verify_signature` compares.
+    """
 
     message_type: str
     transaction_id: str
     sender_nonce: bytes
     digest: str
     signer: x509.Certificate
-    signer_key: rsa.RSAPublicKey
     content: bytes
+    content_digest: bytes
+    signed_bytes: bytes
+    signature: bytes
+
+    @property
+    def response_digest(self) -> str:
+        """The digest of the response: that of the request, or SHA-256 where this server does not support it."""
+        return self.digest if self.digest in DIGESTS else "sha256"
 
 
 def parse_message(der: bytes) -> PkiMessage:
-    """Return a pkiMessage after verifying its signature. Raises `NotScep`, or `ScepFailure` when a response is possible."""
+    """Return a pkiMessage, whose signature is not verified yet. Raises `NotScep`."""
     try:
         info = cms.ContentInfo.load(der)
         if info["content_type"].native != "signed_data":
@@ -79,21 +102,22 @@ def parse_message(der: bytes) -> PkiMessage:
         [signer_info] = signed["signer_infos"]
         attributes = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["signed_attrs"]}
         signer = _find_signer_certificate(signed, signer_info)
-        message = PkiMessage(
-            message_type=str(_get_attribute(attributes, "scep_message_type")),
-            transaction_id=str(_get_attribute(attributes, "scep_transaction_id")),
-            sender_nonce=bytes(_get_attribute(attributes, "scep_sender_nonce")),
+        return PkiMessage(
+            message_type=_get_text(attributes, "scep_message_type"),
+            transaction_id=_get_text(attributes, "scep_transaction_id"),
+            sender_nonce=_get_octets(attributes, "scep_sender_nonce"),
             digest=signer_info["digest_algorithm"]["algorithm"].native,
             signer=signer,
-            signer_key=load_rsa_key(signer.public_key.dump()),
             content=bytes(signed["encap_content_info"]["content"].native or b""),
+            content_digest=bytes(attributes["1.2.840.113549.1.9.4"][0].native),
+            # The signature covers the attributes as sent, with the tag of a SET (RFC 5652 section 5.4).
+            signed_bytes=b"\x31" + signer_info["signed_attrs"].dump()[1:],
+            signature=bytes(signer_info["signature"].native),
         )
-        _verify_signature(message, signer_info, attributes)
-    except (NotScep, ScepFailure):
+    except NotScep:
         raise
     except Exception as error:  # asn1crypto raises many types on damaged input, some only when a part is touched
         raise NotScep(type(error).__name__) from error
-    return message
 
 
 def _find_signer_certificate(signed: Any, signer_info: Any) -> x509.Certificate:
@@ -113,26 +137,30 @@ def _find_signer_certificate(signed: Any, signer_info: Any) -> x509.Certificate:
 
 def load_rsa_key(spki: bytes) -> rsa.RSAPublicKey:
     """Return the RSA public key of a SubjectPublicKeyInfo. Raises `ScepFailure` for another kind."""
-    key = load_der_public_key(spki)
+    try:
+        key = load_der_public_key(spki)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
     if not isinstance(key, rsa.RSAPublicKey):
         raise ScepFailure(FailInfo.BAD_ALG, "not an RSA key")
     return key
 
 
-def _verify_signature(message: PkiMessage, signer_info: Any, attributes: dict[str, Any]) -> None:
+def verify_signature(message: PkiMessage) -> rsa.RSAPublicKey:
+    """Return the key that made the signature of a message. Raises `ScepFailure` for an unsupported one, `NotScep` for a wrong one."""
     algorithm = DIGESTS.get(message.digest)
     if algorithm is None:
         raise ScepFailure(FailInfo.BAD_ALG, "digest")
+    signer_key = load_rsa_key(message.signer.public_key.dump())
     digest = hashes.Hash(algorithm)
     digest.update(message.content)
-    if bytes(attributes["1.2.840.113549.1.9.4"][0].native) != digest.finalize():
+    if message.content_digest != digest.finalize():
         raise NotScep("messageDigest")
-    # The signature covers the attributes as sent, with the tag of a SET (RFC 5652 section 5.4).
-    signed_bytes = b"\x31" + signer_info["signed_attrs"].dump()[1:]
     try:
-        message.signer_key.verify(bytes(signer_info["signature"].native), signed_bytes, padding.PKCS1v15(), algorithm)
+        signer_key.verify(message.signature, message.signed_bytes, padding.PKCS1v15(), algorithm)
     except InvalidSignature:
         raise NotScep("signature") from None
+    return signer_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,20 +220,20 @@ def build_degenerate_cms(certificate: x509.Certificate) -> bytes:
 def _build_cert_rep(
     message: PkiMessage, authority: Authority, signer: DeviceSigner, content: bytes | None, failure: FailInfo | None
 ) -> bytes:
-    digest = hashes.Hash(DIGESTS[message.digest])
+    digest = hashes.Hash(DIGESTS[message.response_digest])
     digest.update(content or b"")
     signed_attributes = signer.sign_cert_rep(
         CertRepFields(
             message.transaction_id,
             message.sender_nonce,
-            message.digest,
+            message.response_digest,
             digest.finalize(),
             None if failure is None else failure.value,
         )
     )
     attributes, signature = cms.CMSAttributes.load(signed_attributes.attributes), signed_attributes.signature
     certificate = x509.Certificate.load(authority.der)
-    digest_algorithm = algos.DigestAlgorithm({"algorithm": message.digest})
+    digest_algorithm = algos.DigestAlgorithm({"algorithm": message.response_digest})
     encapsulated: dict[str, Any] = {"content_type": "data"}
     if content is not None:
         encapsulated["content"] = content

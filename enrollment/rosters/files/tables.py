@@ -47,19 +47,43 @@ def read_table(content: bytes) -> Table:
     return table
 
 
+#: A line behind the last one, which no file contains: a quotation mark that is still open there takes it in.
+_END = "\x1e"
+
+
 def read_csv(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CELL) -> Table:
     """Return all lines of a CSV file separated by `;`, `,` or tabs. Raises `UnreadableRoster`."""
     decoded = decode_text(content)
     delimiter, text = _detect_delimiter(decoded.text)
     lines: list[list[str]] = []
+    reader = csv.reader(io.StringIO(text.removesuffix("\n") + "\n" + _END), delimiter=delimiter)
+    start, width, is_complete = 1, 0, False
     try:
-        for cells in csv.reader(io.StringIO(text), delimiter=delimiter):
+        for cells in reader:
+            is_complete = cells == [_END]
+            if is_complete:
+                continue
+            width = max(width, len(cells))
+            if any(_contains_lines(cell, delimiter, width) for cell in cells):
+                raise UnreadableRoster(why="open_quote", line=start)
             lines.append([clean_cell(cell, max_cell) for cell in cells[:MAX_COLUMNS]])
             if len(lines) > max_lines + 1:
                 raise UnreadableRoster(why="too_many_lines")
+            start = reader.line_num + 1
     except csv.Error as error:
         raise UnreadableRoster(why="bad_csv") from error
+    if not is_complete:
+        raise UnreadableRoster(why="open_quote", line=start)
     return Table(lines, decoded.encoding, decoded.is_guess)
+
+
+def _contains_lines(cell: str, delimiter: str, width: int) -> bool:
+    """Return whether a cell contains whole lines: its quotation mark is one that somebody typed, and the next one ends it.
+
+    The people on these lines would vanish without a word, and cells that are never kept would become parts of a name.
+    """
+    breaks = cell.count("\n")
+    return breaks > 0 and cell.count(delimiter) >= max(2, breaks * (width - 1) / 2)
 
 
 #: The line in which a spreadsheet declares the separator.

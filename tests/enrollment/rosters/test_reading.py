@@ -329,3 +329,23 @@ def test_any_bytes_are_a_roster_or_a_refusal(content: bytes) -> None:
 def test_any_archive_is_a_roster_or_a_refusal(files: dict[str, str]) -> None:
     with contextlib.suppress(UnreadableRoster):
         read_roster(zip_file({"users.csv": "", **files}))
+
+
+def test_a_refusal_for_a_quotation_mark_names_its_line() -> None:
+    lines = [onde_line("PETIT", "Max"), '"' + onde_line("MARTIN", "Zoé"), onde_line("LEGRAND", "Inès")]
+    with pytest.raises(UnreadableRoster) as caught:
+        read_roster(text_file(ONDE, *lines))
+    assert caught.value.details == {"why": "open_quote", "line": 3}
+
+
+@pytest.mark.parametrize("cell", ['"1 rue A; bât. B\r\n92140; CLAMART"', '"dit ""le Grand"""', '"a\r\nb\r\nc"', '5" de haut'])
+def test_quotation_marks_that_end_are_read(cell: str) -> None:
+    lines = [onde_line("MARTIN", "Zoé", forbidden=cell), onde_line("LEGRAND", "Inès", forbidden=cell)]
+    assert [row.last_name for row in read_roster(text_file(ONDE, *lines)).rows] == ["MARTIN", "LEGRAND"]
+
+
+def test_the_last_adult_of_a_list_needs_no_more_than_a_name() -> None:
+    roster = read_roster(text_file("Nom;Prénom;Courriel", "DURAND;Paul;paul@ecole.example", "PETIT;Luc;", end="\n"))
+    assert ([row.last_name for row in roster.staff], roster.skipped) == (["DURAND", "PETIT"], 0)
+    footer = read_roster(text_file("Nom;Prénom;Courriel", "DURAND;Paul;paul@ecole.example", "1 personne;;", end="\n"))
+    assert ([row.last_name for row in footer.staff], footer.skipped) == (["DURAND"], 1)

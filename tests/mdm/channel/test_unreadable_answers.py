@@ -18,7 +18,7 @@ from mdm.channel.messages import ChannelRequest
 from mdm.channel.unreadable import build_unreadable_request
 from mdm.protocol import plist
 from mdm.protocol.commands.queries import DeviceInformation, ProfileList, SecurityInfo
-from mdm.protocol.connect import parse_connect
+from mdm.protocol.connect import CHECKIN_TYPE, parse_connect
 from mdm.protocol.errors import BadMessage, BadPlist
 from mdm.queue.models import CommandResult, CommandState, QueuedCommand
 from mdm.queue.rules import MAX_DELIVERIES, UNREADABLE_ANSWER
@@ -159,6 +159,34 @@ def test_damaged_answers_over_the_wire_are_answered_with_the_next_command(server
         await asyncio.to_thread(server.run_worker)
 
     run_scenario(server, scenario)
+
+
+@pytest.mark.parametrize(
+    "damage", [zlib.compress, lambda body: body[20:60], lambda _body: b""], ids=["compressed", "a part", "empty"]
+)
+def test_a_check_in_that_cannot_be_read_is_never_confirmed(server: LiveServer, damage: Callable[[bytes], bytes]) -> None:
+    """A push token in it would be lost: the tablet takes 200 for a success. A rejected message is sent again."""
+
+    async def scenario(tablet: SimulatedTablet) -> None:
+        body = tablet.channel.serialize_plist({"MessageType": "TokenUpdate", "UDID": tablet.udid})
+        response = await tablet.channel.send_signed(
+            tablet.channel.enrollment.mdm_settings.checkin_url, damage(body), CHECKIN_TYPE
+        )
+        assert response.status == 400
+
+    run_scenario(server, scenario)
+
+
+@pytest.mark.parametrize("appended", [b"\r\n", b"\0\0", b"  \n", b"<junk/>"])
+@pytest.mark.parametrize("plist_format", [plistlib.FMT_XML, plistlib.FMT_BINARY])
+def test_bytes_behind_a_message_are_no_part_of_it(plist_format: plistlib.PlistFormat, appended: bytes) -> None:
+    message = {"UDID": "A", "Status": "Idle", "Numbers": [1, 2]}
+    data = plistlib.dumps(message, fmt=plist_format) + appended
+    if plist_format is plistlib.FMT_BINARY and appended == b"<junk/>":
+        with pytest.raises(BadPlist):
+            plist.loads_leniently(data)
+    else:
+        assert plist.loads_leniently(data) == message
 
 
 def test_an_oversized_answer_ends_its_command(server: LiveServer) -> None:

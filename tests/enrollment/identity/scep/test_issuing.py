@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -16,7 +17,7 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from enrollment.identity import service as identity
 from enrollment.identity.models import ChallengePurpose, DeviceCertificate
-from simulator import scep_message
+from simulator import der, scep_message
 from simulator.errors import ScepFailed
 from simulator.identity import Identity
 from simulator.scep_message import EnvelopeCipher, PkiMessageType
@@ -165,3 +166,26 @@ def test_a_challenge_for_a_tablet_names_it_and_no_child(scep: Requester) -> None
         tablet = TownFactory(work).create_tablet(TownFactory(work).create_town())
         secret = identity.create_challenge(work, purpose=ChallengePurpose.ENROLLMENT, tablet_id=tablet.id)
     assert str(tablet.id) in scep.certificate(scep.request(secret)).subject.rfc4514_string()
+
+
+@pytest.mark.parametrize("what", ["an elliptic signer", "a digest that is not supported"])
+def test_an_unsupported_algorithm_is_answered_with_a_cert_rep(scep: Requester, what: str) -> None:
+    """A client that gets anything but a CertRep may crash: the failure names the algorithm."""
+    if what == "an elliptic signer":
+        request = scep.request(scep.challenge(), signer=self_signed(ec.generate_private_key(ec.SECP256R1())))
+    else:
+        request = scep.request(scep.challenge())
+        sha256, sha224 = bytes.fromhex("0609608648016503040201"), bytes.fromhex("0609608648016503040204")
+        request = replace(request, message=request.message.replace(sha256, sha224))
+    assert scep.refused(request) == BAD_ALG
+
+
+@pytest.mark.parametrize("tag", [b"\x0c", b"\x16"], ids=["UTF8String", "IA5String"])
+def test_the_texts_of_a_request_may_have_any_string_type(scep: Requester, monkeypatch: pytest.MonkeyPatch, tag: bytes) -> None:
+    monkeypatch.setattr(der, "encode_printable_string", lambda text: tag + bytes([len(text)]) + text.encode())
+    request = scep.request(scep.challenge(), transaction="a transaction")
+    assert scep.certificate(request).public_key() == rsa_key().public_key()
+
+
+def test_a_transaction_that_no_response_can_repeat_is_refused_in_the_same_way_on_each_database(scep: Requester) -> None:
+    assert scep.send(scep.request(scep.challenge(), transaction="a\0b").message).status_code == 400
