@@ -13,6 +13,16 @@ class InvalidUai(Invalid):
     message = Message("This school code (UAI) is not valid ({why}).")
 
 
+class MistypedSchool(Invalid):
+    """A line of a list of schools, on which something else depends, has a code that is not well formed."""
+
+    code = "mistyped_school"
+    message = Message("The school code (UAI) {uai} is wrong: its last letter does not fit its digits, or a character is missing.")
+
+    def __init__(self, uai: str) -> None:
+        super().__init__(uai=uai, field="schools")
+
+
 class SchoolExists(Conflict):
     """A school with this code exists already."""
 

@@ -98,6 +98,7 @@ async def _ask_password(request: Request, refusal: DomainError) -> Response:
         with request.app.state.runtime.open_unit_of_work() as work:
             who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
             return {
+                **({"menu": []} if who.missing is not None else {}),
                 "has_password": who.account.password_hash != NO_PASSWORD,
                 "has_second_factor": bool(get_overview(work, who.account).count),
                 "passkey_options": begin_assertion(work, who.account, who.session),
@@ -111,7 +112,8 @@ async def _ask_password(request: Request, refusal: DomainError) -> Response:
         request,
         "accounts/confirm_password.html",
         status=refusal.status,
-        problem=refusal.translate(get_language(request)),
+        problem="" if isinstance(refusal, ReauthenticationRequired) else refusal.translate(get_language(request)),
+        back=get_place(request),
         action=f"{request.url.path}?{CONFIRM_PARAMETER}=password",
         fields=fields,
         **state,
@@ -124,7 +126,7 @@ def _redirect_to_missing_step(request: Request, refusal: DomainError) -> Respons
     if isinstance(refusal, SecondFactorRequired):
         address = f"{SECOND_FACTOR_PAGE}?{urlencode({'then': get_place(request)})}"
     elif isinstance(refusal, SecondFactorEnrollmentRequired):
-        address = OWN_ACCOUNT_PAGE
+        address = f"{OWN_ACCOUNT_PAGE}?{urlencode({'then': get_place(request)})}"
     return RedirectResponse(address, status_code=303)
 
 

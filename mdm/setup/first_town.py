@@ -9,6 +9,7 @@ from uuid import UUID
 
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places.errors import MistypedSchool
 from enrollment.places.school_files import SchoolLine
 from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport, import_schools
 from enrollment.rosters.first_schools import create_schools_of_roster
@@ -32,7 +33,7 @@ def create_first_town(
     """Create a town of one's own with its first schools; a roster is previewed, and nothing of it is written to people.
 
     A roster without school codes is of the one school that the list names. Raises what `operators.create_own_town`, `import_schools` and
-    `previewing.store_preview` raise; the caller's transaction then leaves nothing behind.
+    `previewing.store_preview` raise, and `MistypedSchool` when the school beside the roster has a wrong code; the caller's transaction then leaves nothing behind.
     """
     town = operators.create_own_town(work, actor, **facts)
     administrator = operators.as_administrator(actor, town.id)
@@ -42,5 +43,7 @@ def create_first_town(
     named = create_schools_of_roster(work, administrator, town.id, roster_file.roster)
     listed = [line.uai for line in lines if line.outcome is SchoolLineOutcome.CREATED]
     only_school = listed[0] if len(listed) == 1 and not named else None
+    if not named and (mistyped := [line.uai for line in lines if line.outcome is SchoolLineOutcome.INVALID_UAI]):
+        raise MistypedSchool(mistyped[0])
     preview = previewing.store_preview(work, administrator, town.id, roster_file, only_school)
     return FirstTown(town.id, lines, preview.id)

@@ -21,25 +21,29 @@ from mdm.accounts.sessions import Authentication, SignInStep
 from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import set_device_cookie
 from mdm.api.deps import WorkDep
-from mdm.console.frame import OWN_ACCOUNT_PAGE, authenticate, check_csrf, get_language, render_page
+from mdm.console.forms import CsrfField
+from mdm.console.frame import OWN_ACCOUNT_PAGE, authenticate, check_csrf, get_language, is_own_address, render_page
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day
 from mdm.notices.service import get_choice
 
 router = APIRouter(prefix=OWN_ACCOUNT_PAGE, include_in_schema=False, route_class=PageRoute)
+#: The page that a person wanted to see before a second factor was asked for.
+ThenField = Annotated[str, Form(max_length=2000)]
 
 
 @router.get("")
-def show_account(request: Request, work: WorkDep) -> Response:
-    """Show the own account; to who lacks the second factor that they need, with the reason and nothing else."""
+def show_account(request: Request, work: WorkDep, then: str = "") -> Response:
+    """Show the own account; to who lacks the second factor that they need, with the reason and nothing else, and `then` what they came for."""
     who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
     overview = second_factors.get_overview(work, who.account)
     must_enroll = who.missing is SignInStep.SECOND_FACTOR_ENROLLMENT
     return render_page(
         request,
         "accounts/me.html",
-        **_hide_chapters(hidden=must_enroll),
+        **_hide_menu(hidden=must_enroll),
         must_enroll=must_enroll,
+        then=_choose_next_page(then),
         login=who.account.login,
         has_password=who.account.password_hash != NO_PASSWORD,
         totp_since=format_day(overview.totp_since) if overview.totp_since else "",
@@ -74,26 +78,33 @@ def _list_providers(work: WorkDep, who: Authentication) -> dict[str, Any]:
     return {"linked": sorted(linked.values()), "offered": [(provider.id, provider.name) for provider in offered]}
 
 
-def _hide_chapters(*, hidden: bool) -> dict[str, Any]:
-    """Return the value for a page without chapters: none would open to who must set up a second factor first."""
-    return {"chapters": []} if hidden else {}
+def _hide_menu(*, hidden: bool) -> dict[str, Any]:
+    """Return the value for a page without a menu: no chapter would open to who must set up a second factor first."""
+    return {"menu": []} if hidden else {}
+
+
+def _choose_next_page(then: str) -> str:
+    """Return the page of this server that a person wanted to see before a second factor was asked for; empty for none."""
+    return then if is_own_address(then) else ""
 
 
 @router.post("/totp/begin")
-def begin_totp(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+def begin_totp(request: Request, work: WorkDep, csrf: CsrfField, then: ThenField = "") -> Response:
     """Show the QR code for an app."""
-    return _render_totp(request, work, _authenticate_for_change(request, work, csrf))
+    return _render_totp(request, work, _authenticate_for_change(request, work, csrf), then)
 
 
 @router.post("/totp")
-def confirm_totp(request: Request, work: WorkDep, csrf: Annotated[str, Form()], code: Annotated[str, Form()]) -> Response:
+def confirm_totp(
+    request: Request, work: WorkDep, csrf: CsrfField, code: Annotated[str, Form()], then: ThenField = ""
+) -> Response:
     """Check the first code of the app, and show the recovery codes."""
     who = _authenticate_for_change(request, work, csrf)
     try:
         codes = second_factors.confirm_totp(work, who.account, who.session, code)
     except WrongSecondFactor as refusal:
-        return _render_totp(request, work, who, refusal)
-    return _show_recovery_codes(request, work, who, codes)
+        return _render_totp(request, work, who, then, refusal)
+    return _show_recovery_codes(request, work, who, codes, then)
 
 
 @router.post("/totp/remove")
@@ -105,9 +116,9 @@ def remove_totp(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -
 
 
 @router.post("/passkeys/begin")
-def begin_passkey(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+def begin_passkey(request: Request, work: WorkDep, csrf: CsrfField, then: ThenField = "") -> Response:
     """Show the button that makes a passkey."""
-    return _render_passkey(request, work, _authenticate_for_change(request, work, csrf))
+    return _render_passkey(request, work, _authenticate_for_change(request, work, csrf), then)
 
 
 @router.post("/passkeys")
@@ -117,14 +128,16 @@ def add_passkey(
     csrf: Annotated[str, Form()],
     name: Annotated[str, Form()] = "",
     passkey: Annotated[str, Form()] = "",
+    then: ThenField = "",
 ) -> Response:
     """Store the passkey that the browser has made, and show the recovery codes."""
     who = _authenticate_for_change(request, work, csrf)
     try:
         passkeys.finish_registration(work, who.account, who.session, name, passkey[:MAX_ANSWER_LENGTH])
     except PasskeyRefused as refusal:
-        return _render_passkey(request, work, who, refusal)
-    return _show_recovery_codes(request, work, who, second_factors.note_added_factor(work, who.account, who.session))
+        return _render_passkey(request, work, who, then, refusal)
+    codes = second_factors.note_added_factor(work, who.account, who.session)
+    return _show_recovery_codes(request, work, who, codes, then)
 
 
 @router.post("/passkeys/{passkey_id}/remove")
@@ -151,34 +164,38 @@ def _authenticate_for_change(request: Request, work: WorkDep, csrf: str) -> Auth
     return who
 
 
-def _render_totp(request: Request, work: WorkDep, who: Authentication, refusal: DomainError | None = None) -> Response:
+def _render_totp(request: Request, work: WorkDep, who: Authentication, then: str, refusal: DomainError | None = None) -> Response:
     setup = second_factors.begin_totp(work, who.account)
     return render_page(
         request,
         "accounts/totp.html",
         status=refusal.status if refusal else 200,
         problem=refusal.translate(get_language(request)) if refusal else "",
-        chapters=[],
+        menu=[],
+        then=_choose_next_page(then),
         secret=" ".join(setup.secret[start : start + 4] for start in range(0, len(setup.secret), 4)),
         picture=segno.make(setup.uri, error="m").svg_inline(scale=5, dark="#000", light="#fff"),
     )
 
 
-def _render_passkey(request: Request, work: WorkDep, who: Authentication, refusal: DomainError | None = None) -> Response:
+def _render_passkey(
+    request: Request, work: WorkDep, who: Authentication, then: str, refusal: DomainError | None = None
+) -> Response:
     return render_page(
         request,
         "accounts/passkey.html",
         status=refusal.status if refusal else 200,
         problem=refusal.translate(get_language(request)) if refusal else "",
-        chapters=[],
+        menu=[],
+        then=_choose_next_page(then),
         options=passkeys.begin_registration(work, who.account, who.session),
     )
 
 
-def _show_recovery_codes(request: Request, work: WorkDep, who: Authentication, codes: list[str]) -> Response:
-    """Show the recovery codes once; go back to the own account when there are no new ones."""
+def _show_recovery_codes(request: Request, work: WorkDep, who: Authentication, codes: list[str], then: str = "") -> Response:
+    """Show the recovery codes once, and lead on to `then`; go back to the own account when there are no new ones."""
     response: Response = RedirectResponse(OWN_ACCOUNT_PAGE, status_code=303)
     if codes:
-        response = render_page(request, "accounts/recovery_codes.html", codes=codes)
+        response = render_page(request, "accounts/recovery_codes.html", codes=codes, then=_choose_next_page(then))
     set_device_cookie(response, make_device_cookie(work, who.account.id))
     return response

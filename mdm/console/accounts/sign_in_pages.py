@@ -32,7 +32,7 @@ def render_second_factor(
         problem=refusal.translate(get_language(request)) if refusal else "",
         csrf=make_csrf_token(request, token),
         person=who.actor.name,
-        chapters=[],
+        menu=[],
         then=then,
         kept=kept,
         has_totp=overview.totp_since is not None,

@@ -20,10 +20,11 @@ from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import previewing
 from enrollment.rosters.imports.previewing import RosterFile
 from mdm.accounts import operators
+from mdm.accounts.sessions import SignInStep
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.api.places.schools import MAX_LIST
 from mdm.console.forms import CsrfField
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import authenticate, check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.roster_labels import describe_roster_refusal
 from mdm.console.schedule.labels import ZONES
@@ -87,10 +88,12 @@ def create_town(
     if not wrong:
         return RedirectResponse(after, status_code=303)
     with runtime.open_unit_of_work() as work:
-        require_sign_in(request, work)
+        # Who administers a town needs a second factor, which is asked for on the next page: the reasons are shown before.
+        authenticate(request, work, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
         return render_page(
             request,
             "setup/schools_report.html",
+            menu=[],
             created=sum(line.outcome is SchoolLineOutcome.CREATED for line in made.lines),
             rows=describe_lines(wrong, get_language(request)),
             back=after,

@@ -139,6 +139,7 @@ def test_the_console_asks_for_the_password_and_sends_the_form_again(stolen: Stol
         asked = client.post(page, data=form)
         assert asked.status_code == 403
         assert 'name="note" value="&lt;kept&gt;"' in asked.text
+        assert "Give your password once more" not in asked.text, "a first question is no error"
         again = _read(r'action="([^"]+confirm=password)"', asked.text)
         wrong = client.post(again, data={**form, "confirm_password": "not the password"})
         assert (wrong.status_code, "Wrong login or password" in wrong.text) == (401, True)
