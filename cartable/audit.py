@@ -147,7 +147,7 @@ def chain_events(work: UnitOfWork) -> None:
     if not events:
         return
     work.session.flush()
-    ends = _lock_ends(work, {event.chain for event in events})
+    ends = lock_ends(work, {event.chain for event in events})
     for event in events:
         end = ends[event.chain]
         event.sequence = end.sequence + 1
@@ -158,7 +158,7 @@ def chain_events(work: UnitOfWork) -> None:
     work.session.flush()
 
 
-def _lock_ends(work: UnitOfWork, keys: Collection[str]) -> dict[str, AuditChain]:
+def lock_ends(work: UnitOfWork, keys: Collection[str]) -> dict[str, AuditChain]:
     """Return the ends of chains, locked until the commit; chains that do not exist yet are created and counted."""
     ends = _select_ends_for_update(work, keys)
     missing = sorted(key for key in keys if key not in ends)
@@ -166,7 +166,7 @@ def _lock_ends(work: UnitOfWork, keys: Collection[str]) -> dict[str, AuditChain]
         created = _insert_missing_ends(work, missing)
         ends |= _select_ends_for_update(work, missing)
         if created and missing != [REGISTRY]:
-            registry = _lock_ends(work, [REGISTRY])[REGISTRY]
+            registry = lock_ends(work, [REGISTRY])[REGISTRY]
             registry.sequence += created
             registry.seal = compute_end_seal(work.keyring, registry)
     return ends

@@ -40,6 +40,11 @@ def list_missing_migrations(engine: Engine) -> list[str]:
     return [step.revision for step in reversed(list(script.iterate_revisions("heads", current or "base")))]
 
 
+def get_newest_revision() -> str:
+    """Return the revision of this version: two servers with the same one have the same tables."""
+    return ScriptDirectory.from_config(make_config()).get_current_head() or ""
+
+
 def make_config() -> Config:
     """Return Alembic's configuration without `alembic.ini`, which a wheel does not carry and the program does not need."""
     config = Config()

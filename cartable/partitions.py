@@ -78,6 +78,13 @@ def list_months(connection: Connection, table: Table) -> list[Month]:
     return sorted(Month(int(name[-7:-3]), int(name[-2:])) for name in names if name.startswith(prefix))
 
 
+def count_default_rows(connection: Connection, table: Table) -> int:
+    """Return how many rows stand in the default partition, because the partition of their month was missing; 0 on SQLite."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    return connection.scalar(text(f'SELECT count(*) FROM "{_get_default_name(table)}"')) or 0  # noqa: S608 - names of our tables
+
+
 def ensure_months(connection: Connection, table: Table, months: Iterable[Month]) -> None:
     """Make the partitions of these months that are missing. Rows of the month in the default partition move into the new one.
 

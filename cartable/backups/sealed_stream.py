@@ -28,15 +28,15 @@ class NotReadable(ValueError):
 
 
 class SealingWriter(io.RawIOBase):
-    """Encrypts what is written to it. `close` writes the last piece, and leaves the file below open."""
+    """Encrypts what is written to it. `close` writes the last piece, and leaves the file below open. `magic` names the kind of file."""
 
-    def __init__(self, file: BinaryIO, passphrase: bytes) -> None:
+    def __init__(self, file: BinaryIO, passphrase: bytes, magic: bytes = MAGIC) -> None:
         super().__init__()
         self._file = file
         salt, self._prefix = os.urandom(16), os.urandom(7)
         header = json.dumps({"salt": salt.hex(), "nonce": self._prefix.hex(), **_SCRYPT}).encode() + b"\n"
         self._cipher = AESGCM(_derive_key(passphrase, salt, _SCRYPT))
-        self._header = MAGIC + header
+        self._header = magic + header
         self._buffer = bytearray()
         self._count = 0
         file.write(self._header)
@@ -65,21 +65,21 @@ class SealingWriter(io.RawIOBase):
 class OpeningReader(io.RawIOBase):
     """Decrypts a stream that `SealingWriter` wrote. Raises `NotReadable`, at the latest at its end."""
 
-    def __init__(self, file: BinaryIO, passphrase: bytes) -> None:
+    def __init__(self, file: BinaryIO, passphrase: bytes, magic: bytes = MAGIC) -> None:
         super().__init__()
         self._file = file
-        if file.read(len(MAGIC)) != MAGIC:
-            raise NotReadable("this is no backup of Cartable")
+        if file.read(len(magic)) != magic:
+            raise NotReadable("this is no such archive of Cartable")
         header = file.readline(_HEADER_LIMIT)
         try:
             values = json.loads(header)
             self._prefix = bytes.fromhex(values["nonce"])
             if {name: values[name] for name in _SCRYPT} != _SCRYPT:
-                raise NotReadable("this backup was written by another version")
+                raise NotReadable("this archive was written by another version")
             self._cipher = AESGCM(_derive_key(passphrase, bytes.fromhex(values["salt"]), _SCRYPT))
         except (ValueError, KeyError, TypeError) as error:
-            raise NotReadable("the head of the backup is damaged") from error
-        self._header = MAGIC + header
+            raise NotReadable("the head of the archive is damaged") from error
+        self._header = magic + header
         self._buffer = b""
         self._count = 0
         self._ended = False
@@ -99,7 +99,7 @@ class OpeningReader(io.RawIOBase):
         head = self._file.read(4)
         length = struct.unpack(">I", head)[0] if len(head) == 4 else 0
         if not _TAG <= length <= PIECE + _TAG:
-            raise NotReadable("the backup is damaged or was cut off")
+            raise NotReadable("the archive is damaged or was cut off")
         sealed = self._file.read(length)
         for is_last in (False, True):
             try:
@@ -109,7 +109,7 @@ class OpeningReader(io.RawIOBase):
             self._count += 1
             self._ended = is_last
             return plain
-        raise NotReadable("the passphrase is wrong, or the backup is damaged" if not self._count else "the backup is damaged")
+        raise NotReadable("the passphrase is wrong, or the archive is damaged" if not self._count else "the archive is damaged")
 
 
 def _derive_key(passphrase: bytes, salt: bytes, parameters: dict[str, int]) -> bytes:

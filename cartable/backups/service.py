@@ -33,7 +33,7 @@ def make_backup(settings: Settings, engine: Engine, target: Path, passphrase: by
 
     The name appears only when the backup is complete and verified: a backup that exists can be restored.
     """
-    _check_passphrase(passphrase)
+    check_passphrase(passphrase)
     if target.exists():
         raise BackupFailed(f"{target} exists; a backup overwrites nothing.")
     unfinished = target.with_name(f"{target.name}.part")
@@ -119,7 +119,8 @@ def _make_workspace(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _check_passphrase(passphrase: bytes) -> None:
+def check_passphrase(passphrase: bytes) -> None:
+    """Raise `BackupFailed` for a passphrase that can be guessed."""
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise BackupFailed(
             f"the passphrase needs {SHORTEST_PASSPHRASE} characters or more: the archive holds the keys of every tablet."

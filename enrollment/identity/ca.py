@@ -108,7 +108,7 @@ def import_authority(work: UnitOfWork, actor: Actor, certificate_pem: bytes, key
         raise InvalidAuthority(why="not a CA certificate")
     if certificate.not_valid_after_utc < work.now + timedelta(days=365):
         raise InvalidAuthority(why="it expires within a year")
-    if any(row.private_key is None for row in IdentityRepository(work.session).list_authorities()):
+    if any(row.private_key is None for row in IdentityRepository(work.session).list_own_authorities()):
         raise InvalidAuthority(why="the key of the present one is with `cartable signer`")
     IdentityRepository(work.session).stop_issuing()
     return _store_authority(work, actor, certificate, key, "ca.import")

@@ -15,7 +15,11 @@ from enrollment.identity.errors import ChallengeProblem
 
 
 class CertificateAuthority(Base):
-    """A device CA. Exactly one is `issuing`; the others stay trusted. Without `private_key` it is with the process `cartable signer`."""
+    """A device CA. Exactly one is `issuing`; the others stay trusted. Without `private_key` it is with the process `cartable signer`.
+
+    `is_foreign`: the CA of another server, from which a town moved here. It never issues, and of its certificates only those are
+    accepted that came with the town.
+    """
 
     __tablename__ = "certificate_authority"
 
@@ -23,6 +27,7 @@ class CertificateAuthority(Base):
     certificate: Mapped[bytes] = mapped_column(LargeBinary)
     private_key: Mapped[bytes | None] = mapped_column(SealedBytes("certificate_authority.private_key"))
     issuing: Mapped[bool] = mapped_column(default=True)
+    is_foreign: Mapped[bool] = mapped_column(default=False, server_default=false())
     not_after: Mapped[datetime] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -46,13 +46,14 @@ class LostCertificate:
 def read_lost_certificate(work: UnitOfWork, der: bytes) -> LostCertificate | None:
     """Return a certificate that a CA of ours issued and the database does not know; None for any other one.
 
-    One that is older than its CA in this database is none: an imported CA has issued certificates elsewhere.
+    One that is older than its CA in this database is none: an imported CA has issued certificates elsewhere. Nor is one of a foreign
+    CA: the server that has its key could otherwise take tablets of this one.
     """
     if not der or IdentityRepository(work.session).get_by_fingerprint(sha256(der).hexdigest()) is not None:
         return None
     certificate = read_certificate(der)
     issued_at = certificate.not_valid_before_utc + BACKDATE
-    for authority in IdentityRepository(work.session).list_authorities():
+    for authority in IdentityRepository(work.session).list_own_authorities():
         if not is_issued_by(certificate, read_certificate(authority.certificate)):
             continue
         if issued_at.replace(microsecond=0) < authority.created_at.replace(microsecond=0):

@@ -27,9 +27,14 @@ class IdentityRepository:
         )
 
     def list_authorities(self) -> Sequence[CertificateAuthority]:
+        """Return every trusted CA, the issuing one first."""
         return self.session.scalars(
             select(CertificateAuthority).order_by(CertificateAuthority.issuing.desc(), CertificateAuthority.id)
         ).all()
+
+    def list_own_authorities(self) -> Sequence[CertificateAuthority]:
+        """Return the CAs of this installation, the issuing one first."""
+        return [row for row in self.list_authorities() if not row.is_foreign]
 
     def get_authority(self, authority_id: UUID) -> CertificateAuthority:
         return self.session.get_one(CertificateAuthority, authority_id)

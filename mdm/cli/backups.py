@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from cartable.migrate import list_missing_migrations
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from mdm.care.restores.service import TimelineWatch
+from mdm.cli.passphrases import add_passphrase_argument, read_passphrase
 from mdm.composition import compose
 
 
@@ -25,23 +25,19 @@ def add_backup_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `cartable backup`."""
     parser.add_argument("file", type=Path, help="the archive to write; it must not exist")
     parser.add_argument("--check", action="store_true", help="only read an archive that exists, to its end")
-    _add_passphrase_argument(parser)
+    add_passphrase_argument(parser)
 
 
 def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `cartable restore`."""
     parser.add_argument("file", type=Path, help="the archive that `cartable backup` wrote")
-    _add_passphrase_argument(parser)
-
-
-def _add_passphrase_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--passphrase-file", type=Path, help="file with the passphrase; without it the terminal is asked")
+    add_passphrase_argument(parser)
 
 
 def run_backup(parsed: argparse.Namespace) -> int:
     """Write or check an archive and print what it holds. Returns an exit code."""
     try:
-        passphrase = _read_passphrase(parsed.passphrase_file, twice=not parsed.check)
+        passphrase = read_passphrase(parsed.passphrase_file, twice=not parsed.check)
         if parsed.check:
             head = read_archive(parsed.file, passphrase)
         else:
@@ -66,7 +62,7 @@ def run_restore(parsed: argparse.Namespace) -> int:
     settings = Settings()
     engine = make_engine(settings.effective_database_url)
     try:
-        head = restore_backup(settings, engine, parsed.file, _read_passphrase(parsed.passphrase_file, twice=False))
+        head = restore_backup(settings, engine, parsed.file, read_passphrase(parsed.passphrase_file, twice=False))
     except BackupFailed as error:
         return _fail(error)
     days = (SystemClock().now() - datetime.fromisoformat(head.facts["made_at"])).days
@@ -77,20 +73,6 @@ def run_restore(parsed: argparse.Namespace) -> int:
         print(f"Set CARTABLE_PUBLIC_URL to {head.facts['public_url']}: the tablets accept no other address.")
     print("At its start the server stops every town and raises an alarm: see docs/operator/backup.md.")
     return 0
-
-
-def _read_passphrase(file: Path | None, *, twice: bool) -> bytes:
-    if file is not None:
-        try:
-            return file.read_bytes().strip()
-        except OSError as error:
-            raise BackupFailed(f"the passphrase file {file} cannot be read ({error.strerror}).") from error
-    if not sys.stdin.isatty():
-        raise BackupFailed("give the passphrase in a file: --passphrase-file.")
-    passphrase = getpass.getpass("Phrase secrète / passphrase: ")
-    if twice and getpass.getpass("Encore une fois / once more: ") != passphrase:
-        raise BackupFailed("the two passphrases differ.")
-    return passphrase.encode()
 
 
 def _fail(error: BackupFailed) -> int:

@@ -92,10 +92,22 @@ COMMANDS: dict[str, CliCommand] = {
     ),
     "restore": CliCommand("restore an archive into an empty place", "backups:run_restore", "backups:add_restore_arguments"),
     "export-town": CliCommand(
-        "write everything that is stored of a town to a readable archive",
+        "write everything that is stored of a town to an archive: readable, or sealed for another server",
         "town_export:run",
         "town_export:add_arguments",
-        _call_in_unit_of_work,
+        _call_with_runtime,
+    ),
+    "import-town": CliCommand(
+        "take a town from the archive that another server wrote",
+        "town_import:run",
+        "town_import:add_arguments",
+        _call_with_runtime,
+    ),
+    "remove-town": CliCommand(
+        "delete a town that lives on another server now",
+        "town_removal:run",
+        "town_removal:add_arguments",
+        _call_with_runtime,
     ),
     "restores": CliCommand(
         "list the restores that were noticed, and the tablets from after the backup",

@@ -27,7 +27,7 @@ def move_authority_keys(runtime: Runtime) -> int:
     try:
         with runtime.open_unit_of_work() as work:
             ensure_authority(work)
-            rows = IdentityRepository(work.session).list_authorities()
+            rows = IdentityRepository(work.session).list_own_authorities()
             keys = [AuthorityKey(row.certificate, row.private_key) for row in rows if row.private_key is not None]
             if len(keys) < len(rows):
                 print("the keys were moved before", file=sys.stderr)

@@ -29,7 +29,7 @@ def write_report(
         created_by=actor.account_id,
         created_at=work.now,
     )
-    row.seal = _compute_seal(work, row)
+    row.seal = compute_seal(work, row)
     work.session.add(row)
     work.session.flush()
     subject = ("pupil", subject_id) if subject_id else ("privacy_report", row.id)
@@ -49,10 +49,11 @@ _ACTION_BY_KIND = {
 
 def is_genuine(work: UnitOfWork, row: PrivacyReport) -> bool:
     """Return whether the report is unchanged since it was written."""
-    return row.seal == _compute_seal(work, row)
+    return row.seal == compute_seal(work, row)
 
 
-def _compute_seal(work: UnitOfWork, row: PrivacyReport) -> str:
+def compute_seal(work: UnitOfWork, row: PrivacyReport) -> str:
+    """Return the seal of a report, which only the server can make."""
     sealed_values = [
         str(row.id),
         str(row.town_id),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_keyed_rows
 from cartable.paging import KeyPart, PageRequest
-from cartable.partitions import Month, drop_oldest_month, ensure_months, list_months
+from cartable.partitions import Month, count_default_rows, drop_oldest_month, ensure_months, list_months
 from mdm.devices.models import DeviceEnrollment
 from mdm.queue.models import OPEN_STATES, ArchivedCommand, CommandBody, CommandResult, QueuedCommand
 
@@ -65,6 +65,10 @@ class CommandArchiveRepository:
     def get_oldest_archived(self) -> datetime | None:
         """Return when the oldest archived command was made."""
         return self.session.scalar(select(ArchivedCommand.created_at).order_by(ArchivedCommand.created_at).limit(1))
+
+    def count_default_rows(self) -> int:
+        """Return how many archived commands stand in no month: their term ends row by row instead of with their partition."""
+        return count_default_rows(self.session.connection(), _TABLE)
 
     def archive_commands(self, ids: Sequence[int]) -> None:
         """Move these commands with their results to the archive, and delete those of their bodies that no command has any more."""

@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("certificate", sa.LargeBinary(), nullable=False),
         sa.Column("private_key", sa.LargeBinary(), nullable=True),
         sa.Column("issuing", sa.Boolean(), nullable=False),
+        sa.Column("is_foreign", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate_authority")),

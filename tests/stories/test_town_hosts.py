@@ -70,7 +70,7 @@ def get_server_host(tablet: SimulatedTablet) -> str | None:
     return urlsplit(settings.server_url).hostname
 
 
-async def _renew_identity(server: LiveServer, tablet: SimulatedTablet) -> None:
+async def renew_tablet_identity(server: LiveServer, tablet: SimulatedTablet) -> None:
     """The server sends the enrollment profile again; a tablet refuses one whose addresses differ from those it enrolled with."""
     with server.runtime.open_unit_of_work() as work:
         renew_identity(work, work.session.query(DeviceEnrollment).filter_by(udid=tablet.udid).one().id)
@@ -117,7 +117,7 @@ def test_a_town_moves_to_another_server_and_keeps_its_tablets(
             runner.run(moved.network.disconnect())
             assert runner.run(obeys(second, moved))
             assert runner.run(obeys(first, stayed))
-            runner.run(_renew_identity(second, moved))
+            runner.run(renew_tablet_identity(second, moved))
             assert (moved.is_enrolled, get_server_host(moved)) == (True, HOSTS[0])
             assert runner.run(obeys(second, moved))
             for tablet in tablets:

@@ -17,7 +17,10 @@ _REMEDY = "Does a worker run the schedule, and which of its jobs fail? See the p
 
 
 def check_history(work: UnitOfWork) -> Iterator[Diagnosis]:
-    """Yield whether the jobs that archive commands and end their months have kept up."""
+    """Yield whether the jobs that archive commands and end their months have kept up, and whether each command stands in its month.
+
+    A month gets its partition with its first archived command, so none must be there ahead.
+    """
     archive = CommandArchiveRepository(work.session)
     late = work.now - PATIENCE
     oldest = archive.get_oldest_archived()
@@ -27,3 +30,10 @@ def check_history(work: UnitOfWork) -> Iterator[Diagnosis]:
         yield warning("history", f"archived commands of {oldest:%Y-%m} are kept beyond their term", _REMEDY)
     else:
         yield good("history", "ended commands are archived, and deleted at the end of their term")
+    astray = archive.count_default_rows()
+    if astray:
+        yield warning(
+            "partitions",
+            f"{astray} archived commands stand in the default partition: they are deleted one by one instead of with their month",
+            "Rows were written there beside the server. They move when a command of their month is archived; see docs/operator/records.md.",
+        )

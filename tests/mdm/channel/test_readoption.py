@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from cartable.outbox import Topic
 from cartable.timeline.models import DatabaseRestore, RestoreEvidence
-from enrollment.identity.models import DeviceCertificate, IdentityChallenge
+from enrollment.identity.models import CertificateAuthority, DeviceCertificate, IdentityChallenge
 from enrollment.places.models import Town
 from mdm.care.restores.service import TimelineWatch
 from mdm.channel.models import Readoption, ReadoptionOutcome
@@ -81,3 +81,18 @@ def test_a_certificate_of_another_town_or_from_before_continues_nothing(server: 
     asyncio.run(run())
     assert "wrong_certificate" in list_note_kinds(server)
     assert _read_enrollment(server).state is EnrollmentState.CHECKED_OUT
+
+
+def test_a_certificate_of_a_foreign_authority_continues_nothing(server: LiveServer) -> None:
+    async def run() -> None:
+        async with SimulatedTablet(server.url, create_invitation_code(server), ca=server.ca) as tablet:
+            await tablet.enrol()
+            _forget_certificate(server)
+            with server.runtime.open_unit_of_work() as work:
+                work.session.query(CertificateAuthority).update({"is_foreign": True})
+            assert (await tablet.poll()).http_status == 400, "refused, and not lost"
+            assert tablet.is_enrolled
+
+    asyncio.run(run())
+    with server.runtime.open_unit_of_work() as work:
+        assert work.session.query(Readoption).count() == 0, "it is no sign of a restore"

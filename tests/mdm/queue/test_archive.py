@@ -215,3 +215,18 @@ def test_the_doctor_sees_a_queue_that_is_not_archived_and_a_month_that_is_not_en
     assert diagnose().startswith("good")
     clock.advance(timedelta(days=365))
     assert diagnose() == "warning: archived commands of 2026-11 are kept beyond their term"
+
+
+def test_the_doctor_sees_commands_that_stand_in_no_month(runtime: Runtime, rows: list[DeviceEnrollment]) -> None:
+    with runtime.open_unit_of_work() as work:
+        assert [each.check for each in check_history(work)] == ["history"]
+        work.session.add(
+            ArchivedCommand(
+                id=1, created_at=work.now + timedelta(days=3000), enrollment_id=rows[0].id, generation=1, request_type="ProfileList",
+                state=CommandState.ACKNOWLEDGED, requested_by_name="", town_id=rows[0].town_id,
+            )
+        )  # fmt: skip
+        work.session.flush()
+        found = [(each.check, each.health.value) for each in check_history(work)]
+    is_partitioned = runtime.engine.dialect.name == "postgresql"
+    assert found == [("history", "good"), *([("partitions", "warning")] if is_partitioned else [])]
