@@ -150,8 +150,28 @@ def get_language(request: Request) -> Language:
     return find_language(chosen) or preferred_language(request.headers.get("accept-language"))
 
 
-def render_page(request: Request, template: str, *, status: int = 200, foreign_picture: str = "", **values: Any) -> Response:
-    """Return a page in its frame, in the reader's language. `foreign_picture` is the one address elsewhere that it may load."""
+def _describe_refusal(refusal: DomainError, language: Language) -> dict[str, str]:
+    """Return the sentence of a refusal, and the field that it is about."""
+    field = refusal.details.get("field", "")
+    return {
+        "problem": refusal.translate(language),
+        "wrong_field": field if isinstance(field, str) else "",
+    }
+
+
+def render_page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    foreign_picture: str = "",
+    refusal: DomainError | None = None,
+    **values: Any,
+) -> Response:
+    """Return a page in its frame, in the reader's language. `foreign_picture` is the one address elsewhere that it may load.
+
+    With the `refusal` of a form the page says why, and leads to the field that was wrong.
+    """
     language = get_language(request)
     actor: Actor | None = getattr(request.state, "actor", None)
     place: Place = getattr(request.state, "place", Place())
@@ -174,8 +194,10 @@ def render_page(request: Request, template: str, *, status: int = 200, foreign_p
         "place_ranks": {code: name.translate(language) for code, name in PLACE_RANKS.items()},
         "waiting_count": getattr(request.state, "waiting", None),
         "foreign_picture": foreign_picture,
+        "refused_form": request.url.path,
         "stopped_towns": getattr(request.state, "stopped_towns", ()),
         **values,
+        **(_describe_refusal(refusal, language) if refusal is not None else {}),
     }
     response = templates.TemplateResponse(request, template, context, status_code=status)
     response.headers["Content-Security-Policy"] = _CSP.format(picture=f" {foreign_picture}" if foreign_picture else "")

@@ -47,7 +47,7 @@ def set_own_hosts(work: UnitOfWork, actor: Actor, town_id: UUID, hosts: Sequence
     row = _lock(work, actor, town_id)
     row.own_hosts = sorted({_clean(host) for host in hosts})
     if len(row.own_hosts) > MAX_OWN_HOSTS:
-        raise BadFilterOptions(hosts=MAX_OWN_HOSTS, hours=MAX_TRIAL_HOURS, field="own_hosts")
+        raise BadFilterOptions(hosts=MAX_OWN_HOSTS, hours=MAX_TRIAL_HOURS, field="hosts")
     _save(work, actor, row)
     return row
 
@@ -85,5 +85,5 @@ def _save(work: UnitOfWork, actor: Actor, row: FilterOptions) -> None:
 def _clean(host: str) -> str:
     clean = clean_host(host)
     if clean is None:
-        raise BadHost(host=host[:80], field="own_hosts")
+        raise BadHost(host=host[:80], field="hosts")
     return clean

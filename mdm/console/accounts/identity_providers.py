@@ -176,7 +176,7 @@ def _render(
         "accounts/identity_providers.html",
         status=refusal.status if refusal else 200,
         notice=notice,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         callback=work.settings.public_url + CALLBACK_PATH,
         values=values or {"claim": providers.DEFAULT_CLAIM, "scopes": providers.DEFAULT_SCOPES},

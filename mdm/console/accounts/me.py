@@ -22,7 +22,7 @@ from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField
-from mdm.console.frame import OWN_ACCOUNT_PAGE, authenticate, check_csrf, get_language, is_own_address, render_page
+from mdm.console.frame import OWN_ACCOUNT_PAGE, authenticate, check_csrf, is_own_address, render_page
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day
 from mdm.notices.service import get_choice
@@ -170,7 +170,7 @@ def _render_totp(request: Request, work: WorkDep, who: Authentication, then: str
         request,
         "accounts/totp.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(get_language(request)) if refusal else "",
+        refusal=refusal,
         menu=[],
         then=_choose_next_page(then),
         secret=" ".join(setup.secret[start : start + 4] for start in range(0, len(setup.secret), 4)),
@@ -185,7 +185,7 @@ def _render_passkey(
         request,
         "accounts/passkey.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(get_language(request)) if refusal else "",
+        refusal=refusal,
         menu=[],
         then=_choose_next_page(then),
         options=passkeys.begin_registration(work, who.account, who.session),

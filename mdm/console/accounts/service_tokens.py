@@ -83,7 +83,7 @@ def _render(
         request,
         "accounts/service_tokens.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         text=text,
         roles=[(role.value, ROLES[role].translate(language)) for role in grantable if scope.SCOPES[role] in _TOWN_SCOPES],

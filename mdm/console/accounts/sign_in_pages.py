@@ -9,7 +9,7 @@ from cartable.errors import DomainError
 from cartable.unit_of_work import UnitOfWork
 from mdm.accounts import passkeys, second_factors
 from mdm.accounts.sessions import Authentication
-from mdm.console.frame import get_language, make_csrf_token, render_page
+from mdm.console.frame import make_csrf_token, render_page
 from mdm.console.kept_forms import open_form
 
 
@@ -29,7 +29,7 @@ def render_second_factor(
         request,
         "accounts/second_factor.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(get_language(request)) if refusal else "",
+        refusal=refusal,
         csrf=make_csrf_token(request, token),
         person=who.actor.name,
         menu=[],

@@ -135,7 +135,7 @@ def _render(
         "accounts/substitutes.html",
         status=refusal.status if refusal else 200,
         notice=known if done == "known" else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         schools=_list_schools(work, actor),
         school=school,
         classes=people.list_classes_by_school(work, actor, school.town_id).get(school.id, []),

@@ -163,7 +163,7 @@ def _render_requests(
         "apps/app_requests.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         classes=_list_classes(work, actor),
         requests=[
             _describe(actor, row, f"{class_.label}, {school.name}", work.now.astimezone(zones[row.town_id]).date(), language)

@@ -142,7 +142,7 @@ def _render_apps(
         "apps/apps.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.AUTHOR),
         grades=[(grade.value, counts.tablets.get(grade, 0)) for grade in grades],

@@ -153,7 +153,7 @@ def _render_bundle(
         "apps/bundle.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         bundle=bundle,
         choices=list_choices(
             catalogue,
@@ -239,7 +239,7 @@ def _render_give(
         request,
         "apps/give.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         bundle=bundle,
         place=f"{kind}:{target}",
         place_name=_name_place(kind, target, schools, language),

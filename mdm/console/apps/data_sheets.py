@@ -183,7 +183,7 @@ def _render_sheet(
         "apps/data_sheet.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         app=app,
         sheet=sheet,
         values={**(_list_values(sheet) if sheet is not None else {}), **(typed or {})},

@@ -6,6 +6,7 @@ const findOpen = () => menu.querySelector("details[open]");
 document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && findOpen();
   if (!open) return;
+  event.preventDefault(); // on a phone the menu around it stays open: the next Escape closes that
   const hadFocus = open.contains(document.activeElement);
   open.open = false;
   if (hadFocus) open.querySelector("summary").focus();

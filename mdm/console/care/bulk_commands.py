@@ -208,7 +208,7 @@ def _render_form(
         request,
         "care/bulk_command_form.html",
         status=refusal.status if refusal is not None else 200,
-        problem=refusal.translate(language) if refusal is not None else "",
+        refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.CARE),
         schools=[(each.id, each.name) for each in places.list_schools(work, actor) if each.town_id == town.id],

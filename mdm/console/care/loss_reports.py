@@ -125,7 +125,7 @@ def _render(
         "care/losses.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         values=values or {},
         cares=cares,
         waiting=[_describe(*row, language) for row in waiting],

@@ -13,7 +13,7 @@ from cartable.scope import Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, choose_town, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, choose_town, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day
 from mdm.resolver import blocked_counts
@@ -52,7 +52,7 @@ def _render(request: Request, work: UnitOfWork, town: UUID | None, refusal: Doma
         request,
         "filters/counts.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(get_language(request)) if refusal else "",
+        refusal=refusal,
         town=chosen,
         may_author=may_author,
         is_wanted=load_options(work, chosen.id).counts_questions,

@@ -179,7 +179,7 @@ def _render_lists(
         "filters/lists.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.AUTHOR),
         categories=[

@@ -123,7 +123,7 @@ def _render(
         request,
         "notices/notices.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         has_mail_server=bool(work.settings.smtp_host),
         secret=secret,

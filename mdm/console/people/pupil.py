@@ -159,7 +159,7 @@ def _render_pupil(
         "people/pupil.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         pupil=pupil,
         name=full_name(pupil),
         school=record.school,

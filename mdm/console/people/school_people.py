@@ -98,7 +98,7 @@ def _render_school(
         "people/school.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         school=school,
         classes=[(row.id, row.label) for row in classes],
         substitutes=[

@@ -120,7 +120,7 @@ def _render_draft(
         request,
         "policy/draft.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         policy=policy,
         chosen=policy.key,
         version=version,

@@ -240,7 +240,7 @@ def _render_setting(
         request,
         "policy/setting.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         policy=policy,
         chosen=policy.key,
         key=field.key,

@@ -84,7 +84,7 @@ def _render_record(
         "privacy/child_record.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         pupil_id=pupil_id,
         accesses=[
             {

@@ -147,7 +147,7 @@ def _render_duties(
         "privacy/duties.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.PRIVACY),
         notices=[_describe_notice(work, actor, town, audience, language) for audience in NoticeAudience],

@@ -123,7 +123,7 @@ def _render_rights(
         "privacy/rights.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         cards=list_retention_cards(work, actor, town.id, language),
         town=town,
         towns=list_permitted_towns(work, actor, Permission.PRIVACY),

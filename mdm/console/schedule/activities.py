@@ -15,7 +15,7 @@ from enrollment.places import service as places
 from enrollment.places.models import School
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from profiles.schedule import activities
 from profiles.schedule.activities import ActivityBoard
@@ -83,14 +83,13 @@ def _get_school(work: UnitOfWork, actor: Actor, school_id: UUID | None) -> Schoo
 def _render_board(
     request: Request, work: UnitOfWork, actor: Actor, school_id: UUID | None, *, refusal: DomainError | None = None
 ) -> Response:
-    language = get_language(request)
     board = activities.load_activity_board(work, actor, _get_school(work, actor, school_id))
     zone = places.get_school_zone(work, board.school)
     return render_page(
         request,
         "schedule/activities.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         schools=_list_schools(work, actor),
         school=board.school,
         open_until=f"{board.open_until.astimezone(zone):%H:%M}" if board.open_until else "",

@@ -19,7 +19,7 @@ from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.zones import HolidayZone
 from mdm.api.deps import RuntimeDep, WorkDep
-from mdm.console.forms import CsrfField
+from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import (
     check_csrf,
     choose_town,
@@ -60,9 +60,11 @@ def set_town_zones(
     """Set the zones of the town."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    authoring.set_town_zones(
-        work, actor, choose_town(work, actor, Permission.AUTHOR, town).id, zone=zone, time_zone=time_zone.strip() or None
-    )
+    chosen, name = choose_town(work, actor, Permission.AUTHOR, town), time_zone.strip()
+    refusal = attempt(work, lambda: authoring.set_town_zones(work, actor, chosen.id, zone=zone, time_zone=name or None))
+    if refusal is not None:
+        typed = {chosen.id: {"zone": zone.value, "time_zone": name}}
+        return _render_calendar(request, work, actor, chosen, refusal=refusal, typed=typed)
     return _redirect(town, "saved")
 
 
@@ -79,8 +81,12 @@ def set_school_zones(
     """Set the zones of a school; empty fields are those of the town."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = HolidayZone(zone) if zone in {*HolidayZone} else None
-    authoring.set_school_zones(work, actor, school_id, zone=chosen, time_zone=time_zone.strip() or None)
+    own_zone, name = HolidayZone(zone) if zone in {*HolidayZone} else None, time_zone.strip()
+    refusal = attempt(work, lambda: authoring.set_school_zones(work, actor, school_id, zone=own_zone, time_zone=name or None))
+    if refusal is not None:
+        chosen = choose_town(work, actor, Permission.AUTHOR, town)
+        typed = {school_id: {"zone": zone, "time_zone": name}}
+        return _render_calendar(request, work, actor, chosen, refusal=refusal, typed=typed)
     return _redirect(town, "saved")
 
 
@@ -105,7 +111,7 @@ def preview_import(
             preview = calendar_import.preview_import(work, actor, chosen.id, imported)
     except DomainError as error:
         with runtime.open_unit_of_work() as work:
-            return _render_calendar(request, work, actor, chosen, problem=error.translate(language))
+            return _render_calendar(request, work, actor, chosen, refusal=error)
     return render_page(
         request,
         "schedule/calendar_preview.html",
@@ -141,19 +147,28 @@ def _redirect(town_id: UUID, done: str) -> Response:
 
 
 def _render_calendar(
-    request: Request, work: UnitOfWork, actor: Actor, town: Town, *, notice: str = "", problem: str = ""
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    town: Town,
+    *,
+    notice: str = "",
+    refusal: DomainError | None = None,
+    typed: dict[UUID, dict[str, str]] | None = None,
 ) -> Response:
-    language = get_language(request)
+    """Show the page; `typed` are the zones of a town or school that were refused, by its id."""
+    language, typed = get_language(request), typed or {}
     return render_page(
         request,
         "schedule/calendar.html",
-        status=422 if problem else 200,
+        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=problem,
+        refusal=refusal,
         town=town,
+        town_zones=typed.get(town.id, {"zone": town.zone.value, "time_zone": town.time_zone}),
         towns=list_permitted_towns(work, actor, Permission.AUTHOR),
         zone_names=[(zone.value, ZONES[zone].translate(language)) for zone in HolidayZone],
-        schools=[_describe_school(each) for each in places.list_schools(work, actor, town.id)],
+        schools=[_describe_school(each) | typed.get(each.id, {}) for each in places.list_schools(work, actor, town.id)],
         calendars=[
             {
                 "name": ZONES[HolidayZone(view.name)].translate(language) if view.name in {*HolidayZone} else view.name,

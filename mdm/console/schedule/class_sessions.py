@@ -155,7 +155,7 @@ def _render_class(
         request,
         "schedule/class.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         asks_take_over=isinstance(refusal, SessionRunning),
         classes=[{"id": row.id, "label": row.label, "school": name, "running": row.id in running} for name, row in classes],
         chosen=chosen,

@@ -139,7 +139,7 @@ def _render(
         "setup/apple_school_manager.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         needs_reason=refused_id if isinstance(refusal, OtherPortalServer) else None,
         town=town,
         address=work.settings.public_url,

@@ -49,7 +49,7 @@ def show_first_tablet(request: Request, work: WorkDep, town: UUID | None = None)
         url=joining.build_join_url(work, invitation) if invitation is not None else "",
         until=format_instant(invitation.expires_at) if invitation is not None else "",
         tablets=[{"id": tablet.id, "tag": tablet.tag, "serial": tablet.serial} for tablet in tablets],
-        refusal=_describe_refusal(request, invitation),
+        refused_tablet=_describe_refusal(request, invitation),
         lacks_certificate=not get_certificate_health(work).installed,
         waits=invitation is not None and invitation.uses < invitation.max_uses,
     )

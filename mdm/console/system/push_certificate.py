@@ -101,7 +101,7 @@ def _render(
         "system/push_certificate.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         is_other_topic=isinstance(refusal, PushTopicChanged),
         health=health,
         until=format_day(health.not_after) if health.not_after else "",

@@ -128,7 +128,7 @@ def _render(
         request,
         "system/towns.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         rows=rows,
         values=values or {},
         zone_names=[(each.value, ZONES[each].translate(language)) for each in HolidayZone],

@@ -120,7 +120,6 @@ def _render_carts(
     refusal: DomainError | None = None,
     typed: dict[str, str] | None = None,
 ) -> Response:
-    language = get_language(request)
     page = carts.list_carts(work, actor, town.id, None, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
     schools = places.list_schools(work, actor, town.id)
     names = {school.id: school.name for school in schools}
@@ -128,7 +127,7 @@ def _render_carts(
         request,
         "tablets/carts.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.HANDLE),
         carts=[(cart.id, cart.label, names.get(cart.school_id, "–")) for cart in page.items],
@@ -157,7 +156,7 @@ def _render_cart(
         "tablets/cart.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         cart=cart,
         slots=[
             {

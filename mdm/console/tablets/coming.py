@@ -154,7 +154,7 @@ def _render_coming(
         "tablets/coming.html",
         status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.HANDLE),
         reservations=[

@@ -235,7 +235,7 @@ def _render_life(
         "tablets/life.html",
         status=refusal.status if refusal else 200,
         notice=_DONE.translate(language) if done and refusal is None else "",
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         tablet=tablet,
         state=STATES[tablet.state].translate(language),
         acts=[

@@ -6,6 +6,7 @@ import html
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -140,7 +141,7 @@ def test_new_lists_are_looked_at_tried_in_a_school_and_stopped(
     )
     assert saved.status_code == 303
     lists = read_lists(archive({"l/games/domains": b"g.example\nnouveau.example\n", "l/adult/domains": b"a.example\n"}).read())
-    changes = [
+    changes: list[dict[str, Any]] = [
         {
             "name": "adult",
             "before": 2,
@@ -174,7 +175,7 @@ def test_lists_in_force_are_put_back_by_category_or_as_a_whole(
 ) -> None:
     admin = person(town_id, Role.TOWN_ADMIN)
     lists = read_lists(archive({"l/games/domains": b"x.example\n", "l/adult/domains": b"a.example\nz.example\n"}).read())
-    changes = [
+    changes: list[dict[str, Any]] = [
         {"name": name, "before": 1, "after": 1, "leaving": 1, "coming": 1, "leaving_samples": [], "coming_samples": []}
         for name in ("adult", "games")
     ]
