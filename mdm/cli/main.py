@@ -6,6 +6,7 @@ A command is a module of this package. Only the module of the command that runs 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from cartable import __version__
 from cartable.errors import DomainError
 from cartable.i18n import available_languages
 from cartable.telemetry import configure_logging
+
+#: The exit code of a program that Ctrl+C stopped, as shells count it.
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DomainError as error:
         print(" / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # Ctrl+C is how a person stops a server, and no error
+        print("\nArrêté. / Stopped.", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def find_function(place: str) -> Callable[..., Any]:

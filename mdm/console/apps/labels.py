@@ -8,7 +8,7 @@ from uuid import UUID
 from cartable.i18n import Language, Message
 from profiles.apps.data_sheets.models import AppVerdict, LegalBasis
 from profiles.effective.app_requests.models import AppRequestState
-from profiles.policy.kinds import AppUse, PlaceKind
+from profiles.policy.kinds import AppUse, PlaceKind, TabletRole
 
 USES: dict[AppUse, Message] = {
     AppUse.REQUIRED: Message("installed", context="bundle"),
@@ -46,6 +46,11 @@ PLACES: dict[PlaceKind, Message] = {
     PlaceKind.PUPIL: Message("pupil", context="place"),
     PlaceKind.TABLET: Message("tablet", context="place"),
 }
+ROLES: dict[TabletRole, Message] = {
+    TabletRole.PUPIL: Message("tablets of pupils", context="place"),
+    TabletRole.STAFF: Message("tablets of the staff", context="place"),
+    TabletRole.CART: Message("tablets of carts", context="place"),
+}
 
 
 def verdict_label(verdicts: Mapping[UUID, AppVerdict | None], app_id: UUID, language: Language) -> str:
@@ -61,5 +66,12 @@ def place_label(source: str, language: Language) -> str:
     kind, _, name = source.partition(" ")
     if kind not in {*PlaceKind}:
         return source
-    place = PLACES[PlaceKind(kind)].translate(language)
+    return name_place(PlaceKind(kind), name, language)
+
+
+def name_place(kind: PlaceKind, name: str, language: Language) -> str:
+    """Return what people call a place of a kind, from the name that it has itself."""
+    if kind is PlaceKind.ROLE and name in {*TabletRole}:
+        return ROLES[TabletRole(name)].translate(language)
+    place = PLACES[kind].translate(language)
     return f"{place} {name}" if name else place

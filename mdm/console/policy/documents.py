@@ -16,7 +16,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade, Town
-from mdm.console.apps.labels import PLACES
+from mdm.console.apps.labels import PLACES, name_place
 from mdm.console.frame import list_permitted_towns, select_town
 from profiles.policy import documents
 from profiles.policy.content import PolicyContent
@@ -163,8 +163,7 @@ def name_document_place(kind: PlaceKind, target: str, schools: Mapping[str, str]
 
 
 def _name_simple_place(kind: PlaceKind, target: str, language: Language) -> str:
-    name = PLACES[kind].translate(language)
-    return f"{name} {target}" if target and kind in (PlaceKind.GRADE, PlaceKind.ROLE) else name
+    return name_place(kind, target if kind in (PlaceKind.GRADE, PlaceKind.ROLE) else "", language)
 
 
 def _name_place(work: UnitOfWork, actor: Actor, town: Town, kind: PlaceKind, target: str, language: Language) -> str:

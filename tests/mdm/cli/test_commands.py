@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mdm.cli import main
@@ -20,3 +22,14 @@ def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[s
         main.main([name, "--help"])
     assert ended.value.code == 0
     assert f"usage: cartable {name}" in capsys.readouterr().out
+
+
+def test_an_interrupted_command_ends_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(main.COMMANDS, "up", replace(main.COMMANDS["up"], call=interrupt))
+    assert main.main(["up"]) == 130
+    assert capsys.readouterr().err == "\nArrêté. / Stopped.\n"

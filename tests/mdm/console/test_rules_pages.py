@@ -161,3 +161,16 @@ def test_hidden_secrets_come_back_where_they_were() -> None:
     assert restore_secrets(wifi, shown, former) == former
     assert restore_secrets(wifi, [{"name": "a", "password": "new"}], former) == [{"name": "a", "password": "new"}]
     assert restore_secrets(wifi, [{"name": "z", "password": HIDDEN}], None) == [{"name": "z", "password": None}]
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        ("fr", ["tablettes des élèves", "tablettes du personnel", "tablettes des chariots"]),
+        ("en", ["tablets of pupils", "tablets of the staff", "tablets of carts"]),
+    ],
+)
+def test_what_tablets_are_used_as_is_named_in_words(admin: Person, language: str, names: list[str]) -> None:
+    page = read(admin.client.get("/rules", params={"lang": language}))
+    assert [name for name in names if name in page] == names
+    assert [word for word in ("pupil", "staff", "cart") if re.search(rf"r[oô]le {word}", page)] == []
