@@ -35,9 +35,12 @@ MAX_ORDER_SIZE = 5000
 
 
 def register_purchase_order(
-    work: UnitOfWork, actor: Actor, town_id: UUID, serials: Sequence[str], reference: str
+    work: UnitOfWork, actor: Actor, town_id: UUID, serials: Sequence[str], reference: str, *, school_id: UUID | None = None
 ) -> list[Tablet]:
-    """Add the tablets of a purchase order and return them: only these can be prepared. Raises `Invalid`, `SerialAlreadyExists`."""
+    """Add the tablets of a purchase order, of a school where it is known, and return them: only these can be prepared.
+
+    Raises `Invalid`, `SerialAlreadyExists`.
+    """
     actor.require_permission(Permission.HANDLE, town_id)
     ordered = [serial.strip().upper() for serial in serials]
     if not 1 <= len(ordered) <= MAX_ORDER_SIZE or len(set(ordered)) != len(ordered) or not all(is_serial(s) for s in ordered):
@@ -55,7 +58,15 @@ def register_purchase_order(
     for serial in ordered:
         tag = build_next_tag(town.tag_prefix, tag)
         tablets.append(
-            Tablet(town_id=town_id, serial=serial, tag=tag, state=S.ORDERED, created_at=work.now, order_reference=reference)
+            Tablet(
+                town_id=town_id,
+                school_id=school_id,
+                serial=serial,
+                tag=tag,
+                state=S.ORDERED,
+                created_at=work.now,
+                order_reference=reference,
+            )
         )
     work.session.add_all(tablets)
     work.session.flush()

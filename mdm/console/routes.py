@@ -51,7 +51,7 @@ from mdm.console.rollover import rollovers, school_classes
 from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
 from mdm.console.search import search as search_pages
 from mdm.console.setup import apple_school_manager as apple_school_manager_pages
-from mdm.console.setup import first_tablet, start
+from mdm.console.setup import first_tablet, organisation_key, setup_assistant, start
 from mdm.console.system import push_certificate, server_alarms
 from mdm.console.system import system as system_page
 from mdm.console.system import towns as operator_pages
@@ -128,6 +128,8 @@ PAGES = (
     start,
     first_tablet,
     apple_school_manager_pages,
+    setup_assistant,
+    organisation_key,
     town_pages,
     policy_publishing,
     preset_pages,

@@ -29,6 +29,7 @@ from enrollment.joining.ade.ports import (
 )
 from enrollment.joining.ade.repository import AdeRepository
 from enrollment.joining.ade.sync_lease import SyncLease
+from enrollment.places.models import School
 from enrollment.tablets import inventory
 
 log = structlog.get_logger()
@@ -190,5 +191,7 @@ def _register_new_tablets(work: UnitOfWork, server: AdeServer, serials: list[str
     if foreign:
         log.warning("ade.tablets_of_another_town", server=str(server.id), count=foreign)
     if new:
-        inventory.register_purchase_order(work, SYSTEM, server.town_id, new, f"ADE {server.id}")
+        school = work.session.get(School, server.school_id) if server.school_id is not None else None
+        school_id = school.id if school is not None and school.closed_on is None else None
+        inventory.register_purchase_order(work, SYSTEM, server.town_id, new, f"ADE {server.id}", school_id=school_id)
     return len(new)

@@ -69,6 +69,8 @@ class AdeServer(TownOwned, Base):
     support_phone: Mapped[str] = mapped_column(String(40), default="")
     support_email: Mapped[str] = mapped_column(String(120), default="")
     skip_setup_items: Mapped[list[Any]]
+    #: The school to which the tablets go that this server brings into the inventory.
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id", ondelete="SET NULL"))
     __table_args__ = (UniqueConstraint("town_id", "name"),)
 
 

@@ -15,6 +15,7 @@ from cartable import audit, expiry, locks
 from cartable.errors import Conflict
 from cartable.ids import new_id
 from cartable.outbox import Topic
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade import lock_codes, rules, token
@@ -29,6 +30,7 @@ from enrollment.joining.ade.errors import (
 )
 from enrollment.joining.ade.models import AdeServer
 from enrollment.joining.ade.repository import AdeRepository
+from enrollment.places.models import School
 from enrollment.safeguards import budget
 from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets.models import Tablet
@@ -121,24 +123,28 @@ def store_token(
 
 @dataclass(frozen=True, slots=True)
 class SetupAssistantOptions:
-    """What the Setup Assistant shows and skips. An empty text is replaced by the town's own."""
+    """What the Setup Assistant shows and skips, and to which school new tablets go. An empty text is replaced by the town's own."""
 
     department: str
     support_phone: str
     support_email: str
     skip_setup_items: tuple[str, ...]
+    school_id: UUID | None = None
 
 
 def update_setup_assistant(work: UnitOfWork, actor: Actor, server_id: UUID, options: SetupAssistantOptions) -> AdeServer:
     """Change what the Setup Assistant shows and return the server. New profiles are assigned for the next activation of each tablet.
 
-    Raises `AdeServerNotFound`, `Forbidden`.
+    Tablets that are in the inventory stay in their school. Raises `AdeServerNotFound`, `Forbidden`, `NotFound` for a school of
+    another town.
     """
     server = get_server(work, actor, server_id, Permission.GOVERN)
+    school = require_in_town(work, School, options.school_id, server.town_id, field="school_id")
     audit.record_event(work, actor, "ade.update_setup_assistant", "ade_server", server.id, town_id=server.town_id)
     server.department = options.department
     server.support_phone, server.support_email = options.support_phone, options.support_email
     server.skip_setup_items = sorted(set(options.skip_setup_items))
+    server.school_id = school.id if school is not None else None
     work.session.flush()
     work.enqueue_job(Topic.ADE_SYNC, server.id)
     return server

@@ -59,6 +59,7 @@ class AdeServerOut(BaseModel):
     support_phone: str
     support_email: str
     skip_setup_items: list[str]
+    school_id: UUID | None = Field(description="The school to which new tablets of this server go.")
     devices: dict[InventoryStatus, int] = Field(description="Numbers of devices by their inventory status.")
     waiting: int = Field(description="How many tablets of the inventory do not have their enrollment profile yet.")
 
@@ -72,6 +73,7 @@ class SetupAssistantIn(BaseModel):
     skip_setup_items: list[Annotated[str, Field(pattern=r"^[A-Za-z]{2,40}$")]] = Field(
         max_length=100, description="Panes left out (Apple: skip keys)."
     )
+    school_id: UUID | None = Field(None, description="The school to which new tablets of this server go.")
 
 
 class AdeDeviceOut(BaseModel):
@@ -153,11 +155,13 @@ def install_ade_token(
 
 @router.put("/ade-servers/{server_id}/profile")
 def set_ade_profile(server_id: UUID, body: SetupAssistantIn, work: WorkDep, actor: ActorDep) -> AdeServerOut:
-    """Set what the Setup Assistant shows.
+    """Set what the Setup Assistant shows, and to which school new tablets go.
 
     Tablets follow at their next activation.
     """
-    options = SetupAssistantOptions(body.department, body.support_phone, body.support_email, tuple(body.skip_setup_items))
+    options = SetupAssistantOptions(
+        body.department, body.support_phone, body.support_email, tuple(body.skip_setup_items), body.school_id
+    )
     return _load_server_out(work, service.update_setup_assistant(work, actor, server_id, options))
 
 

@@ -19,6 +19,7 @@ from enrollment.joining.ade.errors import OtherPortalServer
 from enrollment.joining.ade.models import AdeServer
 from enrollment.joining.ade.repository import AdeRepository
 from enrollment.joining.ade.token import read_token
+from enrollment.joining.apple_school_manager.repository import AssignmentStatus, OrganisationRepository
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.forms import CsrfField, attempt
@@ -30,7 +31,7 @@ from mdm.console.frame import (
     require_sign_in,
 )
 from mdm.console.page_route import PageRoute, read_text_file
-from mdm.console.setup.labels import ADE_ALARMS
+from mdm.console.setup.labels import ADE_ALARMS, KEY_KINDS
 from mdm.console.times import format_day, format_instant
 
 PAGE = "/apple-school-manager"
@@ -38,6 +39,8 @@ router = APIRouter(prefix=PAGE, include_in_schema=False, route_class=PageRoute)
 _NOTICES = {
     "created": Message("The server is entered. Download its certificate, and go on with the next step."),
     "installed": Message("The token is stored. Apple's list of devices is being read; load this page again in a minute."),
+    "profile": Message("Noted. New and erased tablets follow at their next activation."),
+    "key": Message("The key is stored. The organisation's list of devices is being read; load this page again in a minute."),
     "asked": Message("Apple's list of devices is being read; load this page again in a minute."),
 }
 
@@ -54,7 +57,7 @@ TokenDep = Annotated[str, Depends(_read_token)]
 def show_servers(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Show the device management servers of a town, and the steps."""
     actor, _ = require_sign_in(request, work)
-    return _render(request, work, actor, choose_town(work, actor, Permission.GOVERN, town), notice=done)
+    return render_servers(request, work, actor, choose_town(work, actor, Permission.GOVERN, town), notice=done)
 
 
 @router.post("/{town}/servers")
@@ -67,8 +70,8 @@ def create_server(
     chosen = choose_town(work, actor, Permission.GOVERN, town)
     refusal = attempt(work, lambda: service.create_server(work, actor, chosen.id, name.strip()))
     if refusal is not None:
-        return _render(request, work, actor, chosen, refusal=refusal)
-    return _redirect(chosen.id, "created")
+        return render_servers(request, work, actor, chosen, refusal=refusal)
+    return redirect_to_servers(chosen.id, "created")
 
 
 @router.get("/servers/{server_id}/certificate.pem")
@@ -102,10 +105,10 @@ def install_token(
             service.store_token(work, actor, server_id, server_token, reason.strip() or None)
     except DomainError as refusal:
         with runtime.open_unit_of_work() as work:
-            return _render(
+            return render_servers(
                 request, work, actor, choose_town(work, actor, Permission.GOVERN, town_id), refusal=refusal, refused_id=server_id
             )
-    return _redirect(town_id, "installed")
+    return redirect_to_servers(town_id, "installed")
 
 
 @router.post("/servers/{server_id}/sync")
@@ -113,14 +116,15 @@ def request_sync(request: Request, work: WorkDep, server_id: UUID, csrf: CsrfFie
     """Ask for Apple's list of devices now."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    return _redirect(service.request_sync(work, actor, server_id).town_id, "asked")
+    return redirect_to_servers(service.request_sync(work, actor, server_id).town_id, "asked")
 
 
-def _redirect(town_id: UUID, done: str) -> Response:
+def redirect_to_servers(town_id: UUID, done: str) -> Response:
+    """Lead back to the page of Apple School Manager, which says what was done."""
     return RedirectResponse(f"{PAGE}?town={town_id}&done={done}", status_code=303)
 
 
-def _render(
+def render_servers(
     request: Request,
     work: UnitOfWork,
     actor: Actor,
@@ -130,6 +134,7 @@ def _render(
     refusal: DomainError | None = None,
     refused_id: UUID | None = None,
 ) -> Response:
+    """Return the page of Apple School Manager."""
     language = get_language(request)
     repository = AdeRepository(work.session)
     servers = repository.list_servers(actor, town.id)
@@ -143,8 +148,29 @@ def _render(
         needs_reason=refused_id if isinstance(refusal, OtherPortalServer) else None,
         town=town,
         address=work.settings.public_url,
+        key=_describe_key(work, town.id),
+        key_kinds=[(kind.value, label.translate(language)) for kind, label in KEY_KINDS.items()],
         servers=[_describe_server(work, server, counts.get(server.id, {}), language) for server in servers],
     )
+
+
+def _describe_key(work: UnitOfWork, town_id: UUID) -> dict[str, Any] | None:
+    """Return the state of the town's key for Apple's API, without the key; None when there is none."""
+    repository = OrganisationRepository(work.session)
+    key = repository.get_key(town_id)
+    if key is None:
+        return None
+    counts = repository.count_devices(town_id)
+    return {
+        "client_id": key.client_id,
+        "key_id": key.key_id,
+        "read": format_instant(key.synced_at) if key.synced_at else "",
+        "problem": key.last_error or "",
+        "needs_new_key": key.needs_new_key,
+        "ours": counts.get(AssignmentStatus.OURS, 0),
+        "without_server": counts.get(AssignmentStatus.NO_SERVER, 0),
+        "elsewhere": counts.get(AssignmentStatus.OTHER_SERVER, 0),
+    }
 
 
 def _describe_server(work: UnitOfWork, server: AdeServer, counts: dict[str, int], language: Language) -> dict[str, Any]:

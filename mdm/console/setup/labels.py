@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from cartable.i18n import Message
 from enrollment.joining.ade.models import AdeAlarm
+from enrollment.joining.apple_school_manager.models import KeyKind
 from enrollment.joining.errors import EnrollmentRefusal
 from enrollment.places.schools import SchoolLineOutcome
 from mdm.setup.checklist import SetupStep, TourAct
@@ -19,6 +20,11 @@ class StepText(NamedTuple):
     address: str
 
 
+#: The portals whose keys Apple's API takes.
+KEY_KINDS: dict[KeyKind, Message] = {
+    KeyKind.SCHOOL: Message("Apple School Manager"),
+    KeyKind.BUSINESS: Message("Apple Business Manager"),
+}
 STEPS: dict[SetupStep, StepText] = {
     SetupStep.SCHOOLS: StepText(
         Message("Schools"), Message("Enter their codes (UAI) and names, or the ministry's directory as a file."), "/town"

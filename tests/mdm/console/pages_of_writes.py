@@ -191,6 +191,8 @@ PAGES: dict[str, str] = {
     "remove_tablet_from_cart": "/carts/{cart_id}/empty",
     "create_ade_server": "/apple-school-manager/{town}/servers",
     "install_ade_token": "/apple-school-manager/servers/{server_id}/token",
+    "set_ade_profile": "/apple-school-manager/servers/{server_id}/profile",
+    "install_apple_school_manager_key": "/apple-school-manager/{town}/key",
     "sync_ade_server": "/apple-school-manager/servers/{server_id}/sync",
     # tablets: commands, losses, erasing
     "save_view": "/views",
@@ -236,8 +238,6 @@ EXCEPTIONS: dict[str, str] = {
     "preview_preset": "writes nothing: the page of a draft shows it",
     "preview_bulk_command": "writes nothing: the page of commands shows it",
     "print_labels": "writes nothing: the desk prints labels by class and by order",
-    "set_ade_profile": "what the Setup Assistant skips is set once for each server of Apple's, by who installs it",
-    "install_apple_school_manager_key": "a key that Apple gives to who installs the server, once",
     "sync_apple_school_manager": "the schedule does it each hour",
     "set_calendar": "for programs that keep a calendar elsewhere: people import the ministry's file",
 }
