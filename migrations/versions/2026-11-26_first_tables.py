@@ -386,47 +386,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_account_session_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
-        "ade_server",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.String(length=80), nullable=False),
-        sa.Column("private_key", sa.LargeBinary(), nullable=False),
-        sa.Column("certificate", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("consumer_key", sa.String(length=512), nullable=True),
-        sa.Column("token_secrets", sa.LargeBinary(), nullable=True),
-        sa.Column("token_expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("server_uuid", sa.String(length=80), nullable=True),
-        sa.Column("server_name", sa.String(length=160), nullable=True),
-        sa.Column("org_name", sa.String(length=160), nullable=True),
-        sa.Column("phase", sa.String(length=32), nullable=False),
-        sa.Column("cursor", sa.Text(), nullable=True),
-        sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("full_fetch_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lease_holder", sa.Uuid(), nullable=True),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("alarm", sa.String(length=32), nullable=True),
-        sa.Column("alarm_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_error", sa.String(length=200), nullable=True),
-        sa.Column("department", sa.String(length=80), nullable=False),
-        sa.Column("support_phone", sa.String(length=40), nullable=False),
-        sa.Column("support_email", sa.String(length=120), nullable=False),
-        sa.Column(
-            "skip_setup_items",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_server_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_ade_server")),
-        sa.UniqueConstraint("consumer_key", name=op.f("uq_ade_server_consumer_key")),
-        sa.UniqueConstraint("town_id", "name", name=op.f("uq_ade_server_town_id_name")),
-    )
-    with op.batch_alter_table("ade_server", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_ade_server_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "alarm",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=True),
@@ -1281,64 +1240,47 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_activity_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "ade_device",
-        sa.Column("server_id", sa.Uuid(), nullable=False),
-        sa.Column("serial", sa.String(length=64), nullable=False),
-        sa.Column("model", sa.String(length=80), nullable=True),
-        sa.Column("description", sa.String(length=200), nullable=True),
-        sa.Column("color", sa.String(length=40), nullable=True),
-        sa.Column("asset_tag", sa.String(length=80), nullable=True),
-        sa.Column("family", sa.String(length=40), nullable=True),
-        sa.Column("os", sa.String(length=24), nullable=True),
-        sa.Column("profile_status", sa.String(length=32), nullable=True),
-        sa.Column("profile_uuid", sa.String(length=64), nullable=True),
-        sa.Column("profile_assigned_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("profile_pushed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("migrate_before", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("op_date", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        "ade_server",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("consumer_key", sa.String(length=512), nullable=True),
+        sa.Column("token_secrets", sa.LargeBinary(), nullable=True),
+        sa.Column("token_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("server_uuid", sa.String(length=80), nullable=True),
+        sa.Column("server_name", sa.String(length=160), nullable=True),
+        sa.Column("org_name", sa.String(length=160), nullable=True),
+        sa.Column("phase", sa.String(length=32), nullable=False),
+        sa.Column("cursor", sa.Text(), nullable=True),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("result", sa.String(length=32), nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lock_requested_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lock_bypass_key", sa.LargeBinary(), nullable=True),
-        sa.Column("lock_result", sa.String(length=32), nullable=True),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["server_id"], ["ade_server.id"], name=op.f("fk_ade_device_server_id_ade_server"), ondelete="CASCADE"
+        sa.Column("full_fetch_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_holder", sa.Uuid(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alarm", sa.String(length=32), nullable=True),
+        sa.Column("alarm_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.String(length=200), nullable=True),
+        sa.Column("department", sa.String(length=80), nullable=False),
+        sa.Column("support_phone", sa.String(length=40), nullable=False),
+        sa.Column("support_email", sa.String(length=120), nullable=False),
+        sa.Column(
+            "skip_setup_items",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
         ),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_device_town_id_town")),
-        sa.PrimaryKeyConstraint("server_id", "serial", name=op.f("pk_ade_device")),
-    )
-    with op.batch_alter_table("ade_device", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_ade_device_lock",
-            ["server_id"],
-            unique=False,
-            sqlite_where=sa.text("lock_requested_at IS NOT NULL"),
-            postgresql_where=sa.text("lock_requested_at IS NOT NULL"),
-        )
-        batch_op.create_index("ix_ade_device_serial", ["serial"], unique=False)
-        batch_op.create_index(batch_op.f("ix_ade_device_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "ade_profile",
-        sa.Column("server_id", sa.Uuid(), nullable=False),
-        sa.Column("variant", sa.String(length=32), nullable=False),
-        sa.Column("content_sha256", sa.String(length=64), nullable=False),
-        sa.Column("uuid", sa.String(length=64), nullable=False),
-        sa.Column("defined_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("school_id", sa.Uuid(), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["server_id"], ["ade_server.id"], name=op.f("fk_ade_profile_server_id_ade_server"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_profile_town_id_town")),
-        sa.PrimaryKeyConstraint("server_id", "variant", name=op.f("pk_ade_profile")),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_ade_server_school_id_school"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_server_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ade_server")),
+        sa.UniqueConstraint("consumer_key", name=op.f("uq_ade_server_consumer_key")),
+        sa.UniqueConstraint("town_id", "name", name=op.f("uq_ade_server_town_id_name")),
     )
-    with op.batch_alter_table("ade_profile", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_ade_profile_town_id"), ["town_id"], unique=False)
+    with op.batch_alter_table("ade_server", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ade_server_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "cart",
@@ -1792,6 +1734,66 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("timetable", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_timetable_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "ade_device",
+        sa.Column("server_id", sa.Uuid(), nullable=False),
+        sa.Column("serial", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.String(length=80), nullable=True),
+        sa.Column("description", sa.String(length=200), nullable=True),
+        sa.Column("color", sa.String(length=40), nullable=True),
+        sa.Column("asset_tag", sa.String(length=80), nullable=True),
+        sa.Column("family", sa.String(length=40), nullable=True),
+        sa.Column("os", sa.String(length=24), nullable=True),
+        sa.Column("profile_status", sa.String(length=32), nullable=True),
+        sa.Column("profile_uuid", sa.String(length=64), nullable=True),
+        sa.Column("profile_assigned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("profile_pushed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("migrate_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("op_date", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("result", sa.String(length=32), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lock_requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lock_bypass_key", sa.LargeBinary(), nullable=True),
+        sa.Column("lock_result", sa.String(length=32), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["server_id"], ["ade_server.id"], name=op.f("fk_ade_device_server_id_ade_server"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_device_town_id_town")),
+        sa.PrimaryKeyConstraint("server_id", "serial", name=op.f("pk_ade_device")),
+    )
+    with op.batch_alter_table("ade_device", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_ade_device_lock",
+            ["server_id"],
+            unique=False,
+            sqlite_where=sa.text("lock_requested_at IS NOT NULL"),
+            postgresql_where=sa.text("lock_requested_at IS NOT NULL"),
+        )
+        batch_op.create_index("ix_ade_device_serial", ["serial"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ade_device_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "ade_profile",
+        sa.Column("server_id", sa.Uuid(), nullable=False),
+        sa.Column("variant", sa.String(length=32), nullable=False),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("uuid", sa.String(length=64), nullable=False),
+        sa.Column("defined_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["server_id"], ["ade_server.id"], name=op.f("fk_ade_profile_server_id_ade_server"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_profile_town_id_town")),
+        sa.PrimaryKeyConstraint("server_id", "variant", name=op.f("pk_ade_profile")),
+    )
+    with op.batch_alter_table("ade_profile", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ade_profile_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "app_request",
@@ -3432,6 +3434,20 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_app_request_app_id"))
 
     op.drop_table("app_request")
+    with op.batch_alter_table("ade_profile", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ade_profile_town_id"))
+
+    op.drop_table("ade_profile")
+    with op.batch_alter_table("ade_device", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ade_device_town_id"))
+        batch_op.drop_index("ix_ade_device_serial")
+        batch_op.drop_index(
+            "ix_ade_device_lock",
+            sqlite_where=sa.text("lock_requested_at IS NOT NULL"),
+            postgresql_where=sa.text("lock_requested_at IS NOT NULL"),
+        )
+
+    op.drop_table("ade_device")
     with op.batch_alter_table("timetable", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_timetable_town_id"))
 
@@ -3536,20 +3552,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_cart_school_id"))
 
     op.drop_table("cart")
-    with op.batch_alter_table("ade_profile", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ade_profile_town_id"))
+    with op.batch_alter_table("ade_server", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ade_server_town_id"))
 
-    op.drop_table("ade_profile")
-    with op.batch_alter_table("ade_device", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ade_device_town_id"))
-        batch_op.drop_index("ix_ade_device_serial")
-        batch_op.drop_index(
-            "ix_ade_device_lock",
-            sqlite_where=sa.text("lock_requested_at IS NOT NULL"),
-            postgresql_where=sa.text("lock_requested_at IS NOT NULL"),
-        )
-
-    op.drop_table("ade_device")
+    op.drop_table("ade_server")
     with op.batch_alter_table("activity", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_activity_town_id"))
         batch_op.drop_index(batch_op.f("ix_activity_ends"))
@@ -3740,10 +3746,6 @@ def downgrade() -> None:
         )
 
     op.drop_table("alarm")
-    with op.batch_alter_table("ade_server", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ade_server_town_id"))
-
-    op.drop_table("ade_server")
     with op.batch_alter_table("account_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_account_session_expires_at"))
         batch_op.drop_index("ix_account_session_account")
