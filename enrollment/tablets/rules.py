@@ -9,6 +9,9 @@ import re
 
 from enrollment.tablets.models import TabletState as S
 
+_SYSTEM_VERSION = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{1,4}){0,4}(?: .*)?")
+_SYSTEM_VERSION_LENGTH = 24
+
 #: A tablet that joins by invitation is in use at once, without a recorded handover: all of these follow one another.
 _ASSIGNED_STATES = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.LOANER_OUT})
 _INCIDENT_STATES = frozenset({S.LOST, S.BROKEN})
@@ -102,7 +105,7 @@ def is_tag(text: str) -> bool:
 def build_next_tag(prefix: str, highest: str | None) -> str:
     """Return the inventory tag after `highest`: `CLA-00001`, `CLA-00002`… It never contains a child's name."""
     number = 0
-    if highest and highest.startswith(prefix + "-") and highest[len(prefix) + 1 :].isdigit():
+    if highest and highest.startswith(prefix + "-") and highest[len(prefix) + 1 :].isdecimal():
         number = int(highest[len(prefix) + 1 :])
     return f"{prefix}-{number + 1:05d}"
 
@@ -110,3 +113,11 @@ def build_next_tag(prefix: str, highest: str | None) -> str:
 def is_serial(text: str) -> bool:
     """Return whether this can be a serial number; it is given in capitals."""
     return 4 <= len(text) <= 64 and text.isascii() and text.isalnum()
+
+
+def read_system_version(text: str | None) -> str | None:
+    """Return the system version that a tablet reports, such as `17.5.1 (a)`; None for a text that is none.
+
+    Commands and settings are compared with it: with a wrong one the tablet would get none of them.
+    """
+    return text[:_SYSTEM_VERSION_LENGTH] if text and _SYSTEM_VERSION.fullmatch(text) else None

@@ -19,12 +19,19 @@ from enrollment.tablets.errors import PupilHasTablet, StaffMemberHasTablet, Tabl
 from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import DECOMMISSIONED, NOT_PREPARED, build_next_tag, can_transition, find_transition_path
+from enrollment.tablets.rules import (
+    DECOMMISSIONED,
+    NOT_PREPARED,
+    build_next_tag,
+    can_transition,
+    find_transition_path,
+    read_system_version,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TabletDetails:
-    """What a tablet reports of itself; None: it did not report the value."""
+    """What a tablet reports of itself; None: it did not report the value, or none that can be one."""
 
     product_name: str | None = None
     model_name: str | None = None
@@ -33,6 +40,9 @@ class TabletDetails:
     supervised: bool | None = None
     battery_level: float | None = None
     available_gigabytes: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "os_version", read_system_version(self.os_version))
 
 
 def get_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> Tablet:

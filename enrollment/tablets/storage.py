@@ -139,7 +139,7 @@ def _find_usual_version(repository: StorageRepository, town_id: UUID) -> int:
 
 def _parse_major(version: str | None) -> int:
     first = (version or "").partition(".")[0]
-    return int(first) if first.isdigit() else 0
+    return int(first) if first.isdecimal() else 0
 
 
 def count_ready(checks: Sequence[ReadinessCheck]) -> int:

@@ -138,7 +138,7 @@ class OverviewRepository:
         """Return the first numbers of the versions that the visible tablets have told, the newest first."""
         versions = self.session.scalars(actor.restrict(select(Tablet.os_version).distinct(), Tablet))
         numbers = {(version or "").partition(".")[0] for version in versions}
-        return sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
+        return sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
 
     def list_events(
         self, tablet_id: UUID, page: PageRequest, source: int, without: str | None = None

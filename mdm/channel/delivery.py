@@ -112,6 +112,8 @@ class CommandDelivery:
             if failed_ids := [command_id for command_id, state, _ in ended if state is CommandState.FAILED]:
                 self.work.enqueue_job(Topic.COMMAND_RESULT, *failed_ids)
             candidates = []
+        else:  # more commands had to be ended than one contact may: the tablet is asked to come again for the others
+            self.work.enqueue_job(Topic.PUSH, *sorted(undecided))
         return chosen
 
     def _load_stopped_towns(self, candidates: list[DeliveryCandidate], waiting: dict[int, EnrollmentSnapshot]) -> set[UUID]:

@@ -95,7 +95,7 @@ def build_update_required(version: str) -> bytes:
 
 
 def _parse_version(version: str) -> tuple[int, ...]:
-    parts = [int(part) if part.isdigit() else 0 for part in version.split(" ", maxsplit=1)[0].split(".")[:4]]
+    parts = [int(part) if part.isdecimal() else 0 for part in version.split(" ", maxsplit=1)[0].split(".")[:4]]
     return tuple(parts + [0] * (4 - len(parts)))
 
 

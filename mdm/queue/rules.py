@@ -90,4 +90,4 @@ def get_delivery_refusal(
 
 def _parse_version(text: str) -> tuple[int, ...]:
     """Return the version as numbers, since 18.10 is later than 18.4."""
-    return tuple(int(part) for part in text.split(" ", maxsplit=1)[0].split(".") if part.isdigit())
+    return tuple(int(part) for part in text.split(" ", maxsplit=1)[0].split(".") if part.isdecimal())
