@@ -9,10 +9,12 @@ import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.redaction import redact
@@ -52,23 +54,36 @@ def claim_jobs(session: Session, now: datetime, topic: Topic, limit: int, claima
 
 
 def _claim_lane(session: Session, now: datetime, topic: Topic, lane: JobLane, limit: int, worker: str | None) -> list[OutboxRow]:
-    # A common table expression is evaluated once. As a subquery of IN the planner may run it again, and lock more than `limit`.
+    values = {
+        "of_topic": topic, "of_lane": lane, "now": now, "count": limit, "until": now + LEASE, "worker": worker,
+    }  # fmt: skip
+    return sorted(session.scalars(_build_claim(), values), key=lambda row: (row.not_before, row.id))
+
+
+@cache
+def _build_claim() -> ReturningUpdate[OutboxRow]:
+    """Build the statement once: a worker without jobs sends it for each lane and topic, and building it takes longer than its answer."""
+    # A common table expression is evaluated once. As a subquery of IN the planner may run it again, and lock more than `count`.
     due = (
         select(OutboxRow.id)
-        .where(OutboxRow.topic == topic, OutboxRow.lane == lane, OutboxRow.not_before <= now, *is_waiting())
+        .where(
+            OutboxRow.topic == bindparam("of_topic"),
+            OutboxRow.lane == bindparam("of_lane"),
+            OutboxRow.not_before <= bindparam("now"),
+            *is_waiting(),
+        )
         .order_by(OutboxRow.not_before, OutboxRow.id)
-        .limit(limit)
+        .limit(bindparam("count"))
         .with_for_update(skip_locked=True)
         .cte("due")
     )
-    statement = (
+    return (
         update(OutboxRow)
         .where(OutboxRow.id.in_(select(due.c.id)))
-        .values(lease_until=now + LEASE, leased_by=worker, attempts=OutboxRow.attempts + 1)
+        .values(lease_until=bindparam("until"), leased_by=bindparam("worker"), attempts=OutboxRow.attempts + 1)
         .returning(OutboxRow)
         .execution_options(synchronize_session=False)
     )
-    return sorted(session.scalars(statement), key=lambda row: (row.not_before, row.id))
 
 
 def is_waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
