@@ -11,14 +11,27 @@ from mdm.care.commands.errors import AppsAreDeclared
 from mdm.care.commands.kinds import RULES, CommandKind
 from mdm.care.commands.parameters import CommandParameters, check_parameters
 from profiles.apps.models import App
+from profiles.catalog.kinds import parse_version
+from profiles.effective.compile import APP_DECLARATIONS_FROM
 
 
-def check_command(work: UnitOfWork, actor: Actor, town_id: UUID, kind: CommandKind, parameters: CommandParameters) -> None:
-    """Raise `Invalid`, `ReauthenticationRequired`, `AppsAreDeclared`, or `NotFound` for an app of another town."""
+def check_command(
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    kind: CommandKind,
+    parameters: CommandParameters,
+    os_version: str | None = None,
+) -> None:
+    """Raise `Invalid`, `ReauthenticationRequired`, `AppsAreDeclared`, or `NotFound` for an app of another town.
+
+    `os_version` is the system of the tablet, where there is one tablet: an older system gets its apps by commands.
+    """
     check_parameters(kind, parameters)
     if RULES[kind].needs_password:
         actor.require_reauthentication()
     if kind is CommandKind.INSTALL_APP:
         require_in_town(work, App, parameters.app_id, town_id, field="app_id")
-        if work.settings.declarative_apps:
+        is_older = os_version is not None and parse_version(os_version) < APP_DECLARATIONS_FROM
+        if work.settings.declarative_apps and not is_older:
             raise AppsAreDeclared

@@ -35,7 +35,7 @@ def give_command(
     Raises `CannotReceiveCommand`, `ReauthenticationRequired`, `Invalid`, `TabletNotFound`, `Forbidden`.
     """
     tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
-    check_command(work, actor, tablet.town_id, kind, parameters)
+    check_command(work, actor, tablet.town_id, kind, parameters, tablet.os_version)
     [target] = CommandRepository(work.session).list_targets_of([tablet.id], parameters.app_id)
     obstacle = find_obstacle(target, kind)
     if obstacle is not None:
