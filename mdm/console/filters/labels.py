@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cartable.i18n import Message
+from collections.abc import Iterable
+
+from cartable.i18n import Language, Message
 from mdm.care.web_filter import Remedy
 from profiles.filters.models import ReleaseStatus, UpdateProblem
 from profiles.filters.rules import DeliveryKind
@@ -12,6 +14,25 @@ MEANS: dict[DeliveryKind, Message] = {
     DeliveryKind.PLUGIN: Message("Filter app"),
     DeliveryKind.DNS: Message("Encrypted DNS of another service"),
     DeliveryKind.RESOLVER: Message("The town's own resolver"),
+}
+#: Categories that are closed to every child, under the names that the lists of the University of Toulouse give them.
+CATEGORIES: dict[str, Message] = {
+    "adult": Message("pornography", context="web category"),
+    "mixed_adult": Message("sites that are pornographic in part", context="web category"),
+    "agressif": Message("hate and violence", context="web category"),
+    "dangerous_material": Message("dangerous materials", context="web category"),
+    "drogue": Message("drugs", context="web category"),
+    "gambling": Message("games of chance", context="web category"),
+    "arjel": Message("licensed betting", context="web category"),
+    "sect": Message("cults", context="web category"),
+    "dating": Message("dating", context="web category"),
+    "hacking": Message("hacking", context="web category"),
+    "warez": Message("pirated software", context="web category"),
+    "malware": Message("malware", context="web category"),
+    "phishing": Message("phishing", context="web category"),
+    "cryptojacking": Message("hidden mining of crypto-currency", context="web category"),
+    "stalkerware": Message("spyware", context="web category"),
+    "ddos": Message("denial-of-service attacks", context="web category"),
 }
 UPDATE_PROBLEMS: dict[UpdateProblem, Message] = {
     UpdateProblem.UNREACHABLE: Message("The mirror could not be reached."),
@@ -45,3 +66,8 @@ REMEDIES: dict[Remedy, Message] = {
     ),
     Remedy.ASK_OTHER_SERVICE: Message("Another service decides by its own lists: ask it what it does with this site."),
 }
+
+
+def list_category_names(categories: Iterable[str], language: Language) -> list[str]:
+    """Return what people call categories of sites, each with its name in the lists, in the order of their words."""
+    return sorted(f"{CATEGORIES[each].translate(language)} ({each})" if each in CATEGORIES else each for each in categories)

@@ -17,7 +17,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.filters import releases as release_pages
-from mdm.console.filters.labels import UPDATE_PROBLEMS
+from mdm.console.filters.labels import UPDATE_PROBLEMS, list_category_names
 from mdm.console.forms import CsrfField
 from mdm.console.frame import (
     check_csrf,
@@ -201,7 +201,7 @@ def _render_lists(
             for each in former_lists.list_former(work, actor, town.id)
         ],
         kept_days=former_lists.KEPT_FOR.days,
-        missing=sorted(name for name in LEGAL_CATEGORIES if not hosts.get(name)),
+        missing=list_category_names((name for name in LEGAL_CATEGORIES if not hosts.get(name)), language),
         mirror=work.settings.filter_lists_url,
         releases=release_pages.describe_releases(work, actor, town.id, language),
         updates=_describe_updates(list_updates.get_updates(work, actor, town.id), language),
@@ -238,8 +238,8 @@ def _render_preview(
         kept=counts.changes.kept,
         removed=counts.changes.removed,
         lost=counts.lost,
-        lost_baseline=counts.lost_baseline,
-        missing=counts.changes.missing_baseline,
+        lost_baseline=list_category_names(counts.lost_baseline, language),
+        missing=list_category_names(counts.changes.missing_baseline, language),
         skipped=counts.changes.skipped,
     )
 

@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
-from mdm.console.filters.labels import MEANS
+from mdm.console.filters.labels import MEANS, list_category_names
 from mdm.console.forms import CsrfField, attempt, parse_id
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import FILTER_PARTS, mode_label
@@ -148,7 +148,7 @@ def _render(
         when_away=web.away_behaviour.value,
         networks=web.own_filter_networks,
         own_hosts=typed_hosts or "\n".join(map(display_host, options.get_options(work, actor, town.id).own_hosts)),
-        missing=sorted(name for name in LEGAL_CATEGORIES if not counts.get(name)),
+        missing=list_category_names((name for name in LEGAL_CATEGORIES if not counts.get(name)), language),
         list_count=len(counts),
         grades=[grade.value for grade in Grade],
         schools=schools,

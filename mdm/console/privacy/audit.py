@@ -19,6 +19,7 @@ from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.frame import choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import person_label
 from mdm.console.page_route import PageRoute
+from mdm.console.privacy.audit_labels import AUDIT_ACTIONS, AUDIT_SUBJECTS
 from mdm.console.tablets.time_line import ACTION_LABELS
 from mdm.console.times import format_instant
 from mdm.privacy import audit_trail
@@ -67,13 +68,15 @@ def export_audit_trail(request: Request, runtime: RuntimeDep, town: UUID) -> Res
 
 
 def _describe_event(event: AuditEvent, language: Language) -> dict[str, Any]:
-    label = ACTION_LABELS.get(event.action)
+    label = AUDIT_ACTIONS.get(event.action) or ACTION_LABELS.get(event.action)
+    subject = AUDIT_SUBJECTS.get(event.subject_kind)
     return {
         "at": format_instant(event.at),
         "who": person_label(event.actor_name, language),
         "action": event.action,
         "what": label.translate(language) if label is not None else "",
-        "subject": f"{event.subject_kind} {event.subject_id}",
+        "subject": subject.translate(language) if subject is not None else event.subject_kind,
+        "subject_id": event.subject_id,
         "tablet": event.subject_id if event.subject_kind == "tablet" else "",
         "details": ", ".join(f"{key}: {value}" for key, value in event.details.items())[:_MAX_DETAILS],
     }

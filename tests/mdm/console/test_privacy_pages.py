@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +56,8 @@ def test_the_audit_trail_is_filtered_and_exported(server: LiveServer, officer: P
             audit.record_event(work, SYSTEM, "tablet.found", "tablet", place.tablet_id, town_id=place.town_id, number=number)
     everything = read(officer.client.get("/audit"))
     assert "tablet.found" in everything
+    assert re.search(rf"tablette\s+{place.tablet_id}", everything), "its subject in words"
+    assert "compte créé" in everything, "an act that is none on a tablet has its words too"
     only = read(officer.client.get("/audit", params={"what": "account."}))
     assert "tablet.found" not in only
     assert "tablet.found" not in read(officer.client.get("/audit", params={"who": "personne de ce nom"}))
