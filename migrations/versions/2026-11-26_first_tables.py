@@ -2706,7 +2706,6 @@ def upgrade() -> None:
             ["enrollment_id"], ["device_enrollment.id"], name=op.f("fk_command_enrollment_id_device_enrollment")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_command")),
-        postgresql_with={"fillfactor": 80},
     )
     with op.batch_alter_table("command", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_command_body_id"), ["body_id"], unique=False)
