@@ -95,7 +95,10 @@ class GuardianLink(TownOwned, Base):
 
 
 class StaffMember(TownOwned, Base):
-    """An adult who works in the town's schools, with assignments for what they do. This is no user account."""
+    """An adult who works in the town's schools, with assignments for what they do. This is no user account.
+
+    `source_id`: the number that the roster's own system gives them, which stays when name and address change.
+    """
 
     __tablename__ = "staff_member"
 
@@ -105,6 +108,7 @@ class StaffMember(TownOwned, Base):
     email: Mapped[str | None] = mapped_column(SealedText("staff_member.email"))
     name_hash: Mapped[str] = mapped_column(String(64))
     email_hash: Mapped[str | None] = mapped_column(String(64))
+    source_id: Mapped[str | None] = mapped_column(SealedText("staff_member.source_id"))
     state: Mapped[RosterState] = mapped_column(EnumText(RosterState), default=RosterState.ACTIVE)
     absent_since: Mapped[date | None]
     __table_args__ = (

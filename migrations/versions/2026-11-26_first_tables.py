@@ -1146,6 +1146,7 @@ def upgrade() -> None:
         sa.Column("email", sa.LargeBinary(), nullable=True),
         sa.Column("name_hash", sa.String(length=64), nullable=False),
         sa.Column("email_hash", sa.String(length=64), nullable=True),
+        sa.Column("source_id", sa.LargeBinary(), nullable=True),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("absent_since", sa.Date(), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),

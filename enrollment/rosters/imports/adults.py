@@ -7,7 +7,7 @@ matched by a shared child or a contact, never by name alone.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -155,11 +155,29 @@ class KnownStaff:
     assignments: frozenset[tuple[str, str]] = field(default_factory=frozenset)
 
 
+@dataclass(frozen=True, slots=True)
+class StaffOwners:
+    """The known adults of a town by what one adult alone has: the number in the roster's system, and the e-mail address."""
+
+    by_source_id: dict[str, StaffMember]
+    by_email: dict[str, StaffMember]
+
+    @classmethod
+    def of(cls, members: Iterable[StaffMember]) -> StaffOwners:
+        """Return the owners of numbers and addresses among these adults."""
+        known = list(members)
+        return cls({each.source_id: each for each in known if each.source_id}, {each.email: each for each in known if each.email})
+
+    def find(self, source_id: str, email: str) -> StaffMember | None:
+        """Return the adult with this number, else with this address; None where both are unknown."""
+        return self.by_source_id.get(source_id) or self.by_email.get(email)
+
+
 def match_staff(
     school_id: UUID,
     rows: Sequence[StaffRow],
     known: Sequence[KnownStaff],
-    by_email: dict[str, StaffMember],
+    owners: StaffOwners,
     class_index: ClassIndex,
     planned_keys: set[str],
     hash_name: NameHasher,
@@ -173,7 +191,7 @@ def match_staff(
     changes = []
     for adult_rows in rows_by_adult.values():
         assignments = _find_assignments(school_id, adult_rows, class_index, planned_keys)
-        change = _match_staff_member(school_id, adult_rows, known_by_id, by_email, assignments, matched_ids, hash_name)
+        change = _match_staff_member(school_id, adult_rows, known_by_id, owners, assignments, matched_ids, hash_name)
         matched_ids |= {change.target_id} if change.target_id else set(change.candidates)
         changes.append(change)
     for each in known:
@@ -181,6 +199,13 @@ def match_staff(
             names = {"last_name": each.member.last_name, "first_name": each.member.first_name}
             changes.append(RosterChange(0, ChangeKind.LEFT_FILE, Subject.STAFF, school_id, each.member.id, row=names))
     return changes
+
+
+def _is_somebody_else(member: StaffMember, row: StaffRow, email: str) -> bool:
+    """Return whether nothing but the number is that of a known adult: two systems may give two people one number."""
+    names = {(label_key(each.last_name), label_key(each.first_name)) for each in (member, row)}
+    shares_a_name = len({last for last, _ in names}) == 1 or len({first for _, first in names}) == 1
+    return not shares_a_name and email != (member.email or "")
 
 
 def _staff_identity(row: StaffRow) -> tuple[str, str]:
@@ -205,7 +230,7 @@ def _match_staff_member(
     school_id: UUID,
     rows: list[StaffRow],
     known: dict[UUID, KnownStaff],
-    by_email: dict[str, StaffMember],
+    owners: StaffOwners,
     assignments_and_faults: tuple[list[tuple[str, str]], list[str]],
     matched_ids: set[UUID],
     hash_name: NameHasher,
@@ -216,7 +241,7 @@ def _match_staff_member(
     problems = [problem for each in rows for problem in each.problems]
     name = hash_name(row.last_name, row.first_name)
     namesakes = [each.member for each in known.values() if each.member.name_hash == name and each.member.id not in matched_ids]
-    owner = by_email.get(kept["email"]) if kept["email"] else None
+    owner = owners.find(kept["source_id"], kept["email"])
     matches = [owner] if owner is not None and owner.id not in matched_ids else namesakes
 
     def build(kind: ChangeKind, why: Sequence[str], target: UUID | None = None, candidates: Sequence[UUID] = ()) -> RosterChange:
@@ -225,7 +250,7 @@ def _match_staff_member(
 
     if problems:
         return build(ChangeKind.INVALID, problems, candidates=[member.id for member in matches])
-    if len(matches) > 1:
+    if len(matches) > 1 or (owner is not None and matches == [owner] and _is_somebody_else(owner, row, kept["email"])):
         return build(ChangeKind.AMBIGUOUS, ["several_adults"], candidates=[member.id for member in matches])
     if not matches:
         return build(ChangeKind.NEW, [])

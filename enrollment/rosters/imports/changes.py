@@ -178,7 +178,16 @@ def dump_guardian(row: GuardianRow) -> dict[str, Any]:
     return {"last_name": row.last_name, "first_name": row.first_name, "email": row.email, "mobile": row.mobile}
 
 
+#: Longer numbers of a roster's system are cut: OneRoster's are at most this long.
+MAX_SOURCE_ID = 255
+
+
 def dump_staff(rows: Sequence[StaffRow]) -> dict[str, Any]:
     """Return the fields of an adult that are kept."""
     email = next((row.email for row in rows if row.email), "")
-    return {"last_name": rows[0].last_name, "first_name": rows[0].first_name, "email": email}
+    return {
+        "last_name": rows[0].last_name,
+        "first_name": rows[0].first_name,
+        "email": email,
+        "source_id": rows[0].source_id[:MAX_SOURCE_ID],
+    }

@@ -21,7 +21,7 @@ from enrollment.rollover import incoming_year, proposals
 from enrollment.rollover.models import RolloverDecision
 from enrollment.rosters.errors import SchoolRequired
 from enrollment.rosters.files.rows import GuardianRow, PupilRow, Roster, StaffRow
-from enrollment.rosters.imports.adults import KnownChild, KnownGuardian, KnownStaff, match_guardians, match_staff
+from enrollment.rosters.imports.adults import KnownChild, KnownGuardian, KnownStaff, StaffOwners, match_guardians, match_staff
 from enrollment.rosters.imports.changes import (
     MATCHED_KINDS,
     ChangeKind,
@@ -212,14 +212,14 @@ def _plan_staff(
     if not rows_by_school:
         return changes
     members = {member.id: member for member in repository.list_staff_of_town(town_id)}
-    by_email = {member.email: member for member in members.values() if member.email}
+    owners = StaffOwners.of(members.values())
     assignments: dict[UUID, dict[UUID, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
     for each in repository.list_open_assignments(list(rows_by_school)):
         assignments[each.school_id][each.staff_id].add((known.class_index.get_key(each.class_id), each.kind.value))
     hash_name = _make_name_hasher(work, town_id)
     for school_id, rows in rows_by_school.items():
         staff = [KnownStaff(members[staff_id], frozenset(pairs)) for staff_id, pairs in assignments[school_id].items()]
-        changes += match_staff(school_id, rows, staff, by_email, known.class_index, planned_keys, hash_name)
+        changes += match_staff(school_id, rows, staff, owners, known.class_index, planned_keys, hash_name)
     return changes
 
 

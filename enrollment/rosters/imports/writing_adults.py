@@ -56,6 +56,8 @@ class _StaffWriter(_AdultWriter):
         """Write the changes of staff."""
         leavers = [change for change in changes if change["kind"] == ChangeKind.LEFT_FILE.value]
         written = [change for change in changes if change["kind"] in _WRITTEN_VALUES]
+        identified = [each for each in changes if each["kind"] == ChangeKind.UNCHANGED.value and each["row"].get("source_id")]
+        self._write_source_ids(identified)
         if not written and not leavers:
             return
         school_ids = {UUID(change["school_id"]) for change in (*written, *leavers)}
@@ -84,11 +86,19 @@ class _StaffWriter(_AdultWriter):
                 "staff", known[member_id], {"state": RosterState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
             )
 
+    def _write_source_ids(self, changes: Sequence[Json]) -> None:
+        """Store the numbers of adults of whom nothing else changes, so that the next file finds them by it."""
+        known = self.repository.get_staff(UUID(change["target_id"]) for change in changes)
+        for change in changes:
+            self.undo_log.set_fields("staff", known[UUID(change["target_id"])], {"source_id": change["row"]["source_id"]})
+
     def _write_member(self, member: StaffMember | None, row: Json) -> StaffMember:
         email = row["email"] or None
         values = self._build_adult_values(row)
         if email is not None:
             values |= {"email": email, "email_hash": compute_email_hash(self.work.keyring, self.town_id, email)}
+        if row.get("source_id"):
+            values |= {"source_id": row["source_id"]}
         if member is None:
             member = StaffMember(id=new_id(), town_id=self.town_id, **values)
             self.work.session.add(member)

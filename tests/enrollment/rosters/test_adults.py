@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
@@ -13,7 +15,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.people.models import Guardian, Pupil, RosterState
 from enrollment.rosters.imports import service
 from enrollment.rosters.imports.deciding import decide_line
-from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, STAFF, build_oneroster, onde_line, text_file
+from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, STAFF, build_oneroster, onde_line, text_file, zip_file
 from tests.enrollment.rosters.school import SchoolScenario
 
 PUPILS = text_file(
@@ -168,6 +170,49 @@ def test_many_adults_leaving_need_a_second_person(scenario: SchoolScenario) -> N
     few = scenario.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(7))))
     many = scenario.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(5))))
     assert (few.needs_second_person, many.needs_second_person) == (False, True)
+
+
+def test_a_teacher_with_a_new_name_and_address_is_the_same_by_the_number_of_the_roster(scenario: SchoolScenario) -> None:
+    school = scenario.world.create_school(scenario.town, "École Rosa-Parks")
+    file = build_oneroster(school.uai)
+    scenario.import_file(file, named=False)
+    paul = scenario.get_staff()["Paul"][0].id
+    married = replace_in_zip(file, "users.csv", "Paul,DURAND", "Paul,MOREAU", "paul.durand@", "paul.moreau@")
+    made = scenario.import_file(married, named=False)
+    assert (made.counts["by_subject"]["staff"].get("new", 0), made.counts["left_file"]) == (0, 0)
+    member, places = scenario.get_staff()["Paul"]
+    assert (member.id, member.last_name, member.email) == (paul, "MOREAU", "paul.moreau@ecole.example")
+    assert places == [("CE1 A", "main", True)], "the assignment goes on"
+    service.undo_import(scenario.work, scenario.admin, made.id)
+    assert scenario.get_staff()["Paul"][0].last_name == "DURAND"
+    somebody = replace_in_zip(file, "users.csv", "Paul,DURAND", "Inès,PETIT", "paul.durand@", "ines.petit@")
+    preview = scenario.preview_file(somebody, named=False)
+    assert ("PETIT", "ambiguous", ("several_adults",)) in scenario.list_lines(preview), "a number alone proves nobody"
+    assert preview.counts["left_file"] == 0
+
+
+def test_a_known_teacher_gets_the_number_of_the_roster_although_nothing_else_changes(scenario: SchoolScenario) -> None:
+    school = scenario.world.create_school(scenario.town, "École Rosa-Parks")
+    file = build_oneroster(school.uai)
+    scenario.import_file(file, named=False)
+    paul = scenario.get_staff()["Paul"][0]
+    paul.source_id = None
+    scenario.work.session.flush()
+    made = scenario.import_file(file, named=False)
+    assert made.counts["unchanged"] == 4
+    assert scenario.get_staff()["Paul"][0].source_id == "u3"
+    service.undo_import(scenario.work, scenario.admin, made.id)
+    assert scenario.get_staff()["Paul"][0].source_id is None
+
+
+def replace_in_zip(content: bytes, name: str, *words: str) -> bytes:
+    """Return an archive in one file of which words are replaced: each by the one that follows it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {each: archive.read(each).decode() for each in archive.namelist()}
+    for before, after in zip(words[::2], words[1::2], strict=True):
+        assert before in files[name]
+        files[name] = files[name].replace(before, after)
+    return zip_file(files)
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
