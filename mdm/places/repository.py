@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ScalarSelect, and_, delete, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from enrollment.joining.ade.models import AdeServer
 from enrollment.joining.models import Invitation, Reservation
 from enrollment.people.models import Guardian, Pupil, PupilGroup, PupilState, TeacherAssignment
 from enrollment.places.models import School, SchoolClass
@@ -27,7 +28,7 @@ from profiles.schedule.models import Activity, CalendarOverride
 #: Tables whose rows go along as they are. What is not here stays with the closed school, as its history.
 _MOVED: tuple[Any, ...] = (
     SchoolClass, PupilGroup, Pupil, Guardian, TeacherAssignment, Tablet, Cart, Incident, LostCase, LossReport, Invitation, Reservation,
-    AccountRole, ServiceToken, ProviderRole, Activity, AppRequest,
+    AccountRole, ServiceToken, ProviderRole, Activity, AppRequest, AdeServer,
 )  # fmt: skip
 _LONGEST_LABEL = 100
 
