@@ -75,7 +75,7 @@ def test_a_programs_token_from_its_page_to_its_end(server: LiveServer, sign_in: 
     page.locator("input[name=permissions][value=see]").check()
     page.locator("form[action='/service-tokens'] button").click()
     page.fill("#confirm_password", PASSWORD)
-    page.locator("main button.bad").click()
+    page.locator("form:has(#confirm_password) > button:not([type])").click()
     token = page.locator("main code").first.inner_text()
     check_page(page)
     trust = ssl.create_default_context(cafile=str(server.ca))
@@ -88,6 +88,6 @@ def test_a_programs_token_from_its_page_to_its_end(server: LiveServer, sign_in: 
         page.get_by_role("button", name="Inventaire").click()
         if page.locator("#confirm_password").count():
             page.fill("#confirm_password", PASSWORD)
-            page.locator("main button.bad").click()
+            page.locator("form:has(#confirm_password) > button:not([type])").click()
         expect(page.get_by_role("row", name="Inventaire")).to_have_count(0)
         assert program.get("/tablets").status_code == 401

@@ -36,7 +36,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 
 def _confirm(page: Page) -> None:
     page.fill("#confirm_password", PASSWORD)
-    page.click("main button.bad")
+    page.click("form:has(#confirm_password) > button:not([type])")
 
 
 def _enter_at_provider(page: Page, subject: str) -> None:
