@@ -83,7 +83,7 @@ def test_a_category_that_would_be_emptied_is_asked_about_again(
     empty = archive({"adult/domains": b"", "games/domains": b"g.example\n"})
     preview = send(admin, town_id, "preview", empty, remove_others="true")
     text = html.unescape(preview.text)
-    assert "n'auraient plus aucun site : adult, malware" in text
+    assert "n'auraient plus aucun site : logiciels malveillants (malware), pornographie (adult)" in text
     fields = {"digest": read_digest(preview), "remove_others": "true"}
     refused = send(admin, town_id, "import", empty, **fields)
     assert (refused.status_code, "adult, malware" in html.unescape(refused.text)) == (409, True)
