@@ -196,7 +196,8 @@ def parse_ids(message: dict[str, Any]) -> EnrollmentIds:
     ids: dict[str, str | None] = {}
     for key in _ID_KEYS:
         value = message.get(key)
-        if value is not None and (not isinstance(value, str) or len(value) > MAX_ID):
+        # Some letters become several as capitals, and the key of a device is in capitals.
+        if value is not None and not (isinstance(value, str) and len(value) <= MAX_ID and len(value.upper()) <= MAX_ID):
             if key not in _DISPLAY_KEYS:
                 raise BadMessage(f"{key} is not a short text")
             value = None

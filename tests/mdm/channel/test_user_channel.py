@@ -130,3 +130,12 @@ def test_the_case_from_the_field_is_refused(server: LiveServer, tmp_path: Path) 
         assert (await tablet.poll()).request_types
 
     run_scenario(server, scenario)
+
+
+@pytest.mark.parametrize("letter", ["\u00df", "\u0390"], ids=["two capitals", "three capitals"])
+def test_an_identifier_that_grows_as_capitals_is_refused_on_each_database(server: LiveServer, letter: str) -> None:
+    async def scenario(tablet: SimulatedTablet) -> None:
+        message = {"SerialNumber": tablet.device.hardware.serial, "UDID": letter * 127}
+        assert (await tablet.channel.send_check_in("Authenticate", message)).status == 400
+
+    run_scenario(server, scenario)
