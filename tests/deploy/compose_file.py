@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,8 +47,8 @@ class Installation:
     def __post_init__(self) -> None:
         self.port = find_free_port()
         self.web_ports = {"web-1": find_free_port(), "web-2": find_free_port()}
-        self.valkey = ValkeyServer(port=find_free_port(), data_dir=self.folder / "valkey")
-        self.valkey.start()
+        self._broker_port = find_free_port()
+        self.start_broker()
         self.url = f"https://localhost:{self.port}"
 
     def build_environment(self, **changes: str) -> dict[str, str]:
@@ -60,7 +61,7 @@ class Installation:
             "CARTABLE_DATA_DIR": str(self.folder / "data"),
             "CARTABLE_DATABASE_URL": self.database_url,
             "CARTABLE_DATABASE_POOLER": "true",
-            "CARTABLE_BROKER_URL": f"redis://127.0.0.1:{self.valkey.port}/0",
+            "CARTABLE_BROKER_URL": f"redis://127.0.0.1:{self._broker_port}/0",
             "CARTABLE_TRUSTED_PROXIES": "127.0.0.0/8",
             "CARTABLE_APNS_URL": f"https://127.0.0.1:{find_free_port()}",
             "HOME": str(self.folder),
@@ -112,6 +113,19 @@ class Installation:
         """End a process at once, as a lack of memory does."""
         self.processes[name].kill()
         self.processes.pop(name).wait()
+
+    def start_broker(self) -> None:
+        """Start the broker with empty hands: it keeps nothing on a disk."""
+        folder = self.folder / f"valkey-{time.monotonic_ns()}"
+        self.valkey = ValkeyServer(port=self._broker_port, data_dir=folder)
+        self.valkey.start()
+
+    def kill_broker(self) -> None:
+        """End the broker at once; what waited in it is lost."""
+        process = self.valkey._process
+        assert process is not None
+        process.kill()
+        process.wait()
 
     def terminate(self, *names: str) -> dict[str, int]:
         """Ask processes to end, and return their exit codes."""
