@@ -61,13 +61,13 @@ class SmallDisk:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
+def disk() -> Iterator[SmallDisk]:
+    folder = Path(tempfile.mkdtemp(prefix="disk-"))  # the path of a socket may have 107 bytes, and those of `tmp_path` are longer
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0755", "tmpfs", str(folder)], check=False, capture_output=True
     )
     if mounted.returncode:
+        folder.rmdir()
         pytest.skip("a file system can only be mounted by root")
     made = SmallDisk(folder)
     try:
@@ -76,6 +76,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         if made.cluster is not None:
             made.cluster.stop()
         subprocess.run(["umount", "-l", str(folder)], check=True)
+        folder.rmdir()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -37,6 +37,8 @@ _VALUES: dict[tuple[str, str], Any] = {
     ("worker_process", "stuck"): [],
     ("service_token", "permissions"): [],
     ("former_filter_category", "name"): "games",
+    ("exam_day", "starts"): 9 * 60,
+    ("exam_day", "ends"): 10 * 60,
     ("filter_block", "body"): zlib.compress(b"jeu.example"),
     ("filter_list_release", "changes"): [],
     ("filter_list_release", "shrunk"): [],

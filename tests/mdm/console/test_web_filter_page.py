@@ -123,7 +123,9 @@ def test_a_town_wishes_that_its_lists_come_by_themselves(
     server: LiveServer, person: Callable[..., Person], town_id: UUID
 ) -> None:
     admin = person(town_id, Role.TOWN_ADMIN)
-    assert "L'exploitant désigne un miroir : https://miroir.ville.example/listes.tar.gz" in read(admin.client.get("/filter-lists"))
+    assert "L'exploitant désigne un miroir : https://miroir.ville.example/listes.tar.gz" in read(
+        admin.client.get("/filter-lists")
+    )
     answer = send(admin, f"/filter-lists/{town_id}/updates", is_wanted="true")
     assert answer.status_code == 303
     page = admin.client.get(answer.headers["location"])
