@@ -25,7 +25,6 @@ from sqlalchemy import (
     column,
     func,
     literal,
-    literal_column,
     null,
     select,
     text,
@@ -142,28 +141,18 @@ def enqueue_jobs(
     if not keys:
         return
     dialect = session.get_bind().dialect.name
-    values = build_job_values(dialect, now, topic, keys, not_before=not_before, lane=lane)
-    session.connection().execute(build_enqueue_statement(dialect), values)
-
-
-def build_job_values(
-    dialect: str,
-    now: datetime,
-    topic: Topic,
-    keys: list[str],
-    *,
-    not_before: datetime | None = None,
-    lane: JobLane = JobLane.NORMAL,
-) -> dict[str, Any]:
-    """Return the parameters with which the statement of `build_enqueue_statement` adds a job of `topic` for each of `keys`."""
-    return {
-        **build_parameters(dialect, "keys", _KEY_COLUMNS, [(key,) for key in sorted(set(keys))]),
-        "topic": topic.value,
-        "lane": int(lane),
-        "not_before": not_before or now,
-        "now": now,
-        "traceparent": get_traceparent(),
-    }
+    values = build_parameters(dialect, "keys", _KEY_COLUMNS, [(key,) for key in sorted(set(keys))])
+    session.connection().execute(
+        _build_enqueue_statement(dialect),
+        {
+            **values,
+            "topic": topic.value,
+            "lane": int(lane),
+            "not_before": not_before or now,
+            "now": now,
+            "traceparent": get_traceparent(),
+        },
+    )
 
 
 def enqueue_selected_jobs(
@@ -209,7 +198,7 @@ def _spell_key(column: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
 
 
 @cache
-def build_enqueue_statement(dialect: str) -> Any:
+def _build_enqueue_statement(dialect: str) -> Any:
     """Build the statement that adds any number of jobs. It is cached, because every command result adds a job."""
     key_rows = text(
         _SELECT_NEW_JOBS.format(
@@ -234,7 +223,7 @@ def _merge_with_waiting(statement: Any) -> Any:
         set_={
             "not_before": case((parked, new), (OutboxRow.not_before <= new, OutboxRow.not_before), else_=new),
             "lane": case((OutboxRow.lane <= lane, OutboxRow.lane), else_=lane),
-            "attempts": case((parked, literal_column("0")), else_=OutboxRow.attempts),
+            "attempts": case((parked, 0), else_=OutboxRow.attempts),
             "parked_at": null(),
             "traceparent": func.coalesce(OutboxRow.traceparent, statement.excluded.traceparent),
         },

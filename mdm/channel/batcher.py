@@ -23,8 +23,6 @@ from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.command_spans import record_command_spans
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.connect_lookup import ConnectLookup, answer_idle_requests
-from mdm.channel.delivery_pipeline import DeliveryPipeline
-from mdm.channel.driver_connection import DriverConnection
 from mdm.channel.host_check import HostCheck
 from mdm.channel.messages import BUSY, SERVER_ERROR, ChannelRequest, ChannelResponse
 from mdm.channel.repository import LoadedConnects
@@ -44,11 +42,9 @@ class Batcher:
     def __init__(self, runtime: Runtime, trust: TrustStore) -> None:
         self._runtime = runtime
         self._engine = make_index_only_engine(runtime.engine, is_pooled=runtime.settings.database_pooler)
-        self._connection = DriverConnection(self._engine, is_pooled=runtime.settings.database_pooler)
-        self._command_cache = RenderedCommandCache()
-        self._lookup = ConnectLookup(self._connection)
-        self._pipeline = DeliveryPipeline(runtime, self._connection, self._command_cache)
+        self._lookup = ConnectLookup(self._engine, is_pooled=runtime.settings.database_pooler)
         self._trust = trust
+        self._command_cache = RenderedCommandCache()
         self._manifests = ManifestCache()
         self._host_check = HostCheck(runtime)
         self._pending: list[_PendingRequest] = []
@@ -81,7 +77,7 @@ class Batcher:
             self._wake.notify()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 10)
-        self._connection.close()
+        self._lookup.close()
         if self._engine is not self._runtime.engine:
             self._engine.dispose()
 
@@ -129,12 +125,7 @@ class Batcher:
         return [self.process_batch([request])[0] for request in requests]
 
     def _process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
-        now = self._runtime.clock.now()
-        delivered = self._pipeline.process(requests, now)
-        if delivered is not None:
-            self._host_check.count_foreign(requests, delivered.loaded)
-            return delivered.responses
-        loaded = self._lookup.load(requests, now)
+        loaded = self._lookup.load(requests, self._runtime.clock.now())
         self._host_check.count_foreign(requests, loaded)
         answered = answer_idle_requests(requests, loaded)
         others = [request for index, request in enumerate(requests) if index not in answered]

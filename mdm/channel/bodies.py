@@ -38,10 +38,6 @@ class RenderedCommandCache:
             _, dropped = self._encoded.popitem(last=False)
             self._total_bytes -= len(dropped)
 
-    def has_body(self, body_id: int) -> bool:
-        """Return whether the command of this body is encoded already."""
-        return body_id in self._encoded
-
     def get_plist(self, body_id: int, nonce: int, command_id: int) -> bytes:
         """Return the response body that delivers this command to its tablet."""
         return self._encoded[body_id].replace(_UUID_PLACEHOLDER.encode(), build_command_uuid(nonce, command_id).encode(), 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,10 +35,22 @@ class CommandResults:
 
         A late result, of a command that had ended without one, is stored too, and leaves the state of the command.
         """
-        reported = read_reported_states(connects)
+        reported: dict[int, tuple[ReportedState, ConnectRequest]] = {}
+        for connect in connects:
+            message = connect.message
+            parsed_uuid = parse_command_uuid(message.command_uuid) if message.command_uuid else None
+            state = STATE_BY_STATUS.get(message.status)
+            if parsed_uuid is not None and state is not None:
+                nonce, command_id = parsed_uuid
+                reason = message.innermost_error
+                if not message.is_readable:
+                    state = state if state is CommandState.NOT_NOW else CommandState.FAILED
+                    reason = UNREADABLE_ANSWER
+                new_state = ReportedState(command_id, nonce, connect.enrollment.enrollment_id, state, reason)
+                reported[command_id] = new_state, connect
         if not reported:
             return
-        results = {command_id: build_result_row(command_id, connect, self.now) for command_id, (_, connect) in reported.items()}
+        results = {command_id: _build_result_row(command_id, connect, self.now) for command_id, (_, connect) in reported.items()}
         applied = self.queue.apply_results([new_state for new_state, _ in reported.values()], list(results.values()), self.now)
         to_handle = [command_id for command_id, each in applied.items() if each.is_final and each.is_handled]
         if unmatched := reported.keys() - applied.keys():
@@ -58,25 +69,7 @@ class CommandResults:
         return late_ids
 
 
-def read_reported_states(connects: Sequence[ConnectRequest]) -> dict[int, tuple[ReportedState, ConnectRequest]]:
-    """Return the states that the requests report for commands of this server, by command id."""
-    reported: dict[int, tuple[ReportedState, ConnectRequest]] = {}
-    for connect in connects:
-        message = connect.message
-        parsed_uuid = parse_command_uuid(message.command_uuid) if message.command_uuid else None
-        state = STATE_BY_STATUS.get(message.status)
-        if parsed_uuid is not None and state is not None:
-            nonce, command_id = parsed_uuid
-            reason = message.innermost_error
-            if not message.is_readable:
-                state = state if state is CommandState.NOT_NOW else CommandState.FAILED
-                reason = UNREADABLE_ANSWER
-            reported[command_id] = ReportedState(command_id, nonce, connect.enrollment.enrollment_id, state, reason), connect
-    return reported
-
-
-def build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> ResultRow:
-    """Return the result of a command as it is stored."""
+def _build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> ResultRow:
     message = connect.message
     keeps_body = not message.is_readable or any(key not in _COMMON_KEYS for key in message.body)
     keeps_body = keeps_body and (len(connect.request.raw) <= MAX_RESULT_BYTES or not message.is_readable)

@@ -123,11 +123,6 @@ class CommandDelivery:
         return list_stopped_towns(self.work, town_ids)
 
 
-def is_deliverable_without_lookup(candidate: DeliveryCandidate, enrollment: EnrollmentSnapshot) -> bool:
-    """Return whether the command may be delivered whatever the stop switch of its town says, which would have to be looked up."""
-    return _check_delivery(candidate, enrollment) is None and not COMMANDS[candidate.request_type].destructive
-
-
 def _check_delivery(candidate: DeliveryCandidate, enrollment: EnrollmentSnapshot) -> tuple[CommandState, str] | None:
     """Return None to deliver the command, `_DELIVER_NOTHING` to wait, else the state in which it ends and the reason."""
     command_type = COMMANDS[candidate.request_type]

@@ -7,7 +7,7 @@ of every tablet. The two dialects differ only in how a set of rows is passed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypedDict
@@ -154,7 +154,7 @@ class BatchStatements:
     def __init__(self, session: Session) -> None:
         self.connection = session.connection()
         self.dialect = self.connection.dialect.name
-        self.statements = get_statements(self.dialect)
+        self.statements = _get_statements(self.dialect)
 
     def select_next_commands(
         self, enrollment_ids: Sequence[int], now: datetime, *, starts_conversation: bool
@@ -164,7 +164,10 @@ class BatchStatements:
             return []
         name = "next_at_start" if starts_conversation else "next_during"
         rows = self._execute(name, "requested", _IDS, [(enrollment_id,) for enrollment_id in enrollment_ids], now)
-        return read_candidates(rows)
+        return [
+            DeliveryCandidate(enrollment_id, command_id, body_id, CommandState(state), *rest)
+            for enrollment_id, command_id, body_id, state, *rest in rows
+        ]
 
     def apply_results(
         self, reported: Sequence[ReportedState], results: Sequence[ResultRow], now: datetime
@@ -173,13 +176,15 @@ class BatchStatements:
 
         Returns the new states by command id; commands that match nothing are absent.
         """
-        if self.dialect == "postgresql":
-            values = build_result_values(reported, results, now)
-            return read_applied_states(self.connection.execute(self.statements["apply_and_save"], values))
         values = {**build_parameters(self.dialect, "reported", _REPORTED, _build_reported_rows(reported)), "now": now}
-        changed = self.connection.execute(self.statements["apply_reported"], values)
-        applied = read_applied_states(changed.columns("id", "state", "request_type"))
-        self.save_results([row for row in results if row["command_id"] in applied and applied[row["command_id"]].is_final])
+        if self.dialect == "postgresql":
+            rows = self.connection.execute(self.statements["apply_and_save"], {**values, **_build_result_columns(results)}).all()
+        else:
+            changed = self.connection.execute(self.statements["apply_reported"], values)
+            rows = changed.columns("id", "state", "request_type").all()
+        applied = {command_id: AppliedState(CommandState(state), request_type) for command_id, state, request_type in rows}
+        if self.dialect != "postgresql":
+            self.save_results([row for row in results if row["command_id"] in applied and applied[row["command_id"]].is_final])
         return applied
 
     def list_unanswered(self, reported: Sequence[ReportedState]) -> list[int]:
@@ -207,25 +212,6 @@ class BatchStatements:
         return self.connection.execute(
             self.statements[name], {**build_parameters(self.dialect, alias, columns, rows), "now": now}
         )
-
-
-def build_result_values(reported: Sequence[ReportedState], results: Sequence[ResultRow], now: datetime) -> dict[str, Any]:
-    """Return the parameters of `apply_and_save`, PostgreSQL's statement that applies and stores results."""
-    columns = build_parameters("postgresql", "reported", _REPORTED, _build_reported_rows(reported))
-    return {**columns, **_build_result_columns(results), "now": now}
-
-
-def read_applied_states(rows: Iterable[Any]) -> dict[int, AppliedState]:
-    """Return the rows of a statement that has applied results, by command id."""
-    return {command_id: AppliedState(CommandState(state), request_type) for command_id, state, request_type in rows}
-
-
-def read_candidates(rows: Iterable[Any]) -> list[DeliveryCandidate]:
-    """Return the rows of a statement that selects next commands."""
-    return [
-        DeliveryCandidate(enrollment_id, command_id, body_id, CommandState(state), *rest)
-        for enrollment_id, command_id, body_id, state, *rest in rows
-    ]
 
 
 def _build_result_columns(rows: Sequence[ResultRow]) -> dict[str, list[Any]]:
@@ -265,8 +251,7 @@ def _build_statements(dialect: str) -> dict[str, Any]:
 _STATEMENTS_BY_DIALECT: dict[str, dict[str, Any]] = {}
 
 
-def get_statements(dialect: str) -> dict[str, Any]:
-    """Return the statements of a dialect, by name."""
+def _get_statements(dialect: str) -> dict[str, Any]:
     if dialect not in _STATEMENTS_BY_DIALECT:
         _STATEMENTS_BY_DIALECT[dialect] = _build_statements(dialect)
     return _STATEMENTS_BY_DIALECT[dialect]

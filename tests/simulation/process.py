@@ -31,7 +31,7 @@ class InlineBatcher(Batcher):
 
     def close(self) -> None:
         """Close its own connections."""
-        self._connection.close()
+        self._lookup.close()
         self._engine.dispose()
 
 

@@ -21,7 +21,6 @@ from mdm.channel.batcher import Batcher
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.connect_lookup import ConnectLookup, answer_idle_requests
-from mdm.channel.driver_connection import DriverConnection
 from mdm.devices.manifest_cache import ManifestCache
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.protocol.commands.queries import SecurityInfo
@@ -32,15 +31,10 @@ from tests.support.statements import count_statements
 
 
 @pytest.fixture
-def connection(engine: Engine) -> Iterator[DriverConnection]:
-    made = DriverConnection(engine, is_pooled=False)
+def lookup(engine: Engine) -> Iterator[ConnectLookup]:
+    made = ConnectLookup(engine, is_pooled=False)
     yield made
     made.close()
-
-
-@pytest.fixture
-def lookup(connection: DriverConnection) -> ConnectLookup:
-    return ConnectLookup(connection)
 
 
 @pytest.fixture
@@ -109,7 +103,7 @@ def test_requests_to_the_host_of_another_town_are_answered_and_counted(
 
 
 def test_a_lost_connection_is_replaced_and_the_batch_looks_by_itself(
-    runtime: Runtime, engine: Engine, connection: DriverConnection, lookup: ConnectLookup, enrollments: list[DeviceEnrollment]
+    runtime: Runtime, engine: Engine, lookup: ConnectLookup, enrollments: list[DeviceEnrollment]
 ) -> None:
     request = build_request(enrollments[0])
     loaded = lookup.load([request], runtime.clock.now())
@@ -117,9 +111,11 @@ def test_a_lost_connection_is_replaced_and_the_batch_looks_by_itself(
         assert loaded == {}, "SQLite has no round trip to save"
         return
     assert answer_idle_requests([request], loaded).keys() == {0}
-    backend = connection.open().info.backend_pid
-    with engine.begin() as other:
-        other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
+    assert lookup._connection is not None
+    backend = lookup._connection.info.backend_pid
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
+        connection.commit()
     assert lookup.load([request], runtime.clock.now()) == {}
     assert lookup.load([request], runtime.clock.now()) == loaded
 
@@ -160,6 +156,4 @@ def test_a_command_that_was_cancelled_after_the_lookup_is_not_delivered(
 
 
 def test_behind_a_pooler_nothing_is_prepared(runtime: Runtime, engine: Engine, enrollments: list[DeviceEnrollment]) -> None:
-    assert (
-        ConnectLookup(DriverConnection(engine, is_pooled=True)).load([build_request(enrollments[0])], runtime.clock.now()) == {}
-    )
+    assert ConnectLookup(engine, is_pooled=True).load([build_request(enrollments[0])], runtime.clock.now()) == {}
