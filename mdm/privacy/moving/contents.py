@@ -49,7 +49,7 @@ NUMBER_COLUMNS = {
     ("bulk_command_tablet", "command_id"): "command",
 }
 
-#: Columns that arrive empty: hashes of what is stored nowhere, plans made of such hashes, leases of processes.
+#: Columns that arrive empty: hashes of what is stored nowhere, plans made of such hashes, leases of processes, pushes of the old server.
 EMPTIED = frozenset(
     {
         ("pupil", "ine_hash"),
@@ -59,6 +59,7 @@ EMPTIED = frozenset(
         ("ade_server", "lease_holder"),
         ("ade_server", "lease_until"),
         ("certificate_authority", "private_key"),
+        ("push_target", "pushed_at"),
         ("account", "confirmed_by"),
         ("account", "confirmed_at"),
         ("account", "password_changed_at"),
