@@ -79,7 +79,7 @@ def _render(
         request,
         "setup/setup_assistant.html",
         status=refusal.status if refusal else 200,
-        problem=refusal.translate(language) if refusal else "",
+        refusal=refusal,
         server=server,
         options=options,
         schools=[(str(school.id), school.name) for school in places.list_schools(work, actor, server.town_id)],
