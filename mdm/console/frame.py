@@ -163,14 +163,15 @@ def render_page(
     request: Request,
     template: str,
     *,
-    status: int = 200,
+    status: int | None = None,
     foreign_picture: str = "",
     refusal: DomainError | None = None,
     **values: Any,
 ) -> Response:
     """Return a page in its frame, in the reader's language. `foreign_picture` is the one address elsewhere that it may load.
 
-    With the `refusal` of a form the page says why, and leads to the field that was wrong.
+    With the `refusal` of a form the page says why, leads to the field that was wrong, and has the status of the refusal unless another
+    `status` is given.
     """
     language = get_language(request)
     actor: Actor | None = getattr(request.state, "actor", None)
@@ -199,6 +200,7 @@ def render_page(
         **values,
         **(_describe_refusal(refusal, language) if refusal is not None else {}),
     }
+    status = status or (refusal.status if refusal is not None else 200)
     response = templates.TemplateResponse(request, template, context, status_code=status)
     response.headers["Content-Security-Policy"] = _CSP.format(picture=f" {foreign_picture}" if foreign_picture else "")
     response.headers["Cache-Control"] = "no-store"

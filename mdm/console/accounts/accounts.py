@@ -205,7 +205,6 @@ def _render_list(
     return render_page(
         request,
         "accounts/accounts.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         towns=towns,
         town=town,
@@ -227,7 +226,6 @@ def _render_account(
     return render_page(
         request,
         "accounts/account.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         town=town,
         row=_describe_account(work, row, {school.id: school for school in schools}, language),

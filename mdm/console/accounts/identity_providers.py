@@ -174,7 +174,6 @@ def _render(
     return render_page(
         request,
         "accounts/identity_providers.html",
-        status=refusal.status if refusal else 200,
         notice=notice,
         refusal=refusal,
         town=town,

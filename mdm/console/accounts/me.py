@@ -169,7 +169,6 @@ def _render_totp(request: Request, work: WorkDep, who: Authentication, then: str
     return render_page(
         request,
         "accounts/totp.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         menu=[],
         then=_choose_next_page(then),
@@ -184,7 +183,6 @@ def _render_passkey(
     return render_page(
         request,
         "accounts/passkey.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         menu=[],
         then=_choose_next_page(then),

@@ -82,7 +82,6 @@ def _render(
     return render_page(
         request,
         "accounts/service_tokens.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         town=town,
         text=text,

@@ -28,7 +28,6 @@ def render_second_factor(
     return render_page(
         request,
         "accounts/second_factor.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         csrf=make_csrf_token(request, token),
         person=who.actor.name,

@@ -133,7 +133,6 @@ def _render(
     return render_page(
         request,
         "accounts/substitutes.html",
-        status=refusal.status if refusal else 200,
         notice=known if done == "known" else "",
         refusal=refusal,
         schools=_list_schools(work, actor),

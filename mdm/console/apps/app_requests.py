@@ -161,7 +161,6 @@ def _render_requests(
     return render_page(
         request,
         "apps/app_requests.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         classes=_list_classes(work, actor),

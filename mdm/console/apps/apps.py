@@ -140,7 +140,6 @@ def _render_apps(
     return render_page(
         request,
         "apps/apps.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

@@ -151,7 +151,6 @@ def _render_bundle(
     return render_page(
         request,
         "apps/bundle.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         bundle=bundle,
@@ -238,7 +237,6 @@ def _render_give(
     return render_page(
         request,
         "apps/give.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         bundle=bundle,
         place=f"{kind}:{target}",

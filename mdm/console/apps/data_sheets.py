@@ -181,7 +181,6 @@ def _render_sheet(
     return render_page(
         request,
         "apps/data_sheet.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         app=app,

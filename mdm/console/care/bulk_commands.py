@@ -207,7 +207,6 @@ def _render_form(
     return render_page(
         request,
         "care/bulk_command_form.html",
-        status=refusal.status if refusal is not None else 200,
         refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.CARE),

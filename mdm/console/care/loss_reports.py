@@ -123,7 +123,6 @@ def _render(
     return render_page(
         request,
         "care/losses.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         values=values or {},

@@ -51,7 +51,6 @@ def _render(request: Request, work: UnitOfWork, town: UUID | None, refusal: Doma
     return render_page(
         request,
         "filters/counts.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         town=chosen,
         may_author=may_author,

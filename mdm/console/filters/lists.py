@@ -177,7 +177,6 @@ def _render_lists(
     return render_page(
         request,
         "filters/lists.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

@@ -131,7 +131,6 @@ def _render(
     return render_page(
         request,
         "filters/web_filter.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         problem=problem,
         policy=policy,

@@ -122,7 +122,6 @@ def _render(
     return render_page(
         request,
         "notices/notices.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         town=town,
         has_mail_server=bool(work.settings.smtp_host),

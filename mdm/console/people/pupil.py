@@ -157,7 +157,6 @@ def _render_pupil(
     return render_page(
         request,
         "people/pupil.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         pupil=pupil,

@@ -96,7 +96,6 @@ def _render_school(
     return render_page(
         request,
         "people/school.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         school=school,

@@ -213,7 +213,6 @@ def _render_staff(
     return render_page(
         request,
         "people/staff.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

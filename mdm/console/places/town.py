@@ -237,7 +237,6 @@ def _render_town(
     return render_page(
         request,
         "places/town.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

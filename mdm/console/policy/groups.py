@@ -131,7 +131,6 @@ def _render_groups(
     return render_page(
         request,
         "policy/groups.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,
@@ -166,7 +165,6 @@ def _render_group(
     return render_page(
         request,
         "policy/group.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         group=group,

@@ -127,7 +127,6 @@ def _render_presets(
     return render_page(
         request,
         "policy/presets.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

@@ -119,7 +119,6 @@ def _render_draft(
     return render_page(
         request,
         "policy/draft.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         policy=policy,
         chosen=policy.key,

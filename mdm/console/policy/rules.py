@@ -239,7 +239,6 @@ def _render_setting(
     return render_page(
         request,
         "policy/setting.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         policy=policy,
         chosen=policy.key,

@@ -120,7 +120,6 @@ def _render_updates(
     return render_page(
         request,
         "policy/system_updates.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         problem=_describe_problem(version, language, is_readable=is_readable),
         policy=policy,

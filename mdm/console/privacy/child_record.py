@@ -82,7 +82,6 @@ def _render_record(
     return render_page(
         request,
         "privacy/child_record.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         pupil_id=pupil_id,

@@ -145,7 +145,6 @@ def _render_duties(
     return render_page(
         request,
         "privacy/duties.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

@@ -121,7 +121,6 @@ def _render_rights(
     return render_page(
         request,
         "privacy/rights.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         cards=list_retention_cards(work, actor, town.id, language),

@@ -88,7 +88,6 @@ def _render_board(
     return render_page(
         request,
         "schedule/activities.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         schools=_list_schools(work, actor),
         school=board.school,

@@ -161,7 +161,6 @@ def _render_calendar(
     return render_page(
         request,
         "schedule/calendar.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

@@ -154,7 +154,6 @@ def _render_class(
     return render_page(
         request,
         "schedule/class.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         asks_take_over=isinstance(refusal, SessionRunning),
         classes=[{"id": row.id, "label": row.label, "school": name, "running": row.id in running} for name, row in classes],

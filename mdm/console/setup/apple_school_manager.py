@@ -142,7 +142,6 @@ def render_servers(
     return render_page(
         request,
         "setup/apple_school_manager.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         needs_reason=refused_id if isinstance(refusal, OtherPortalServer) else None,

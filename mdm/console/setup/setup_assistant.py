@@ -78,7 +78,6 @@ def _render(
     return render_page(
         request,
         "setup/setup_assistant.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         server=server,
         options=options,

@@ -99,7 +99,6 @@ def _render(
     return render_page(
         request,
         "system/push_certificate.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         is_other_topic=isinstance(refusal, PushTopicChanged),

@@ -127,7 +127,6 @@ def _render(
     return render_page(
         request,
         "system/towns.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         rows=rows,
         values=values or {},

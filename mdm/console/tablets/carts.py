@@ -126,7 +126,6 @@ def _render_carts(
     return render_page(
         request,
         "tablets/carts.html",
-        status=refusal.status if refusal else 200,
         refusal=refusal,
         town=town,
         towns=list_permitted_towns(work, actor, Permission.HANDLE),
@@ -154,7 +153,6 @@ def _render_cart(
     return render_page(
         request,
         "tablets/cart.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         cart=cart,

@@ -152,7 +152,6 @@ def _render_coming(
     return render_page(
         request,
         "tablets/coming.html",
-        status=refusal.status if refusal else 200,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         town=town,

@@ -233,7 +233,6 @@ def _render_life(
     return render_page(
         request,
         "tablets/life.html",
-        status=refusal.status if refusal else 200,
         notice=_DONE.translate(language) if done and refusal is None else "",
         refusal=refusal,
         tablet=tablet,
