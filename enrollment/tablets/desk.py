@@ -219,9 +219,8 @@ def get_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
 def get_history(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], Sequence[Incident]]:
     """Return the loans and the incidents of a tablet, newest first. Raises `TabletNotFound`."""
     tablet = service.get_tablet(work, actor, tablet_id)
-    return LoanRepository(work.session).list_loans(tablet.id), IncidentRepository(work.session).list_incidents_by_tablet(
-        tablet.id
-    )
+    loans = LoanRepository(work.session).list_loans(tablet.id)
+    return loans, IncidentRepository(work.session).list_incidents_by_tablet(tablet.id)
 
 
 def list_incidents(

@@ -7,12 +7,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from enrollment.people.models import Pupil
 from enrollment.tablets.models import IdempotencyRecord
-
-ClassPupil = aliased(Pupil)
 
 
 class IdempotencyRepository:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table
 from sqlalchemy.exc import IntegrityError
 
 from cartable import __version__, audit
@@ -20,7 +20,7 @@ from cartable.outbox import JobLane, Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.name_index import BATCH_SIZE, index_missing_names
-from enrollment.tablets.models import Tablet
+from enrollment.tablets.repository import TabletRepository
 from mdm.privacy.moving.archive import TableRows, TownHead, check_archive, compute_proof, open_archive
 from mdm.privacy.moving.contents import NUMBER_COLUMNS, NUMBERED
 from mdm.privacy.moving.errors import TownMoveRefused
@@ -64,7 +64,8 @@ def import_town(work: UnitOfWork, source: Path, passphrase: bytes) -> ImportedTo
         audit_sequence=head.audit_sequence, audit_link=head.audit_link,
     )  # fmt: skip
     work.enqueue_job(Topic.MODES, head.id, lane=JobLane.BACKGROUND)
-    work.enqueue_selected_jobs(Topic.RECONCILE, select(Tablet.id).where(Tablet.town_id == head.id), lane=JobLane.BACKGROUND)
+    tablets = TabletRepository(work.session).select_by_town(head.id)
+    work.enqueue_selected_jobs(Topic.RECONCILE, tablets, lane=JobLane.BACKGROUND)
     return arrival.imported
 
 

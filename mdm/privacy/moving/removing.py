@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
-
 from cartable import audit, locks
 from cartable.audit import AuditEvent
 from cartable.audit_moving import strip_chain
@@ -61,10 +59,7 @@ def remove_town(runtime: Runtime, town: Town, proof: str | None) -> dict[str, in
 
 def _find_export(work: UnitOfWork, town_id: UUID, proof: str) -> datetime | None:
     """Return when the newest archive of a town was written, if this is its proof."""
-    of_town = select(AuditEvent).where(
-        AuditEvent.action == EXPORTED, AuditEvent.subject_kind == "town", AuditEvent.subject_id == str(town_id)
-    )
-    event = work.session.scalar(of_town.order_by(AuditEvent.id.desc()).limit(1))
+    event = TownMoveRepository(work.session).get_last_event(EXPORTED, town_id)
     if event is None or event.details["proof"] != proof:
         return None
     return datetime.fromisoformat(event.details["exported_at"])

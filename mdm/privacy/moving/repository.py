@@ -52,6 +52,13 @@ class TownMoveRepository:
         """Return the statement that selects the audit events of a town in the order of its chain."""
         return select(AuditEvent.__table__).where(AuditEvent.chain == str(town_id)).order_by(AuditEvent.sequence)
 
+    def get_last_event(self, action: str, town_id: UUID) -> AuditEvent | None:
+        """Return the newest event of an action on a town, if any."""
+        of_town = select(AuditEvent).where(
+            AuditEvent.action == action, AuditEvent.subject_kind == "town", AuditEvent.subject_id == str(town_id)
+        )
+        return self.session.scalar(of_town.order_by(AuditEvent.id.desc()).limit(1))
+
     def stream_rows(self, statement: Select[Any], columns: Sequence[Column[Any]]) -> Iterator[Sequence[Any]]:
         """Yield the rows of a statement with these columns, fetched in batches."""
         yield from self.session.execute(statement.with_only_columns(*columns), execution_options={"yield_per": _PART})
