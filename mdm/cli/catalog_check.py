@@ -16,10 +16,11 @@ from typing import Any
 
 import yaml
 
+from cartable.versions import parse_version
 from mdm.cli.checks import ROOT
 from profiles.catalog import settings as catalogue
 from profiles.catalog.fields import Field
-from profiles.catalog.kinds import MergeRule, PayloadCardinality, ValueKind, parse_version
+from profiles.catalog.kinds import MergeRule, PayloadCardinality, ValueKind
 from profiles.catalog.settings import RESTRICTIONS_TYPE, Setting, load_catalog
 
 PASSCODE = "com.apple.mobiledevice.passwordpolicy"

@@ -9,6 +9,7 @@ import secrets
 import uuid
 
 from cartable.outbox import JobLane
+from cartable.versions import parse_version
 from mdm.protocol.commands.base import Command, LaneHint
 from mdm.protocol.connect import CommandStatus
 from mdm.queue.models import CommandState as S
@@ -83,11 +84,6 @@ def get_delivery_refusal(
         return "evidence hold"
     if command_type.supervised_only and supervised is False:
         return "the tablet is not supervised"
-    if os_version is not None and _parse_version(os_version) < _parse_version(command_type.minimum_os):
+    if os_version is not None and parse_version(os_version) < parse_version(command_type.minimum_os):
         return f"needs iPadOS {command_type.minimum_os}"
     return None
-
-
-def _parse_version(text: str) -> tuple[int, ...]:
-    """Return the version as numbers, since 18.10 is later than 18.4."""
-    return tuple(int(part) for part in text.split(" ", maxsplit=1)[0].split(".") if part.isdecimal())

@@ -111,8 +111,3 @@ _GROUPS = {
     SettingGroup.CELLULAR: Message("Cellular network"),
     SettingGroup.SYSTEM: Message("System and updates"),
 }
-
-
-def parse_version(text: str) -> tuple[int, ...]:
-    """Return a version as numbers, so that 18.10 is later than 18.4."""
-    return tuple(int(part) for part in text.split(" ", maxsplit=1)[0].split(".") if part.isdecimal())

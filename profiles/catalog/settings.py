@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cartable.i18n import Message, read_message
+from cartable.versions import parse_version
 from profiles.catalog import check
 from profiles.catalog.fields import Field, Support, ValueProblem
-from profiles.catalog.kinds import MergeRule, PayloadCardinality, SettingGroup, ValueKind, parse_version
+from profiles.catalog.kinds import MergeRule, PayloadCardinality, SettingGroup, ValueKind
 from profiles.catalog.text_formats import TextFormat
 
 __all__ = [

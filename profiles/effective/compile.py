@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
+from cartable.versions import parse_version
 from profiles.apps.tablet_configuration import get_values_location
-from profiles.catalog.settings import parse_version
 from profiles.effective.contents import SplitContents, list_wanted_apps
 from profiles.effective.situation import (
     PolicyData,
@@ -135,7 +136,7 @@ def compile_situation(
     compiled = CompiledSituation(situation, contents, profiles, apps)
     compiled.trials = {mode: (compute_trial_digest(cutting), render_trial(town, cutting)) for mode, cutting in tried.items()}
     if is_declarative(situation, work):
-        compiled.declares_apps = declares_apps(situation, work)
+        compiled.declares_apps = declares_apps(work.settings, situation.os)
         kept = work.settings.profile_payloads
         native = _take_out_declared_dns(situation, policy, contents, kept)
         pairs = {mode: split_by_payload_type(content, kept) for mode, content in native.contents.items()}
@@ -194,9 +195,9 @@ def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
     return bool(from_version) and situation.os is not None and situation.os >= parse_version(from_version)
 
 
-def declares_apps(situation: Situation, work: UnitOfWork) -> bool:
-    """Whether apps are among the declarations of tablets of the situation. On older systems they go by commands, with their values."""
-    return work.settings.declarative_apps and situation.os is not None and situation.os >= APP_DECLARATIONS_FROM
+def declares_apps(settings: Settings, system: tuple[int, ...] | None) -> bool:
+    """Whether apps are among the declarations of tablets with a system. On older systems they go by commands, with their values."""
+    return settings.declarative_apps and system is not None and system >= APP_DECLARATIONS_FROM
 
 
 def _render_once(by_digest: dict[str, ProfileDocument], town: str, content: ProfileContent) -> ProfileDocument:

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
+from cartable.versions import parse_version
 from enrollment.facts import TabletFacts
 from enrollment.places.hosts import build_town_url
 from enrollment.places.repository import PlaceRepository
 from profiles.apps.models import App
 from profiles.apps.repository import AppRepository
 from profiles.apps.rules import EffectiveApps, compose_apps
-from profiles.catalog.kinds import parse_version
 from profiles.catalog.merge import Constraint, PolicySource, Resolved, resolve
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.filters.repository import FilterRepository

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from cartable.unit_of_work import UnitOfWork
-from profiles.catalog.kinds import parse_version
+from cartable.versions import parse_version
 from profiles.effective.repository import CompiledRepository
 from profiles.effective.situation import PolicyData, Situation
 from profiles.render.system_updates import SYSTEM_UPDATE, UpdateReadiness, assess_readiness, build_update_payload

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from cartable.versions import parse_version
 from profiles.catalog.fields import Version
-from profiles.catalog.kinds import parse_version
 
 SYSTEM_UPDATE = "system.update"
 #: The system from which a declaration enforces an update. Nothing updates older ones from afar: a person does it in Settings.

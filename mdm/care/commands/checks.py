@@ -7,12 +7,12 @@ from uuid import UUID
 from cartable.references import require_in_town
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
+from cartable.versions import parse_version
 from mdm.care.commands.errors import AppsAreDeclared
 from mdm.care.commands.kinds import RULES, CommandKind
 from mdm.care.commands.parameters import CommandParameters, check_parameters
 from profiles.apps.models import App
-from profiles.catalog.kinds import parse_version
-from profiles.effective.compile import APP_DECLARATIONS_FROM
+from profiles.effective.compile import declares_apps
 
 
 def check_command(
@@ -32,6 +32,6 @@ def check_command(
         actor.require_reauthentication()
     if kind is CommandKind.INSTALL_APP:
         require_in_town(work, App, parameters.app_id, town_id, field="app_id")
-        is_older = os_version is not None and parse_version(os_version) < APP_DECLARATIONS_FROM
-        if work.settings.declarative_apps and not is_older:
+        settings = work.settings
+        if settings.declarative_apps if os_version is None else declares_apps(settings, parse_version(os_version)):
             raise AppsAreDeclared
