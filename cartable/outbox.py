@@ -51,6 +51,8 @@ class Topic(StrEnum):
     FILTER_LISTS = "filter_lists"  # key: town id; fetch its filter lists from the operator's mirror
     ALARM = "alarm"  # key: alarm id; decide who is written to
     ACCOUNT_LINK = "account_link"  # key: link id; mail it to the owner of the account
+    APP_REQUEST = "app_request"  # key: request id; decide who is written to about it
+    APP_REQUEST_MAIL = "app_request_mail"  # key: request and account; mail the request to who decides, or the answer to who asked
     AUDIT_ROOT = "audit_root"  # key: always the same; post the newest daily root of the audit trail
     NOTICE = "notice"  # key: notice id; send it by mail or webhook
     RENEW_CERTIFICATE = "renew_certificate"  # key: enrollment id; its identity certificate is due for renewal

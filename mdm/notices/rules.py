@@ -77,7 +77,7 @@ def build_mail(
         lines += [f"- … ({len(times) - MAX_LISTED})"] if len(times) > MAX_LISTED else []
     lines += ["", _WHAT_TO_DO.translate(language, url=url), "", _WHY.translate(language), ""]
     subject = _SUBJECT.translate(language, place=place, sentence=sentence)
-    return _build_message(subject, "\n".join(lines), sender, recipients, language, now)
+    return build_message(subject, "\n".join(lines), sender, recipients, language, now)
 
 
 def build_link_mail(
@@ -89,12 +89,13 @@ def build_link_mail(
         _GREETING.translate(language, name=name), "", begin.translate(language), "", url, "",
         _LINK_RULES.translate(language, until=_format(until), login=login), "", _NOT_EXPECTED.translate(language), "",
     ]  # fmt: skip
-    return _build_message(subject.translate(language), "\n".join(lines), sender, [recipient], language, now)
+    return build_message(subject.translate(language), "\n".join(lines), sender, [recipient], language, now)
 
 
-def _build_message(
+def build_message(
     subject: str, text: str, sender: str, recipients: Sequence[str], language: Language, now: datetime
 ) -> EmailMessage:
+    """Return a mail that no program answers."""
     mail = EmailMessage()
     mail["Subject"] = " ".join(subject.split())
     mail["From"], mail["To"] = sender, ", ".join(recipients)

@@ -29,6 +29,7 @@ BATCH_SIZES = {
     Topic.ENROLLED: 20,
     Topic.RENEW_CERTIFICATE: 20,
     Topic.ALARM: 20,
+    Topic.APP_REQUEST: 20,
 }
 
 

@@ -17,6 +17,7 @@ from enrollment.joining.ade import syncing
 from enrollment.joining.apple_school_manager import service as apple_school_manager
 from mdm.care.lost_mode import service as lost_mode
 from mdm.care.restores.service import advance_timeline, notice_restore_by_certificates
+from mdm.notices.app_request_mails import plan_request_mails, send_due_request_mails
 from mdm.notices.audit_roots import send_due_roots
 from mdm.notices.link_mails import send_due_links
 from mdm.notices.sending import send_due_notices
@@ -70,6 +71,11 @@ def handle_alarms(work: UnitOfWork, keys: list[str]) -> None:
     plan_notices(work, [UUID(key) for key in keys])
 
 
+def handle_app_requests(work: UnitOfWork, keys: list[str]) -> None:
+    """Plan the mails about requests for apps."""
+    plan_request_mails(work, [UUID(key) for key in keys])
+
+
 def decide_due_modes(work: UnitOfWork, keys: list[str]) -> None:
     """Have every tablet of towns whose mode is due decided in full, each by a job of its own."""
     for key in keys:
@@ -79,6 +85,7 @@ def decide_due_modes(work: UnitOfWork, keys: list[str]) -> None:
 Handler = Callable[[UnitOfWork, list[str]], None]
 HANDLERS: dict[Topic, Handler] = {
     Topic.ALARM: handle_alarms,
+    Topic.APP_REQUEST: handle_app_requests,
     Topic.COMMAND_RESULT: handle_results,
     Topic.MODES: handle_due_modes,
     Topic.RECONCILE: handle_decisions,
@@ -183,5 +190,6 @@ EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime, Claimant], int]] = {
     Topic.TIMELINE: _advance_timeline_once,
     Topic.NOTICE: send_due_notices,
     Topic.ACCOUNT_LINK: send_due_links,
+    Topic.APP_REQUEST_MAIL: send_due_request_mails,
     Topic.AUDIT_ROOT: send_due_roots,
 }

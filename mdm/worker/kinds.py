@@ -17,7 +17,7 @@ class WorkKind(StrEnum):
     PUSHES = "pushes"
     RESULTS = "results"  # what tablets answered, and their first commands
     DECISIONS = "decisions"  # desired state against reported state
-    ALARMS = "alarms"  # and the timeline, which follows what cannot be taken back
+    ALARMS = "alarms"  # with all other mail; and the timeline, which follows what cannot be taken back
     OUTSIDE = "outside"  # Apple's services, which may take minutes
     SCHEDULE = "schedule"  # what the clock brings
 
@@ -42,7 +42,17 @@ PLANS: Mapping[WorkKind, WorkPlan] = {
     WorkKind.PUSHES: WorkPlan((Topic.PUSH,)),
     WorkKind.RESULTS: WorkPlan((Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RENEW_CERTIFICATE)),
     WorkKind.DECISIONS: WorkPlan((Topic.MODES, Topic.RECONCILE)),
-    WorkKind.ALARMS: WorkPlan((Topic.TIMELINE, Topic.ALARM, Topic.ACCOUNT_LINK, Topic.NOTICE, Topic.AUDIT_ROOT)),
+    WorkKind.ALARMS: WorkPlan(
+        (
+            Topic.TIMELINE,
+            Topic.ALARM,
+            Topic.ACCOUNT_LINK,
+            Topic.NOTICE,
+            Topic.APP_REQUEST,
+            Topic.APP_REQUEST_MAIL,
+            Topic.AUDIT_ROOT,
+        )
+    ),
     WorkKind.OUTSIDE: WorkPlan(
         (Topic.LICENCE_SYNC, Topic.ADE_SYNC, Topic.APPLE_SCHOOL_MANAGER_SYNC, Topic.FILTER_LISTS),
         threads=2,

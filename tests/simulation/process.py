@@ -19,7 +19,8 @@ from tests.simulation.faults import SimulatedPushService
 
 #: The topics whose jobs need nothing outside the installation but APNs.
 TOPICS = (
-    Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RENEW_CERTIFICATE, Topic.MODES, Topic.RECONCILE, Topic.TIMELINE, Topic.ALARM, Topic.PUSH,
+    Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RENEW_CERTIFICATE, Topic.MODES, Topic.RECONCILE, Topic.TIMELINE, Topic.ALARM, Topic.APP_REQUEST,
+    Topic.PUSH,
 )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from mdm.console.times import format_day
 from mdm.notices.service import get_choice
 
 router = APIRouter(prefix=OWN_ACCOUNT_PAGE, include_in_schema=False, route_class=PageRoute)
+#: Who governs a town or cares for its tablets gets alarms; who authors its apps decides on requests, and who teaches makes them.
+_NOTICE_PERMISSIONS = (Permission.GOVERN, Permission.CARE, Permission.AUTHOR, Permission.TEACH)
 #: The page that a person wanted to see before a second factor was asked for.
 ThenField = Annotated[str, Form(max_length=2000)]
 
@@ -59,8 +61,8 @@ def show_account(request: Request, work: WorkDep, then: str = "") -> Response:
 
 
 def _describe_notices(work: WorkDep, who: Authentication) -> dict[str, Any]:
-    """Return the choice of notices of a person who gets any: who governs a town or cares for its tablets, or operates the server."""
-    gets_any = who.actor.operates() or any(who.actor.list_permitted_towns(each) for each in (Permission.GOVERN, Permission.CARE))
+    """Return the choice of notices of a person who gets any: of alarms, or of requests for apps."""
+    gets_any = who.actor.operates() or any(who.actor.list_permitted_towns(each) for each in _NOTICE_PERMISSIONS)
     return {
         "notice_level": get_choice(work, who.account).value if gets_any else "",
         "email": who.account.email or "",

@@ -16,12 +16,14 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import service as people
 from enrollment.places import service as places
+from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.console.apps.labels import REQUEST_STATES, verdict_label
 from mdm.console.forms import CsrfField, attempt, parse_day, parse_optional_id
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day
+from mdm.notices.app_request_mails import MailReach, get_mail_reach
 from profiles.apps import service as apps
 from profiles.apps.data_sheets.service import get_verdicts
 from profiles.apps.errors import AppNotFound, LicencesShort
@@ -40,14 +42,22 @@ _NOTICES = {
     "refused": Message("The request is refused; the teacher reads why."),
     "ended": Message("The app is taken back from the class."),
 }
+_MAIL_REACH = {
+    MailReach.MAILED: Message("You are also written to about new requests that you decide on, and about the answers to yours."),
+    MailReach.NO_SERVER: Message("This server sends no mail: requests and answers stand on this page only."),
+    MailReach.NO_ADDRESS: Message("Your account has no mail address: you read requests and answers on this page only."),
+    MailReach.UNWANTED: Message(
+        "You have chosen not to be written to about all: you read requests and answers on this page only."
+    ),
+}
 AnswerField = Annotated[str, Form(max_length=300)]
 
 
 @router.get("")
 def show_requests(request: Request, work: WorkDep, done: str = "") -> Response:
     """Show the requests that concern the person, and the form of a new one for who teaches."""
-    actor, _ = require_sign_in(request, work)
-    return _render_requests(request, work, actor, notice=done)
+    actor, account = require_sign_in(request, work)
+    return _render_requests(request, work, (actor, account), notice=done)
 
 
 @router.post("")
@@ -62,7 +72,7 @@ def create_request(
     until: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Ask for an app for a class."""
-    actor, _ = require_sign_in(request, work)
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
 
     def act() -> None:
@@ -70,15 +80,15 @@ def create_request(
         service.create_request(work, actor, class_id, wanted)
 
     typed = {"class_id": str(class_id), "name": name, "reason": reason, "store_link": store_link, "until": until}
-    return _answer(request, work, actor, act, "asked", typed)
+    return _answer(request, work, (actor, account), act, "asked", typed)
 
 
 @router.post("/{app_request_id}/support")
 def support_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField) -> Response:
     """Support a request as the head of the school."""
-    actor, _ = require_sign_in(request, work)
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    return _answer(request, work, actor, lambda: service.support_request(work, actor, app_request_id), "supported")
+    return _answer(request, work, (actor, account), lambda: service.support_request(work, actor, app_request_id), "supported")
 
 
 @router.post("/{app_request_id}/approve")
@@ -93,7 +103,7 @@ def approve_request(
     confirmation: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
     """Give an app of the catalogue to the class."""
-    actor, _ = require_sign_in(request, work)
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
 
     def act() -> None:
@@ -104,30 +114,32 @@ def approve_request(
         service.approve_request(work, actor, app_request_id, chosen, answer, consent)
 
     typed = {"decided": str(app_request_id), "app_id": app_id, "answer": answer}
-    return _answer(request, work, actor, act, "approved", typed)
+    return _answer(request, work, (actor, account), act, "approved", typed)
 
 
 @router.post("/{app_request_id}/refuse")
 def refuse_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField, answer: AnswerField = "") -> Response:
     """Refuse a request, with the reason."""
-    actor, _ = require_sign_in(request, work)
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
     typed = {"decided": str(app_request_id), "answer": answer}
-    return _answer(request, work, actor, lambda: service.refuse_request(work, actor, app_request_id, answer), "refused", typed)
+    return _answer(
+        request, work, (actor, account), lambda: service.refuse_request(work, actor, app_request_id, answer), "refused", typed
+    )
 
 
 @router.post("/{app_request_id}/end")
 def end_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField) -> Response:
     """Take the app of an approved request back."""
-    actor, _ = require_sign_in(request, work)
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    return _answer(request, work, actor, lambda: service.end_request(work, actor, app_request_id), "ended")
+    return _answer(request, work, (actor, account), lambda: service.end_request(work, actor, app_request_id), "ended")
 
 
 def _answer(
     request: Request,
     work: UnitOfWork,
-    actor: Actor,
+    signed_in: tuple[Actor, Account],
     act: Callable[[], object],
     done: str,
     typed: dict[str, str] | None = None,
@@ -136,19 +148,19 @@ def _answer(
     refusal = attempt(work, act)
     if refusal is None:
         return RedirectResponse(f"{PAGE}?done={done}", status_code=303)
-    return _render_requests(request, work, actor, refusal=refusal, typed=typed)
+    return _render_requests(request, work, signed_in, refusal=refusal, typed=typed)
 
 
 def _render_requests(
     request: Request,
     work: UnitOfWork,
-    actor: Actor,
+    signed_in: tuple[Actor, Account],
     *,
     notice: str = "",
     refusal: DomainError | None = None,
     typed: dict[str, str] | None = None,
 ) -> Response:
-    language = get_language(request)
+    language, (actor, account) = get_language(request), signed_in
     town_ids = {
         town.id
         for permission in (Permission.TEACH, Permission.LEAD, Permission.AUTHOR)
@@ -157,12 +169,14 @@ def _render_requests(
     if not town_ids:
         raise NotFound
     rows = service.list_requests(work, actor, sorted(town_ids, key=str))
-    zones = places.get_town_zones(work, town_ids)
+    zones, reach = places.get_town_zones(work, town_ids), get_mail_reach(work, account)
     return render_page(
         request,
         "apps/app_requests.html",
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
+        mail_reach=_MAIL_REACH[reach].translate(language),
+        wants_address=reach is MailReach.NO_ADDRESS,
         classes=_list_classes(work, actor),
         requests=[
             _describe(actor, row, f"{class_.label}, {school.name}", work.now.astimezone(zones[row.town_id]).date(), language)

@@ -1,6 +1,7 @@
 """Verbs of requests for apps: ask, support, approve, refuse, take back. Never commits.
 
-What is approved goes into one bundle of the class, and is published as every bundle is. See docs/domain/apps.md#requests.
+What is approved goes into one bundle of the class, and is published as every bundle is. Each change leaves a job for the worker, which
+mails it to whom it concerns. See docs/domain/apps.md#requests.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import date
 from uuid import UUID
 
 from cartable import audit, locks
+from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.repository import PeopleRepository
@@ -57,6 +59,7 @@ def create_request(work: UnitOfWork, actor: Actor, class_id: UUID, wanted: Reque
     work.session.add(request)
     work.session.flush()
     _record(work, actor, "ask", request, name=name)
+    work.enqueue_job(Topic.APP_REQUEST, request.id)
     return request
 
 
@@ -123,6 +126,7 @@ def approve_request(
         bundle = _publish(work, actor, request, bundle, {*given, app.id}, consent)
     request.bundle_id = bundle.id if bundle is not None else None
     work.session.flush()
+    work.enqueue_job(Topic.APP_REQUEST, request.id)
     return request
 
 
@@ -138,6 +142,7 @@ def refuse_request(work: UnitOfWork, actor: Actor, request_id: UUID, answer: str
     _record(work, actor, "refuse", request, answer=answer.strip())
     request.state, request.answer, request.decided_at = AppRequestState.REFUSED, answer.strip(), work.now
     work.session.flush()
+    work.enqueue_job(Topic.APP_REQUEST, request.id)
     return request
 
 
@@ -153,6 +158,7 @@ def end_request(work: UnitOfWork, actor: Actor, request_id: UUID, consent: Conse
     _record(work, actor, "end", request)
     request.state = AppRequestState.ENDED
     work.session.flush()
+    work.enqueue_job(Topic.APP_REQUEST, request.id)
     requests = AppRequestRepository(work.session)
     given = requests.list_given_apps(request.class_id)
     if request.app_id is not None and request.app_id not in given:

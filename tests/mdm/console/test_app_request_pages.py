@@ -48,6 +48,7 @@ def test_a_request_is_asked_supported_given_and_taken_back(server: LiveServer, p
     }
     wrong = send(head, PAGE, **{**fields, "until": "2001-01-01"})
     assert (wrong.status_code, "programmer" in unescape(wrong.text)) == (422, True)
+    assert "n'envoie pas de courriel" in read(head.client.get(PAGE)), "the answer stands here only"
     assert send(head, PAGE, **fields).status_code == 303
     address = f"{PAGE}/{find_request(server, 'ScratchJr')}"
     assert send(head, f"{address}/support").status_code == 303
