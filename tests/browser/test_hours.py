@@ -14,6 +14,21 @@ from tests.mdm.console.test_hours_pages import HoursTown
 from tests.support.server import LiveServer
 
 
+def test_a_town_without_hours_begins_with_an_ordinary_week(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    place = HoursTown(server)
+    page = sign_in(place.town_id, Role.TOWN_ADMIN, "admin")
+    open_chapter(page, "/hours")
+    page.get_by_role("link", name="avec le mercredi matin").click()
+    check_page(page)
+    expect(page.get_by_label("Mercredi, École", exact=True)).to_have_value("08:30-11:30")
+    page.get_by_label("Lundi, École", exact=True).fill("09:00-12:15, 13:45-15:45")
+    page.get_by_label("Lundi, Périscolaire", exact=True).fill("15:45-18:30")
+    page.get_by_role("button", name="Voir l'aperçu").click()
+    page.get_by_role("button", name="Enregistrer les horaires").click()
+    expect(page.get_by_role("img", name="09:00-12:15 école")).to_be_visible()
+    expect(page.get_by_role("link", name="avec le mercredi matin")).to_have_count(0)
+
+
 def test_the_evening_is_changed_in_three_clicks(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     place = HoursTown(server)
     with server.runtime.open_unit_of_work() as work:

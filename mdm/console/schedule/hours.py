@@ -32,7 +32,8 @@ from profiles.schedule import authoring
 from profiles.schedule.calendar import FOLLOW_ZONE
 from profiles.schedule.errors import InvalidSchedule
 from profiles.schedule.modes import Mode
-from profiles.schedule.night import Night, parse_night
+from profiles.schedule.night import DEFAULT_NIGHT, Night, parse_night
+from profiles.schedule.ordinary_weeks import ORDINARY_WEEKS, OrdinaryWeek
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.timetable import DAYS, EMPTY_WEEK, BandKind, TimetableFormatError, Week, format_clock, parse_week
 from profiles.schedule.timetable_text import format_bands, parse_bands
@@ -42,6 +43,11 @@ _NOTICES = {
     "saved": Message("The hours are saved. Each tablet follows at its next contact."),
     "removed": Message("The school follows the hours of the town again."),
 }
+_ORDINARY_WEEKS = {
+    OrdinaryWeek.FOUR_DAYS: Message("Monday, Tuesday, Thursday, Friday"),
+    OrdinaryWeek.NINE_HALF_DAYS: Message("with Wednesday morning"),
+}
+_PROPOSAL = Message("An ordinary week is filled in. Change what is different here, then see the preview: nothing is saved yet.")
 _SHOWN_MODES = (Mode.SCHOOL, Mode.AFTER_SCHOOL, Mode.HOME, Mode.NIGHT_REST)
 
 
@@ -71,11 +77,18 @@ class _Hours:
 
 
 @router.get("")
-def show_hours(request: Request, work: WorkDep, town: UUID | None = None, school: str = "", done: str = "") -> Response:
-    """Show the week of a town, or of one of its schools."""
+def show_hours(
+    request: Request, work: WorkDep, town: UUID | None = None, school: str = "", done: str = "", week: OrdinaryWeek | None = None
+) -> Response:
+    """Show the week of a town, or of one of its schools; with `week`, an ordinary one is filled in, which a person may change and save."""
     actor, _ = require_sign_in(request, work)
     place = _choose_place(work, actor, town, school)
-    return _render_hours(request, work, actor, place, _load_hours(work, place), notice=done)
+    hours, language = _load_hours(work, place), get_language(request)
+    if week is None:
+        notice = _NOTICES[done].translate(language) if done in _NOTICES else ""
+        return _render_hours(request, work, actor, place, hours, notice=notice)
+    proposal = _Hours(ORDINARY_WEEKS[week], hours.calendar, hours.night or DEFAULT_NIGHT)
+    return _render_hours(request, work, actor, place, hours, notice=_PROPOSAL.translate(language), typed=_fill_form(proposal))
 
 
 @router.post("/{town}/preview")
@@ -197,6 +210,15 @@ def _list_form_fields(fields: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, fields.get(name, "")) for name in names]
 
 
+def _fill_form(hours: _Hours) -> dict[str, str]:
+    """Return hours as a person would type them."""
+    fields = {
+        f"{day}.{kind}": format_bands(bands, kind) for day, bands in zip(DAYS, hours.week.days, strict=True) for kind in BandKind
+    }
+    starts, ends = (format_clock(hours.night.starts), format_clock(hours.night.ends)) if hours.night else ("", "")
+    return {**fields, "night_from": starts, "night_to": ends, "calendar": hours.calendar}
+
+
 def _draw(hours: _Hours, language: Language) -> list[dict[str, Any]]:
     return [
         {
@@ -212,6 +234,11 @@ def _list_legend(language: Language) -> list[tuple[str, str]]:
     return [(mode.value, mode_label(mode, language)) for mode in _SHOWN_MODES]
 
 
+def _link_ordinary_weeks(place: _Place, language: Language) -> list[tuple[str, str]]:
+    """Return address and text of the links that fill an ordinary week in."""
+    return [(f"{place.address}&week={week}#change", text.translate(language)) for week, text in _ORDINARY_WEEKS.items()]
+
+
 def _render_hours(
     request: Request,
     work: UnitOfWork,
@@ -223,22 +250,22 @@ def _render_hours(
     refusal: DomainError | None = None,
     typed: Mapping[str, str] | None = None,
 ) -> Response:
-    language, typed = get_language(request), typed or {}
+    language, shown = get_language(request), {**_fill_form(hours), **(typed or {})}
     own = ScheduleRepository(work.session).get_timetable(place.town.id, place.school_id)
     rows = [
         {
             "day": day,
             "name": WEEKDAYS[day].translate(language),
-            "school": typed.get(f"{day}.school", format_bands(bands, BandKind.SCHOOL)),
-            "after_school": typed.get(f"{day}.after_school", format_bands(bands, BandKind.AFTER_SCHOOL)),
+            "school": shown[f"{day}.school"],
+            "after_school": shown[f"{day}.after_school"],
         }
-        for day, bands in zip(DAYS, hours.week.days, strict=True)
+        for day in DAYS
     ]
     return render_page(
         request,
         "schedule/hours.html",
         status=refusal.status if refusal else 200,
-        notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
+        notice=notice,
         problem=explain_refusal(refusal, language) if refusal else "",
         place=place,
         towns=list_permitted_towns(work, actor, Permission.AUTHOR),
@@ -247,9 +274,10 @@ def _render_hours(
         picture=_draw(hours, language),
         legend=_list_legend(language),
         rows=rows,
-        night_from=typed.get("night_from", format_clock(hours.night.starts) if hours.night else ""),
-        night_to=typed.get("night_to", format_clock(hours.night.ends) if hours.night else ""),
-        calendar=typed.get("calendar", hours.calendar),
+        night_from=shown["night_from"],
+        night_to=shown["night_to"],
+        calendar=shown["calendar"],
+        ordinary_weeks=_link_ordinary_weeks(place, language) if hours.week == EMPTY_WEEK else [],
         calendars=[FOLLOW_ZONE, *(view.name for view in authoring.list_calendars(work, actor, place.town.id))],
         follow_zone=FOLLOW_ZONE,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from uuid import UUID
 
 import pytest
@@ -67,6 +69,25 @@ def test_a_week_is_typed_seen_and_saved(server: LiveServer, admin: Person, place
         monday = work.now.replace(hour=9, minute=0) + timedelta(days=7 - work.now.weekday())
         school = evaluate_modes(work, facts.values(), monday)[place.tablet_id]
     assert school.mode in (Mode.SCHOOL, Mode.HOLIDAY), "a holiday may fall on that Monday"
+
+
+@pytest.mark.parametrize(("week", "wednesday"), [("four_days", ""), ("nine_half_days", "08:30-11:30")])
+def test_an_ordinary_week_is_offered_changed_and_saved(
+    server: LiveServer, admin: Person, place: HoursTown, week: str, wednesday: str
+) -> None:
+    address = f"/hours?town={place.town_id}&week={week}"
+    assert f'href="{address}#change"' in unescape(admin.client.get("/hours").text)
+    page = admin.client.get(address)
+    fields = {name: unescape(value) for name, value in re.findall(r'name="([a-z]{3}\.\w+)" value="([^"]*)"', page.text)}
+    assert (fields["wed.school"], len(fields), has_timetable(server, place.town_id, None)) == (wednesday, 14, False)
+    fields["mon.school"] = "09:00-12:00, 14:00-17:00"
+    fields["mon.after_school"] = ""
+    hours = {**fields, "night_from": "20:00", "night_to": "07:00", "calendar": "zone"}
+    assert "09:00-12:00 école" in send(admin, f"/hours/{place.town_id}/preview", **hours).text
+    assert send(admin, f"/hours/{place.town_id}", **hours).status_code == 303
+    saved = admin.client.get("/hours").text
+    assert ("09:00-12:00, 14:00-17:00" in saved, "&amp;week=" in saved) == (True, False), "offered to who has no hours"
+    assert admin.client.get(f"/hours?town={place.town_id}&week=none").status_code == 422
 
 
 @pytest.mark.parametrize(
