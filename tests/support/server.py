@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from cartable.clock import Clock, SystemClock
 from cartable.crypto import Keyring
+from cartable.guarded_http import GuardedHttpProtocol
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Role
 from cartable.settings import SecondFactorPolicy, Settings
@@ -142,8 +143,8 @@ def start_live_server(
     chain, key = tls.get_server_files(settings)
     hub = testserver.PushHub()
     config = uvicorn.Config(
-        create_app(runtime), host=address, port=port, ssl_certfile=str(chain), ssl_keyfile=str(key),
-        ssl_context_factory=create_reloading_context, log_level="error", access_log=False,
+        create_app(runtime), host=address, port=port, loop="uvloop", http=GuardedHttpProtocol, ssl_certfile=str(chain),
+        ssl_keyfile=str(key), ssl_context_factory=create_reloading_context, log_level="error", access_log=False, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
