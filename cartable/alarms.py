@@ -68,6 +68,7 @@ class AlarmKind(StrEnum):
     RESOLVER_AWAY = "resolver_away"
     FILTER_LISTS_WITHHELD = "filter_lists_withheld"
     TABLET_REPORTED_LOST = "tablet_reported_lost"
+    TABLET_CLAIMED = "tablet_claimed"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -100,6 +101,7 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.RESOLVER_AWAY: AlarmSeverity.CRITICAL,
     AlarmKind.FILTER_LISTS_WITHHELD: AlarmSeverity.WARNING,
     AlarmKind.TABLET_REPORTED_LOST: AlarmSeverity.WARNING,
+    AlarmKind.TABLET_CLAIMED: AlarmSeverity.WARNING,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.BUDGET_USED_UP: Message("Somebody has used up what one person, or the town, may destroy in an hour or a day."),
@@ -143,6 +145,9 @@ MESSAGES: dict[AlarmKind, Message] = {
         "New filter lists wait for a decision: these categories would lose many of their sites: {categories}. The former lists stay in force."
     ),
     AlarmKind.TABLET_REPORTED_LOST: Message("Somebody reports that a tablet is lost, and waits until it is locked."),
+    AlarmKind.TABLET_CLAIMED: Message(
+        "Another device has tried to enroll as the tablet {tag}, and was refused. The tablet goes on as before."
+    ),
     AlarmKind.RESOLVER_AWAY: Message(
         "The DNS resolver that filters the web does not answer: tablets that must use it reach no site, or are not filtered by it."
     ),

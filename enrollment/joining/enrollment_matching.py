@@ -23,7 +23,7 @@ from enrollment.tablets.errors import TabletNotWiped
 from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import ENROLLMENT_REFUSED, OUT_OF_SERVICE
+from enrollment.tablets.rules import ENROLLMENT_REFUSED, OUT_OF_SERVICE, read_reported_serial
 from enrollment.tablets.service import TabletDetails
 
 log = structlog.get_logger()
@@ -35,14 +35,15 @@ def resolve_tablet(
     """Return the tablet that enrolls with this certificate and serial number, registered and placed if it is new.
 
     A certificate bound to a tablet stands for that tablet only, an attested one for that device only. A certificate of an
-    invitation stands for any tablet while the invitation has uses left; the same tablet may enroll again. Raises `NotInvited`.
+    invitation stands for any tablet while the invitation has uses left; the same tablet may enroll again. A device without a serial
+    number, or with a text that is none, is registered under its UDID. Raises `NotInvited`.
     """
     if not certificate.belongs_to(serial, udid):
         raise _reject(udid, EnrollmentRefusal.ATTESTED_FOR_ANOTHER)
-    serial = (serial or "").strip().upper()[:64]
+    reported_serial = read_reported_serial(serial)
     if certificate.tablet_id is not None:
-        return _resolve_bound_tablet(work, certificate.tablet_id, serial, udid, details)
-    identifier = serial or udid[:64]
+        return _resolve_bound_tablet(work, certificate.tablet_id, reported_serial, udid, details)
+    identifier = reported_serial or udid[:64]
     invitation = _get_invitation_for_update(work, certificate, udid)
     tablet = _get_or_register_tablet(work, invitation, identifier, udid, details)
     _record_use(work, invitation, tablet, udid)
@@ -55,10 +56,10 @@ def resolve_tablet(
     return tablet
 
 
-def _resolve_bound_tablet(work: UnitOfWork, tablet_id: UUID, serial: str, udid: str, details: TabletDetails) -> Tablet:
+def _resolve_bound_tablet(work: UnitOfWork, tablet_id: UUID, serial: str | None, udid: str, details: TabletDetails) -> Tablet:
     """Return the tablet of the certificate. A device that sends no serial number is that tablet: it has the tablet's key."""
     tablet = TabletRepository(work.session).get(tablet_id)
-    if tablet is None or serial not in ("", tablet.serial) or tablets.lock_tablet(work, tablet).state in ENROLLMENT_REFUSED:
+    if tablet is None or serial not in (None, tablet.serial) or tablets.lock_tablet(work, tablet).state in ENROLLMENT_REFUSED:
         raise _reject(udid, EnrollmentRefusal.CERTIFICATE_OF_ANOTHER)
     tablets.update_details(work, tablet.id, details)
     reservations.apply_reservation(work, tablet)

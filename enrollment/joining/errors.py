@@ -47,6 +47,8 @@ class EnrollmentRefusal(StrEnum):
     INVITATION_USED_UP = "invitation_used_up"
     TABLET_OF_ANOTHER_TOWN = "tablet_of_another_town"
     TABLET_RETIRED = "tablet_retired"
+    UDID_OF_ANOTHER = "udid_of_another_tablet"
+    SERIAL_ENROLLED = "serial_already_enrolled"
     SERIAL_NOT_EXPECTED = "serial_not_expected"
     NOT_AN_IPAD = "not_an_ipad"
     SYSTEM_TOO_OLD = "system_too_old"

@@ -33,6 +33,10 @@ REFUSAL_LABELS: dict[EnrollmentRefusal, Message] = {
     EnrollmentRefusal.INVITATION_USED_UP: Message("The invitation has no uses left. Every tablet needs one."),
     EnrollmentRefusal.TABLET_OF_ANOTHER_TOWN: Message("The tablet belongs to another town."),
     EnrollmentRefusal.TABLET_RETIRED: Message("The tablet was retired and may not enrol again."),
+    EnrollmentRefusal.UDID_OF_ANOTHER: Message("A tablet with another serial number is enrolled as this device. Ask the town."),
+    EnrollmentRefusal.SERIAL_ENROLLED: Message(
+        "A tablet with this serial number is enrolled already. If it has a new logic board, the town records its repair first."
+    ),
     EnrollmentRefusal.SERIAL_NOT_EXPECTED: Message("The tablet is in no inventory."),
     EnrollmentRefusal.NOT_AN_IPAD: Message("The device was no iPad: {device}. Open this page on the tablet itself."),
     EnrollmentRefusal.SYSTEM_TOO_OLD: Message(

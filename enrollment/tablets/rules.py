@@ -9,6 +9,8 @@ import re
 
 from enrollment.tablets.models import TabletState as S
 
+#: Apple's have 10 to 12 characters today; older and virtual ones differ a little.
+_REPORTED_SERIAL = re.compile(r"[A-Z0-9]{8,14}")
 _SYSTEM_VERSION = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{1,4}){0,4}(?: .*)?")
 _SYSTEM_VERSION_LENGTH = 24
 
@@ -51,6 +53,8 @@ PUT_AWAY = frozenset({S.RETURNED, S.STORAGE})
 MISSING = frozenset({S.LOST, S.STOLEN})
 #: A tablet that enrolls again in one of these keeps its state: only a person decides where it goes.
 OUT_OF_SERVICE = frozenset({S.LOST, S.STOLEN, S.MISSING_WRITTEN_OFF, S.BROKEN, S.IN_REPAIR})
+#: The repairer may have given it a new logic board, and with it a new UDID.
+MAY_HAVE_NEW_BOARD = frozenset({S.BROKEN, S.IN_REPAIR, S.REPAIRED})
 #: Ordered or received, not prepared yet.
 NOT_PREPARED = frozenset({S.ORDERED, S.RECEIVED})
 #: May be lent to a pupil or put into a cart.
@@ -113,6 +117,15 @@ def build_next_tag(prefix: str, highest: str | None) -> str:
 def is_serial(text: str) -> bool:
     """Return whether this can be a serial number; it is given in capitals."""
     return 4 <= len(text) <= 64 and text.isascii() and text.isalnum()
+
+
+def read_reported_serial(text: str | None) -> str | None:
+    """Return the serial number that a device reports of itself, in capitals; None when it sends none, or a text that is none.
+
+    Boards without a number send texts such as `System Serial#` or zeros, which several devices have in common.
+    """
+    serial = (text or "").strip().upper()
+    return serial if _REPORTED_SERIAL.fullmatch(serial) and len(set(serial)) > 1 else None
 
 
 def read_system_version(text: str | None) -> str | None:

@@ -21,6 +21,7 @@ from enrollment.joining.errors import EnrollmentRefusal, NotInvited
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.service import TabletDetails
+from mdm.channel.displacement import check_displacement
 from mdm.channel.errors import DeviceRequestRejected, InvitationRefusal, RejectionReason
 from mdm.channel.limits import MAX_PUSH_MAGIC, MAX_PUSH_TOKEN, MAX_UNLOCK_TOKEN, MAX_USER_CHANNELS
 from mdm.devices import service as devices
@@ -35,7 +36,8 @@ from mdm.queue.repository import QueueRepository
 def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: str) -> None:
     """Start a new enrollment generation for a tablet that may enroll. Raises `DeviceRequestRejected`.
 
-    A tablet without invitation gets 403, which harms nothing since it is not enrolled yet. 401 is never sent.
+    A device without invitation, or that claims what an enrolled tablet has, gets 403, which harms nothing: it is not enrolled yet.
+    401 is never sent.
     """
     repository = DeviceRepository(work.session)
     key = message.ids.device_key
@@ -51,6 +53,9 @@ def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: st
         if certificate.tablet_id is None:  # a tablet of the inventory enrolls again, whatever its system
             check_device(work.settings, device)
         tablet = resolve_tablet(work, certificate, message.serial_number, key, _build_tablet_details(message))
+        former_enrollments = repository.list_other_device_enrollments(tablet.id, key)
+        enrollment = repository.get_by_channel_key(key, lock=True)
+        check_displacement(work, certificate, tablet, enrollment, former_enrollments)
     except NotInvited as error:
         refusal = None
         if certificate.invitation_id is not None:
@@ -60,9 +65,8 @@ def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: st
         ) from error
     except DomainError as error:  # e.g. its custody does not allow it: an answer, not a server error
         raise DeviceRequestRejected(RejectionReason.NOT_INVITED, error.code, status=403) from error
-    for former_enrollment in repository.list_other_device_enrollments(tablet.id, key):
+    for former_enrollment in former_enrollments:
         _end_enrollment(work, former_enrollment, EnrollmentState.CHECKED_OUT, EndReason.ANOTHER_UDID)
-    enrollment = repository.get_by_channel_key(key, lock=True)
     if enrollment is None:
         enrollment = devices.create_enrollment(work, tablet, message.ids, fingerprint, message.topic)
     else:

@@ -10,6 +10,7 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade.service import MANAGED_ACCOUNTS, sign_managed_account_token
 from enrollment.safeguards.stop_switch import is_stopped
+from enrollment.tablets.rules import read_reported_serial
 from mdm.channel import declarative, readoption
 from mdm.channel.authenticate import handle_authenticate, handle_check_out, handle_token_update
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
@@ -34,6 +35,12 @@ def handle_checkin(
     if message.unknown_keys and isinstance(message, checkin.Authenticate | checkin.TokenUpdate):
         keys = [key[:64] for key in sorted(message.unknown_keys)[:50]]
         notes.add_note(message.ids.device_key, fingerprint, "unknown_keys", {"keys": keys}, work.now)
+    if (
+        isinstance(message, checkin.Authenticate)
+        and message.serial_number
+        and read_reported_serial(message.serial_number) is None
+    ):
+        notes.add_note(message.ids.device_key, fingerprint, "odd_serial", {"serial": message.serial_number[:64]}, work.now)
     if message.ids.is_user_channel and isinstance(message, _DEVICE_CHANNEL_ONLY):
         raise DeviceRequestRejected(RejectionReason.DEVICE_CHANNEL_ONLY, message.MESSAGE_TYPE)
     if isinstance(message, checkin.Authenticate):

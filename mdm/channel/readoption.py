@@ -23,7 +23,7 @@ from enrollment.joining.errors import NotInvited
 from enrollment.joining.repository import InvitationRepository
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import ENROLLMENT_REFUSED
+from enrollment.tablets.rules import ENROLLMENT_REFUSED, read_reported_serial
 from enrollment.tablets.service import TabletDetails
 from mdm.channel.messages import EMPTY_RESPONSE, ChannelRequest, ChannelResponse
 from mdm.channel.models import Readoption, ReadoptionOutcome
@@ -102,7 +102,7 @@ def _adopt_unknown_tablet(work: UnitOfWork, lost: LostCertificate, request: Chan
     assert isinstance(message, ConnectMessage)
     answers = message.body.get("QueryResponses")
     values: dict[str, Any] = answers if isinstance(answers, dict) else {}
-    serial = str(values.get("SerialNumber") or "").strip().upper()[:64]
+    serial = read_reported_serial(str(values.get("SerialNumber") or "")) or ""
     tablet = _find_tablet(work, lost, serial, message.ids.device_key, values)
     if tablet is None:
         _record(work, lost, ReadoptionOutcome.UNKNOWN_TABLET, message.ids.device_key, None, serial)

@@ -148,7 +148,9 @@ def describe_alarm(row: Alarm, language: Language, actor: Actor) -> dict[str, An
 
 def _find_page(row: Alarm) -> str:
     """Return the address at which a person decides what an alarm is about; empty where there is none of its own."""
-    return f"/filter-lists/releases?town={row.town_id}" if row.kind is AlarmKind.FILTER_LISTS_WITHHELD else ""
+    if row.kind is AlarmKind.FILTER_LISTS_WITHHELD:
+        return f"/filter-lists/releases?town={row.town_id}"
+    return f"/tablets/{row.details['tablet_id']}" if row.kind is AlarmKind.TABLET_CLAIMED else ""
 
 
 def _enter(request: Request, work: UnitOfWork, csrf: str) -> Any:

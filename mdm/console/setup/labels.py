@@ -111,6 +111,10 @@ REFUSALS: dict[EnrollmentRefusal, Message] = {
     EnrollmentRefusal.INVITATION_USED_UP: Message("the invitation was used up"),
     EnrollmentRefusal.TABLET_OF_ANOTHER_TOWN: Message("it is a tablet of another town"),
     EnrollmentRefusal.TABLET_RETIRED: Message("the tablet was retired"),
+    EnrollmentRefusal.UDID_OF_ANOTHER: Message("another enrolled tablet has its device identifier (UDID)"),
+    EnrollmentRefusal.SERIAL_ENROLLED: Message(
+        "a tablet with its serial number is enrolled already: record its repair first if it has a new logic board"
+    ),
     EnrollmentRefusal.SERIAL_NOT_EXPECTED: Message("its serial number was not expected"),
     EnrollmentRefusal.NOT_AN_IPAD: Message("it is no iPad"),
     EnrollmentRefusal.SYSTEM_TOO_OLD: Message("its system is too old"),
