@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,11 +62,30 @@ def authenticate(request: Request, work: UnitOfWork, *, allowed: Collection[Sign
     request.state.actor, request.state.session_ends_at = who.actor, who.session.expires_at
     request.state.stopped_towns = list_stopped_town_names(work, who.actor.list_permitted_towns(Permission.CARE))
     if "application/json" not in request.headers.get("accept", ""):
-        request.state.place = place = load_place(work, who.actor, request.query_params)
-        if place.town is not None and place.town.time_zone:
-            show_times_in(ZoneInfo(place.town.time_zone))  # until the page says of which town or school it is
-        request.state.waiting = count_waiting_at(work, who.actor, place)
+        _load_bar(request, work, who.actor, _read_place(request))
     return who
+
+
+def _read_place(request: Request) -> dict[str, str]:
+    """Return the place that an address names. Some name their town by another parameter, some in the path."""
+    query, path = request.query_params, request.path_params
+    town = query.get("town") or query.get("town_id") or path.get("town") or path.get("town_id") or ""
+    return {**query, "town": str(town)}
+
+
+def _load_bar(request: Request, work: UnitOfWork, actor: Actor, named: Mapping[str, str]) -> None:
+    """Load the place that the bar shows, and how much waits there."""
+    request.state.place = place = load_place(work, actor, named)
+    if place.town is not None and place.town.time_zone:
+        show_times_in(ZoneInfo(place.town.time_zone))  # until the page says of which town or school it is
+    request.state.waiting = count_waiting_at(work, actor, place)
+
+
+def show_bar_of_town(request: Request, work: UnitOfWork, actor: Actor, town_id: UUID) -> None:
+    """Let the bar show the town of a page whose address names something else, a class or a school."""
+    place: Place = request.state.place
+    if place.town is None or place.town.id != town_id:
+        _load_bar(request, work, actor, {"town": str(town_id)})
 
 
 def require_sign_in(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:

@@ -15,7 +15,7 @@ from enrollment.places import service as places
 from enrollment.places.models import School
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, list_permitted_towns, render_page, require_sign_in, show_bar_of_town
 from mdm.console.page_route import PageRoute
 from profiles.schedule import activities
 from profiles.schedule.activities import ActivityBoard
@@ -25,10 +25,10 @@ MINUTES = (30, 45, 60, 90, 120)
 
 
 @router.get("")
-def show_activities(request: Request, work: WorkDep, school: UUID | None = None) -> Response:
-    """Show the tablets of a school that may take part in an activity, and those that run."""
+def show_activities(request: Request, work: WorkDep, school: UUID | None = None, town: UUID | None = None) -> Response:
+    """Show the tablets of a school that may take part in an activity, and those that run. Without a school: the first of the town."""
     actor, _ = require_sign_in(request, work)
-    return _render_board(request, work, actor, school)
+    return _render_board(request, work, actor, school, town_id=town)
 
 
 @router.post("/{school_id}/start")
@@ -72,24 +72,33 @@ def _list_schools(work: UnitOfWork, actor: Actor) -> list[School]:
     ]
 
 
-def _get_school(work: UnitOfWork, actor: Actor, school_id: UUID | None) -> School:
-    """Return the chosen school, or the first. Raises `NotFound`."""
-    school = next((each for each in _list_schools(work, actor) if school_id in (None, each.id)), None)
+def _get_school(work: UnitOfWork, actor: Actor, school_id: UUID | None, town_id: UUID | None = None) -> School:
+    """Return the chosen school, or the first, of the given town only. Raises `NotFound`."""
+    school = next(
+        (each for each in _list_schools(work, actor) if school_id in (None, each.id) and town_id in (None, each.town_id)), None
+    )
     if school is None:
         raise NotFound
     return school
 
 
 def _render_board(
-    request: Request, work: UnitOfWork, actor: Actor, school_id: UUID | None, *, refusal: DomainError | None = None
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    school_id: UUID | None,
+    *,
+    town_id: UUID | None = None,
+    refusal: DomainError | None = None,
 ) -> Response:
-    board = activities.load_activity_board(work, actor, _get_school(work, actor, school_id))
+    board = activities.load_activity_board(work, actor, _get_school(work, actor, school_id, town_id))
+    show_bar_of_town(request, work, actor, board.school.town_id)
     zone = places.get_school_zone(work, board.school)
     return render_page(
         request,
         "schedule/activities.html",
         refusal=refusal,
-        schools=_list_schools(work, actor),
+        schools=[each for each in _list_schools(work, actor) if each.town_id == board.school.town_id],
         school=board.school,
         open_until=f"{board.open_until.astimezone(zone):%H:%M}" if board.open_until else "",
         running=[

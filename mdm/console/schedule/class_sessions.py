@@ -23,7 +23,7 @@ from mdm.api.deps import WorkDep
 from mdm.care.today.class_day import LOW_BATTERY, load_class_day
 from mdm.care.web_filter import load_proved_filters
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, show_bar_of_town
 from mdm.console.labels import FILTER_PARTS
 from mdm.console.page_route import PageRoute
 from mdm.console.schedule.class_cards import list_class_cards
@@ -51,10 +51,10 @@ BUILT_IN_APPS: dict[str, Message] = {
 
 
 @router.get("")
-def show_class(request: Request, work: WorkDep, class_id: UUID | None = None) -> Response:
-    """Show the classes of the person, and the chosen one with its session; the only one at once."""
+def show_class(request: Request, work: WorkDep, class_id: UUID | None = None, town: UUID | None = None) -> Response:
+    """Show the classes of the person in a town, and the chosen one with its session; the only one at once."""
     actor, _ = require_sign_in(request, work)
-    return _render_class(request, work, actor, class_id)
+    return _render_class(request, work, actor, class_id, town_id=town)
 
 
 @router.post("/{class_id}/start")
@@ -140,14 +140,21 @@ def _render_class(
     actor: Actor,
     class_id: UUID | None,
     *,
+    town_id: UUID | None = None,
     refusal: DomainError | None = None,
     typed: dict[str, Any] | None = None,
 ) -> Response:
+    """Return the page of a class, else of the classes in a town: the given one, else the first in which the person teaches."""
     language = get_language(request)
-    if not list_permitted_towns(work, actor, Permission.TEACH):
+    towns = list_permitted_towns(work, actor, Permission.TEACH)
+    if not towns:
         raise NotFound
-    classes = _list_classes(work, actor)
-    chosen = _get_class(work, actor, class_id) if class_id is not None else classes[0][1] if len(classes) == 1 else None
+    chosen = _get_class(work, actor, class_id) if class_id is not None else None
+    town_id = chosen.town_id if chosen is not None else town_id or towns[0].id
+    show_bar_of_town(request, work, actor, town_id)
+    classes = _list_classes(work, actor, town_id)
+    if chosen is None and len(classes) == 1:
+        [(_, chosen)] = classes
     running = sessions.list_running_sessions(work, [row.id for _, row in classes])
     if chosen is not None:
         show_times_in(places.get_town_zone(work, chosen.town_id))
@@ -169,17 +176,15 @@ def _render_class(
     )
 
 
-def _list_classes(work: UnitOfWork, actor: Actor) -> list[tuple[str, SchoolClass]]:
-    """Return the classes of this year in which the actor may start a session, each with the name of its school."""
-    classes: list[tuple[str, SchoolClass]] = []
-    for town in list_permitted_towns(work, actor, Permission.TEACH):
-        names = {school.id: school.name for school in places.list_schools(work, actor, town.id)}
-        for school_id, rows in people.list_classes_by_school(work, actor, town.id).items():
-            classes += [
-                (names.get(school_id, ""), row)
-                for row in rows
-                if actor.has_permission(Permission.TEACH, town.id, school_id, row.id)
-            ]
+def _list_classes(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[tuple[str, SchoolClass]]:
+    """Return the classes of a town of this year in which the actor may start a session, each with the name of its school."""
+    names = {school.id: school.name for school in places.list_schools(work, actor, town_id)}
+    classes = [
+        (names.get(school_id, ""), row)
+        for school_id, rows in people.list_classes_by_school(work, actor, town_id).items()
+        for row in rows
+        if actor.has_permission(Permission.TEACH, town_id, school_id, row.id)
+    ]
     return sorted(classes, key=lambda each: (each[0], each[1].label_key))
 
 

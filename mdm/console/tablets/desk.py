@@ -51,12 +51,13 @@ class DeskContext:
 
 
 @router.get("/desk")
-def show_towns(request: Request, work: WorkDep) -> Response:
-    """Show the towns to work in; redirect to the desk when there is one only."""
+def show_towns(request: Request, work: WorkDep, town: UUID | None = None) -> Response:
+    """Show the towns to work in; redirect to the desk of the one that is chosen, or that is the only one."""
     actor, _ = require_sign_in(request, work)
     towns = _list_towns(work, actor)
-    if len(towns) == 1:
-        return RedirectResponse(f"/desk/{towns[0].id}", status_code=303)
+    chosen = [each for each in towns if town in (None, each.id)]
+    if len(chosen) == 1:
+        return RedirectResponse(f"/desk/{chosen[0].id}", status_code=303)
     return render_page(request, "tablets/desk_towns.html", person=actor.name, towns=towns)
 
 
