@@ -10,8 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -45,12 +46,36 @@ class JobLeaseLost(Exception):
 
 def claim_jobs(session: Session, now: datetime, topic: Topic, limit: int, claimant: Claimant = ANY_LANE) -> list[OutboxRow]:
     """Lease up to `limit` due jobs of `topic` and return them: by lane, then the oldest. Two workers never get the same job."""
-    release_expired_leases(session, now)
+    lanes = _find_due_lanes(session, now, topic)
     claimed: list[OutboxRow] = []
     for lane in claimant.lanes:
-        if len(claimed) < limit:
+        if lane in lanes and len(claimed) < limit:
             claimed += _claim_lane(session, now, topic, lane, limit - len(claimed), claimant.worker)
     return claimed
+
+
+def _find_due_lanes(session: Session, now: datetime, topic: Topic) -> set[JobLane]:
+    """Return the lanes in which a job of `topic` may be due, after the jobs of workers that died are available again."""
+    has_expired, *are_due = session.execute(_build_look(), {"of_topic": topic, "now": now}).one()
+    if has_expired and release_expired_leases(session, now):
+        return set(JobLane)
+    return {lane for lane, is_due in zip(JobLane, are_due, strict=True) if is_due}
+
+
+@cache
+def _build_look() -> Select[Any]:
+    """Build the statement of a worker that mostly has no jobs: one read for all lanes, by the indexes of leases and of due jobs."""
+    expired = exists().where(OutboxRow.lease_until.is_not(None), OutboxRow.lease_until < bindparam("now"))
+    due = [
+        exists().where(
+            OutboxRow.topic == bindparam("of_topic"),
+            OutboxRow.lane == lane,
+            OutboxRow.not_before <= bindparam("now"),
+            *is_waiting(),
+        )
+        for lane in JobLane
+    ]
+    return select(expired, *due)
 
 
 def _claim_lane(session: Session, now: datetime, topic: Topic, lane: JobLane, limit: int, worker: str | None) -> list[OutboxRow]:
@@ -62,7 +87,7 @@ def _claim_lane(session: Session, now: datetime, topic: Topic, lane: JobLane, li
 
 @cache
 def _build_claim() -> ReturningUpdate[OutboxRow]:
-    """Build the statement once: a worker without jobs sends it for each lane and topic, and building it takes longer than its answer."""
+    """Build the statement once: building it takes longer than its answer."""
     # A common table expression is evaluated once. As a subquery of IN the planner may run it again, and lock more than `count`.
     due = (
         select(OutboxRow.id)
