@@ -63,7 +63,7 @@ def _find_due_lanes(session: Session, now: datetime, topic: Topic) -> set[JobLan
 
 
 @cache
-def _build_look() -> Select[Any]:
+def _build_look() -> Select[*tuple[Any, ...]]:
     """Build the statement of a worker that mostly has no jobs: one read for all lanes, by the indexes of leases and of due jobs."""
     expired = exists().where(OutboxRow.lease_until.is_not(None), OutboxRow.lease_until < bindparam("now"))
     due = [
