@@ -58,6 +58,13 @@ def _print_plain_tracebacks() -> None:
     structlog.configure([*processors, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the database of tests that are marked `one_database`."""
+    if metafunc.definition.get_closest_marker("one_database"):
+        databases.choose_database(metafunc)
+
+
 def pytest_report_header() -> str:
     """Say which cases of exhaustive tests are tried."""
     return sampling.describe_share()
@@ -96,7 +103,7 @@ def clock() -> ManualClock:
     return ManualClock(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=databases.DIALECTS)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty, migrated database on each dialect."""
     if request.param == "sqlite":

@@ -6,10 +6,12 @@ import atexit
 import os
 import shutil
 import tempfile
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.util import LRUCache
 
@@ -17,10 +19,23 @@ from cartable.database import make_engine
 from cartable.embedded_postgres import PostgresServer, find_binaries, make_unique_name
 from cartable.migrate import upgrade
 from mdm.tables import metadata
+from tests.support import sampling
 
+DIALECTS = ("sqlite", "postgresql")
 POSTGRES_FOLDER_VARIABLE = "CARTABLE_TEST_POSTGRES"
 #: So many texts of statements a process keeps; the whole suite sends about as many.
 COMPILED_STATEMENTS = 2000
+
+
+def choose_database(metafunc: pytest.Metafunc) -> None:
+    """Let a test with the fixture `engine` run on one database today and on the other one tomorrow; on both when every case is tried.
+
+    This is for what goes through pages and the API and has no SQL of its own. Half of the tests are on each database.
+    """
+    if "engine" in metafunc.fixturenames:
+        number = zlib.crc32(metafunc.definition.nodeid.encode())
+        chosen = [dialect for place, dialect in enumerate(DIALECTS) if sampling.is_turn(number + place, len(DIALECTS))]
+        metafunc.definition.add_marker(pytest.mark.parametrize("engine", chosen, indirect=True))
 
 
 def start_postgres() -> PostgresServer | None:

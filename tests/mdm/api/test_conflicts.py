@@ -23,6 +23,8 @@ from tests.support.conflicts import provoke_conflicts
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory, make_school_code
 
+pytestmark = pytest.mark.each_database
+
 
 @pytest.fixture
 def engine() -> Engine:

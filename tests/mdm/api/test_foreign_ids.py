@@ -226,10 +226,11 @@ def test_the_table_of_every_id_is_known() -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder: Path = tmp_path_factory.mktemp("foreign-ids")
     engine = databases.create_sqlite_engine(folder)
+    logging_before = structlog.get_config()
     configure_logging(json=True)
     with start_live_server(engine, KEYRING, folder / "data", ManualClock(SystemClock().now())) as running:
         yield running
-    structlog.reset_defaults()
+    structlog.configure(**logging_before)
     engine.dispose()
 
 

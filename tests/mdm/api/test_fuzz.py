@@ -64,7 +64,7 @@ OPERATIONS = _operations()
 #: Each operation with a database: one today, the other one tomorrow.
 CASES = [
     (dialect, operation)
-    for place, dialect in enumerate(("sqlite", "postgresql"))
+    for place, dialect in enumerate(databases.DIALECTS)
     for number, operation in enumerate(OPERATIONS)
     if sampling.is_turn(number + place, 2)
 ]

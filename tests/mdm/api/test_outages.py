@@ -27,6 +27,8 @@ from tests.support.outages import fill_disk, make_read_only
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory, make_school_code
 
+pytestmark = pytest.mark.each_database
+
 
 class _LivingBatcher(Batcher):
     def is_alive(self) -> bool:

@@ -20,8 +20,16 @@ from mdm.accounts import links
 from mdm.accounts import service as accounts
 from mdm.accounts.passwords import hash_password
 from tests.conftest import KEYRING
+from tests.support import databases
 from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer, start_live_server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the database of tests that are not marked `each_database`: they go through pages."""
+    if not metafunc.definition.get_closest_marker("each_database"):
+        databases.choose_database(metafunc)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from urllib.parse import quote
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
@@ -276,7 +275,6 @@ def test_printing_documents_is_audited(server: LiveServer, person: Enter) -> Non
     assert {"class_list", "export"} <= kinds
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 def test_no_scan_causes_a_server_error(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=1)
     technician = person(world.town_id)

@@ -214,6 +214,7 @@ def ranked(server: LiveServer) -> tuple[UUID, list[str]]:
         return town.id, [tablet.tag for tablet in made]
 
 
+@pytest.mark.each_database
 def test_each_column_orders_the_list_both_ways(
     server: LiveServer, person: Callable[..., Person], ranked: tuple[UUID, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def test_a_place_narrows_the_cards_and_each_leads_to_what_it_counts(town: BusyTo
     assert "SERIAL" in silent.text
 
 
+@pytest.mark.each_database
 def test_a_card_goes_when_it_is_done_also_when_two_do_it_at_once(town: BusyTown, person: Callable[..., Person]) -> None:
     people = [person(town.town_id, Role.TOWN_ADMIN) for _ in range(2)]
     with town.server.runtime.open_unit_of_work() as work:

@@ -1,0 +1,14 @@
+"""Tests of the API run on one database each day, but where they are marked otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import databases
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the database of tests that are not marked `each_database`: they go through the API."""
+    if not metafunc.definition.get_closest_marker("each_database"):
+        databases.choose_database(metafunc)
