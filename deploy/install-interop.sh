@@ -14,9 +14,9 @@ if [ ! -e "$policy" ]; then
 fi
 apt-get -qq update
 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-    scep strongswan-pki libstrongswan-extra-plugins certmonger python3-acme chromium caddy pgbouncer fonts-dejavu-core fonts-noto-core \
+    scep strongswan-pki libstrongswan-extra-plugins certmonger python3-acme chromium-headless-shell caddy pgbouncer fonts-dejavu-core fonts-noto-core \
     fonts-droid-fallback fonts-noto-color-emoji poppler-utils dnsdist unbound dns-root-data rsync >/dev/null
 for service in dnsdist unbound caddy pgbouncer rsync; do
     if command -v systemctl >/dev/null 2>&1; then systemctl disable --quiet --now "$service" 2>/dev/null || true; fi
 done
-echo "installed: scepclient, pki, scep-submit (certmonger), certbot's ACME library, chromium, pdftotext, dnsdist, unbound, caddy, pgbouncer, rsync"
+echo "installed: scepclient, pki, scep-submit (certmonger), certbot's ACME library, chromium-headless-shell, pdftotext, dnsdist, unbound, caddy, pgbouncer, rsync"

@@ -21,9 +21,10 @@ from tests.support import databases
 from tests.support.accounts import PASSWORD, make_trusted
 from tests.support.server import LiveServer, start_live_server
 
+#: The certificate of a test's server counts as a good one: with a certificate error, no browser offers passkeys.
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync"
+    "--disable-sync --ignore-certificate-errors"
 )
 
 
@@ -44,16 +45,17 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 @contextmanager
 def launch_browser() -> Iterator[Browser]:
     """Start a browser and close it afterwards. While it runs, its thread runs an event loop, and `asyncio.run` refuses."""
-    path = require_program("chromium")
+    # The same engine without windows takes half the time of the desktop's program.
+    path = require_program("chromium-headless-shell", "chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield started
         started.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def started_browser() -> Iterator[Browser]:
-    """A browser for one test."""
+    """A browser for the tests of a module, because a start takes half a second. What a person opens belongs to one test: see `browser`."""
     with launch_browser() as started:
         yield started
 

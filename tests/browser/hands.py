@@ -173,13 +173,17 @@ class Keyboard(Hand):
         """Move the focus by Tab, or back by Shift and Tab, until it is on the target, where it must be seen."""
         expect(target).to_be_visible()
         self.page.wait_for_load_state()
+        element = target.element_handle()
         for _ in range(MOST_STOPS):
-            if target.evaluate("each => document.activeElement === each"):
+            key = element.evaluate(_CHOOSE_KEY)
+            if key is None:
                 break
-            self.page.keyboard.press("Shift+Tab" if target.evaluate(_IS_BEFORE_FOCUS) else "Tab")
+            self.page.keyboard.press(key)
         else:
             raise AssertionError(f"{self.act}: the keyboard does not reach {target}")
         assert shows_focus(target), f"{self.act}: the focus is not seen on {target}"
 
 
-_IS_BEFORE_FOCUS = "each => Boolean(document.activeElement.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_PRECEDING)"
+#: The key that leads from where the focus is towards an element; null once it is there.
+_CHOOSE_KEY = """each => document.activeElement === each ? null
+  : document.activeElement.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_PRECEDING ? 'Shift+Tab' : 'Tab'"""

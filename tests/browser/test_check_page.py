@@ -46,18 +46,18 @@ def open_page(browser: Browser, server: LiveServer, *, is_resolved: bool, has_sc
     return page
 
 
-def test_the_answer_is_said_in_words(started_browser: Browser, server: LiveServer) -> None:
-    page = open_page(started_browser, server, is_resolved=True)
+def test_the_answer_is_said_in_words(browser: Browser, server: LiveServer) -> None:
+    page = open_page(browser, server, is_resolved=True)
     expect(page.get_by_role("status")).to_have_text("Oui : le résolveur de la collectivité répond à cette tablette.")
     check_page(page)
     page.context.close()
-    page = open_page(started_browser, server, is_resolved=False)
+    page = open_page(browser, server, is_resolved=False)
     expect(page.get_by_role("status")).to_contain_text("Non : le résolveur de la collectivité ne répond pas")
     check_page(page)
     page.context.close()
 
 
-def test_without_script_the_page_says_what_the_picture_means(started_browser: Browser, server: LiveServer) -> None:
-    page = open_page(started_browser, server, is_resolved=True, has_script=False)
+def test_without_script_the_page_says_what_the_picture_means(browser: Browser, server: LiveServer) -> None:
+    page = open_page(browser, server, is_resolved=True, has_script=False)
     expect(page.get_by_text("Si une coche verte apparaît ci-dessus")).to_be_visible()
     page.context.close()

@@ -53,11 +53,16 @@ def _waiting(page: Page) -> int:
 
 def _wait_until(page: Page, condition: str) -> None:
     """Wait in the test, not in the page: its policy lets nobody evaluate strings there."""
-    for _ in range(300):
+    for _ in range(1500):
         if page.evaluate(condition):
             return
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(20)
     raise AssertionError(condition)
+
+
+def _retry_at_once(page: Page) -> None:
+    """Let the pauses before a scan is sent again last no time."""
+    page.add_init_script("const wait = window.setTimeout; window.setTimeout = (act) => wait(act, 0);")
 
 
 def _wait_for_answers(page: Page) -> None:
@@ -257,6 +262,7 @@ def _wait_for_all_but_refused(page: Page) -> None:
 def test_an_answer_lost_on_the_way_has_one_effect(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime, size=3)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
+    _retry_at_once(page)
     _open_table(page, server, world)
     lost: list[str] = []
 
@@ -284,6 +290,7 @@ def test_an_answer_lost_on_the_way_has_one_effect(server: LiveServer, sign_in: S
 def test_a_scan_that_the_server_cannot_process_does_not_block_the_others(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
+    _retry_at_once(page)
     page.goto(f"{server.url}/desk/{world.town_id}/bench")
     portal = ["captive"]
 

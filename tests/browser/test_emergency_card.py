@@ -11,14 +11,14 @@ from tests.support.world import TownFactory
 
 
 @pytest.mark.parametrize("width", [390, 810])
-def test_a_child_reads_the_numbers(started_browser: Browser, server: LiveServer, width: int) -> None:
+def test_a_child_reads_the_numbers(browser: Browser, server: LiveServer, width: int) -> None:
     with server.runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
         world.create_school(town, "École Jules-Verne").phone = "01 23 45 67 89"
         address = f"{server.url}/emergency/{town.id}"
     view = ViewportSize(width=width, height=1080)
-    context = started_browser.new_context(ignore_https_errors=True, viewport=view, locale="fr-FR", java_script_enabled=False)
+    context = browser.new_context(ignore_https_errors=True, viewport=view, locale="fr-FR", java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_have_text("Tu as besoin d'aide ?")
@@ -26,7 +26,7 @@ def test_a_child_reads_the_numbers(started_browser: Browser, server: LiveServer,
         expect(page.get_by_text(text, exact=True)).to_be_visible()
     expect(page.locator("a[href^='http'], form, script")).to_have_count(0)
     context.close()
-    context = started_browser.new_context(ignore_https_errors=True, viewport=view, locale="fr-FR")
+    context = browser.new_context(ignore_https_errors=True, viewport=view, locale="fr-FR")
     page = context.new_page()
     page.goto(address)
     check_page(page)

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import Engine
 
 from cartable.clock import ManualClock
@@ -17,9 +17,7 @@ from cartable.scope import SYSTEM, Role
 from cartable.settings import SecondFactorPolicy
 from mdm.accounts import links, totp
 from tests.browser.accessible import check_page
-from tests.browser.conftest import FLAGS
 from tests.conftest import KEYRING
-from tests.interop.conftest import require_program
 from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
@@ -34,16 +32,6 @@ def clock() -> ManualClock:
 def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveServer]:
     with start_live_server(engine, KEYRING, tmp_path / "data", clock, second_factor=SecondFactorPolicy.REQUIRED) as running:
         yield running
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """A browser that takes the certificate for a good one: with a certificate error, no browser offers passkeys."""
-    path = require_program("chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=[*FLAGS.split(), "--ignore-certificate-errors"])
-        yield started
-        started.close()
 
 
 def _invite(server: LiveServer, role: Role = Role.TOWN_ADMIN) -> tuple[UUID, str]:
