@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cartable.i18n import Language, Message
-from enrollment.people.models import GroupKind
+from enrollment.people.models import AssignmentKind, GroupKind
 from enrollment.rosters.files.columns import ColumnStatus, FileKind
 from enrollment.rosters.models import ImportState
 from profiles.schedule.mode_decision import AfterSchool
@@ -21,6 +21,14 @@ AFTER_SCHOOL: dict[AfterSchool, Message] = {
     AfterSchool.UNKNOWN: Message("the family has not said"),
     AfterSchool.ATTENDS: Message("stays at school"),
     AfterSchool.HOME: Message("goes home"),
+}
+ASSIGNMENTS: dict[AssignmentKind, Message] = {
+    AssignmentKind.MAIN: Message("teacher", context="staff"),
+    AssignmentKind.PART: Message("part of the week", context="staff"),
+    AssignmentKind.RELIEF: Message("relief of the head", context="staff"),
+    AssignmentKind.SUBSTITUTE: Message("substitute", context="staff"),
+    AssignmentKind.SUPPORT: Message("support of pupils", context="staff"),
+    AssignmentKind.AFTER_SCHOOL: Message("after-school agent", context="staff"),
 }
 GROUPS: dict[GroupKind, Message] = {
     GroupKind.GROUP: Message("group", context="roster"),

@@ -39,18 +39,11 @@ from mdm.console.frame import (
     require_sign_in,
 )
 from mdm.console.page_route import PageRoute
+from mdm.console.people.labels import ASSIGNMENTS
 from mdm.console.times import format_instant
 
 router = APIRouter(prefix="/staff", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {"saved": Message("Saved."), "back": Message("The tablet is back. Erase it before somebody else gets it.")}
-KINDS: dict[AssignmentKind, Message] = {
-    AssignmentKind.MAIN: Message("teacher", context="staff"),
-    AssignmentKind.PART: Message("part of the week", context="staff"),
-    AssignmentKind.RELIEF: Message("relief of the head", context="staff"),
-    AssignmentKind.SUBSTITUTE: Message("substitute", context="staff"),
-    AssignmentKind.SUPPORT: Message("support of pupils", context="staff"),
-    AssignmentKind.AFTER_SCHOOL: Message("after-school agent", context="staff"),
-}
 _BY_HAND = (AssignmentKind.MAIN, AssignmentKind.SUPPORT, AssignmentKind.AFTER_SCHOOL)
 
 
@@ -224,7 +217,7 @@ def _render_staff(
         ],
         rows=[row for row in described if not row["has_left"]],
         schools=_list_own_schools(actor, town, schools),
-        kinds=[(kind.value, KINDS[kind].translate(language)) for kind in _BY_HAND],
+        kinds=[(kind.value, ASSIGNMENTS[kind].translate(language)) for kind in _BY_HAND],
         conditions=[(each.value, CONDITIONS[each].translate(language)) for each in Condition],
         may_lend=actor.has_permission_somewhere(Permission.HANDLE, town.id),
         typed=typed or {},
@@ -240,7 +233,9 @@ def _describe(row: StaffSummary, tablet: Tablet | None, names: dict[UUID, str], 
         "id": row.member.id,
         "name": f"{row.member.first_name} {row.member.last_name}",
         "has_left": row.has_left,
-        "work": sorted({f"{KINDS[each.kind].translate(language)}, {names.get(each.school_id, '–')}" for each in row.assignments}),
+        "work": sorted(
+            {f"{ASSIGNMENTS[each.kind].translate(language)}, {names.get(each.school_id, '–')}" for each in row.assignments}
+        ),
         "tablet_id": tablet.id if tablet is not None else "",
         "tag": tablet.tag if tablet is not None else "",
     }

@@ -19,6 +19,7 @@ from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.frame import choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import person_label
 from mdm.console.page_route import PageRoute
+from mdm.console.privacy.audit_details import describe_details
 from mdm.console.privacy.audit_labels import AUDIT_ACTIONS, AUDIT_SUBJECTS
 from mdm.console.tablets.time_line import ACTION_LABELS
 from mdm.console.times import format_instant
@@ -26,7 +27,6 @@ from mdm.privacy import audit_trail
 from mdm.privacy.audit_repository import CheckpointRepository
 
 router = APIRouter(prefix="/audit", include_in_schema=False, route_class=PageRoute)
-_MAX_DETAILS = 300
 
 
 @router.get("")
@@ -78,5 +78,5 @@ def _describe_event(event: AuditEvent, language: Language) -> dict[str, Any]:
         "subject": subject.translate(language) if subject is not None else event.subject_kind,
         "subject_id": event.subject_id,
         "tablet": event.subject_id if event.subject_kind == "tablet" else "",
-        "details": ", ".join(f"{key}: {value}" for key, value in event.details.items())[:_MAX_DETAILS],
+        "details": describe_details(event.details, language),
     }
