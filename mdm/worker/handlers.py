@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from cartable.outbox import JobLane, OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, claim_jobs, complete_jobs, postpone_job
+from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, postpone_job
 from cartable.tracing import start_caused_span
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import syncing
@@ -120,13 +120,23 @@ def sync_due(
     for row in rows:
         with start_caused_span(f"job.{topic}", [row.traceparent]):
             failure, retry_after = _sync_once(runtime, synchronise, row)
-        with runtime.open_unit_of_work() as work:
-            if failure is None:
-                complete_jobs(work.session, [row])
-            else:
-                wait = max(timedelta(seconds=min(2**row.attempts, 3600)), timedelta(seconds=retry_after or 0))
-                postpone_job(work.session, row, work.now + min(wait, MAX_WAIT), failure)
+        try:
+            _end_job(runtime, row, failure, retry_after)
+        except JobLeaseLost:
+            log.warning(
+                "worker.lease_lost", topic=topic.value, jobs=1
+            )  # another worker synchronizes once more, which does no harm
     return len(rows)
+
+
+def _end_job(runtime: Runtime, row: OutboxRow, failure: str | None, retry_after: float | None) -> None:
+    """Complete the job of a synchronization, or postpone it when that failed. Raises `JobLeaseLost`."""
+    with runtime.open_unit_of_work() as work:
+        if failure is None:
+            complete_jobs(work.session, [row])
+        else:
+            wait = max(timedelta(seconds=min(2**row.attempts, 3600)), timedelta(seconds=retry_after or 0))
+            postpone_job(work.session, row, work.now + min(wait, MAX_WAIT), failure)
 
 
 def _sync_once(

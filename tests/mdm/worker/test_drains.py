@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, event
@@ -22,8 +22,9 @@ from cartable.outbox_leases import (
     renew_leases,
 )
 from cartable.unit_of_work import Runtime
+from enrollment.joining.ade.syncing import NOTHING_TO_DO, AdeSyncResult
 from mdm.worker.drains import BATCH_SIZES, drain
-from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS
+from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS, sync_due
 from mdm.worker.kinds import PLANS
 
 
@@ -32,9 +33,9 @@ def _enqueue(runtime: Runtime, *keys: object, topic: Topic = Topic.RECONCILE, la
         work.enqueue_job(topic, *keys, lane=lane)
 
 
-def _claim(runtime: Runtime, worker: str, *lanes: JobLane, limit: int = 10) -> list[OutboxRow]:
+def _claim(runtime: Runtime, worker: str, *lanes: JobLane, limit: int = 10, topic: Topic = Topic.RECONCILE) -> list[OutboxRow]:
     with runtime.open_unit_of_work() as work:
-        return claim_jobs(work.session, work.now, Topic.RECONCILE, limit, Claimant(worker, lanes or tuple(JobLane)))
+        return claim_jobs(work.session, work.now, topic, limit, Claimant(worker, lanes or tuple(JobLane)))
 
 
 def _rows(runtime: Runtime) -> list[OutboxRow]:
@@ -91,6 +92,20 @@ def test_the_effects_of_a_job_whose_lease_was_lost_are_rolled_back(runtime: Runt
     with runtime.open_unit_of_work() as work:
         complete_jobs(work.session, fast)
     assert _rows(runtime) == []
+
+
+def test_a_synchronization_that_outlasts_its_lease_leaves_the_job_to_the_next_worker(
+    runtime: Runtime, clock: ManualClock
+) -> None:
+    _enqueue(runtime, uuid4(), topic=Topic.ADE_SYNC)
+
+    def outlast_lease(_runtime: Runtime, _key: UUID) -> AdeSyncResult:
+        clock.advance(LEASE + timedelta(seconds=1))
+        assert len(_claim(runtime, "fast", topic=Topic.ADE_SYNC)) == 1
+        return NOTHING_TO_DO
+
+    assert sync_due(runtime, Topic.ADE_SYNC, outlast_lease, Claimant("slow")) == 1
+    assert [row.leased_by for row in _rows(runtime)] == ["fast"]
 
 
 def test_a_worker_that_ends_gives_its_jobs_back(runtime: Runtime, clock: ManualClock) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 from sqlalchemy import select
 
 from cartable.errors import DomainError
 from cartable.outbox import OutboxRow, Topic
+from cartable.outbox_leases import Claimant
 from cartable.scope import SYSTEM
 from enrollment.tablets import inventory
 from enrollment.tablets.models import Tablet, TabletState
@@ -55,10 +57,10 @@ def test_two_workers_during_preparation_and_a_purchase_order(ade: AdeSetup) -> N
             except DomainError:
                 continue  # the portal told of it first
 
-    _together(
-        lambda: drain(ade.runtime, Topic.ADE_SYNC), lambda: drain(ade.runtime, Topic.ADE_SYNC),
-        ade.sync, scan, order,
-    )  # fmt: skip
+    def work_off(worker: str) -> None:
+        drain(ade.runtime, Topic.ADE_SYNC, Claimant(worker))
+
+    _together(partial(work_off, "one"), partial(work_off, "other"), ade.sync, scan, order)
     ade.sync()
     with ade.runtime.open_unit_of_work() as work:
         rows = work.session.scalars(select(Tablet)).all()
