@@ -73,8 +73,7 @@ def pytest_report_header() -> str:
 def pytest_collection_finish() -> None:
     """Leave what was imported out of the garbage collector's rounds: it is a million objects, and stays."""
     gc.enable()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # without a round before: it takes a second, and the garbage of imports is small
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

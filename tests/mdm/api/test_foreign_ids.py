@@ -24,14 +24,14 @@ from cartable.scope import SCOPES, TEMPORARY_ROLES, Role, RoleScope
 from cartable.telemetry import configure_logging
 from enrollment.places.models import Town
 from mdm.tables import metadata
-from mdm.web import describe_api
 from tests.conftest import KEYRING
 from tests.support import databases, sampling
+from tests.support.api_document import read_api_document
 from tests.support.rows import as_id, fill_tables
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
-DOCUMENT = describe_api()
+DOCUMENT = read_api_document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
 #: These end the session of the test, or need none.
 LEFT_OUT = {

@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 
 from cartable.scope import Role
 from enrollment.places.models import Grade
-from mdm.web import describe_api
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import databases, sampling
+from tests.support.api_document import read_api_document
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 Schema = dict[str, Any]
-DOCUMENT = describe_api()
+DOCUMENT = read_api_document()
 PATH_PREFIXES = (
     "/api/v1/rosters", "/api/v1/privacy", "/api/v1/schools", "/api/v1/pupils", "/api/v1/classes", "/api/v1/substitutes", "/api/v1/missions",
     "/api/v1/towns", "/api/v1/rollovers", "/api/v1/loans", "/api/v1/accounts", "/api/v1/audit", "/api/v1/incidents", "/api/v1/requests",

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from mdm.web import ROUTERS, describe_api
+from mdm.cli.checks import DESCRIPTION, render_api_description
+from mdm.web import ROUTERS
+from tests.support.api_document import read_api_document
 
-DOCUMENT: dict[str, Any] = describe_api()
+DOCUMENT = read_api_document()
 OPERATIONS: dict[str, dict[str, Any]] = {
     f"{method.upper()} {path}": operation for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
 }
@@ -80,6 +82,11 @@ def test_a_list_is_a_page_with_bounds(operation: dict[str, Any]) -> None:
     parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert (parameters["limit"]["minimum"], parameters["limit"]["maximum"], parameters["limit"]["default"]) == (1, 200, 50)
     assert "cursor" in parameters
+
+
+def test_the_committed_document_is_that_of_the_code() -> None:
+    """Tests read the committed one."""
+    assert DESCRIPTION.read_text("utf-8") == render_api_description(), "run `make openapi`"
 
 
 def test_operation_ids_are_unique_and_the_names_of_their_functions() -> None:

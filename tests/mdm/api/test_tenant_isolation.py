@@ -20,7 +20,6 @@ from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Grade
 from mdm.accounts import service as accounts
 from mdm.tables import metadata
-from mdm.web import describe_api
 from profiles.apps.service import create_app
 from profiles.effective import bundles
 from profiles.policy import documents
@@ -28,6 +27,7 @@ from profiles.policy.kinds import PlaceKind
 from tests.conftest import KEYRING
 from tests.support.accounts import PASSWORD
 from tests.support.api import list_all
+from tests.support.api_document import read_api_document
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -35,7 +35,7 @@ from tests.support.world import TownFactory
 PUBLIC_PATHS = {"/api/v1/tokens", "/api/v1/account-links/password"}
 #: What ends the session of the test itself.
 OWN_SESSION_PATHS = {"/api/v1/password", "/api/v1/sessions", "/api/v1/sessions/current"}
-DOCUMENT = describe_api()
+DOCUMENT = read_api_document()
 _UNKNOWN_ID = "00000000-0000-0000-0000-000000000001"
 
 

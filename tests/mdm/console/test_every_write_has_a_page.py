@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from mdm.console.routes import list_page_routes
-from mdm.web import describe_api
 from tests.mdm.console.pages_of_writes import EXCEPTIONS, PAGES
+from tests.support.api_document import read_api_document
 
 
 def list_writes() -> set[str]:
     """Return the operations of the API that are no reading."""
-    paths = cast("dict[str, dict[str, Any]]", describe_api()["paths"])
+    paths: dict[str, dict[str, Any]] = read_api_document()["paths"]
     return {
         operation["operationId"]
         for operations in paths.values()
