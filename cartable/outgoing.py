@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from cartable.http_client import USER_AGENT
+from cartable.http_client import USER_AGENT, get_public_trust
 
 #: Seconds: a person waits for the answer.
 TIMEOUT = httpx.Timeout(10, connect=5)
@@ -42,7 +42,7 @@ def check_address(url: str, *, allow_private: bool) -> None:
 
 def open_client(*, allow_private: bool) -> httpx.Client:
     """Return an HTTP client that follows no redirect and, unless `allow_private`, connects to public addresses only."""
-    transport = httpx.HTTPTransport()
+    transport = httpx.HTTPTransport(verify=get_public_trust())
     if not allow_private:
         transport._pool._network_backend = _PublicNetworkBackend()  # noqa: SLF001 - httpx has no option for it
     return httpx.Client(transport=transport, timeout=TIMEOUT, headers={"User-Agent": USER_AGENT}, follow_redirects=False)

@@ -17,7 +17,7 @@ from typing import IO
 
 import httpx
 
-from cartable.http_client import TIMEOUT, USER_AGENT
+from cartable.http_client import TIMEOUT, USER_AGENT, get_public_trust
 from profiles.filters.models import UpdateProblem
 from profiles.filters.rsync_mirror import MirrorProblem, fetch_file, is_rsync, look_up_file
 
@@ -70,7 +70,8 @@ def _download_by_rsync(url: str, etag: str | None, file: IO[bytes], max_bytes: i
 def _open_client(**headers: str) -> Iterator[httpx.Client]:
     """Yield a client; what goes wrong with its requests is `MirrorProblem`."""
     # What is hashed and written is the file itself, so nothing may be compressed on the way.
-    with httpx.Client(timeout=TIMEOUT, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}) as client:
+    own = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    with httpx.Client(verify=get_public_trust(), timeout=TIMEOUT, headers={**own, **headers}) as client:
         try:
             yield client
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -1,12 +1,17 @@
-"""A stock of RSA keys for this process: making one takes longer than an enrollment, and no test is about making them."""
+"""A stock of RSA keys for the session: making one takes longer than an enrollment, and no test is about making them."""
 
 from __future__ import annotations
 
 import itertools
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.databases import POSTGRES_FOLDER_VARIABLE
 
 #: More than one test uses, so that the keys of one test differ.
 STOCK = 40
@@ -26,5 +31,16 @@ def _take_key(public_exponent: int, key_size: int, backend: Any = None) -> rsa.R
 
 
 @cache
-def _make_key(_number: int) -> rsa.RSAPrivateKey:
-    return _generate(65537, 2048)
+def _make_key(number: int) -> rsa.RSAPrivateKey:
+    """Return a key that this process or another one of the session has made."""
+    file = Path(os.environ[POSTGRES_FOLDER_VARIABLE]) / f"test-key-{number}.der"
+    if file.exists():
+        key = serialization.load_der_private_key(file.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return key
+    key = _generate(65537, 2048)
+    der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    unfinished.write_bytes(der)
+    unfinished.rename(file)
+    return key

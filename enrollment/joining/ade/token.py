@@ -61,7 +61,8 @@ def create_key_pair(name: str, now: datetime) -> tuple[bytes, str]:
 
 def load_private_key(der: bytes) -> rsa.RSAPrivateKey:
     """Return the private key of a DER that `create_key_pair` has made."""
-    key = serialization.load_der_private_key(der, password=None)
+    # Its numbers were checked when it was made, and are sealed since: checking again takes longer than decrypting the token.
+    key = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(key, rsa.RSAPrivateKey)
     return key
 
