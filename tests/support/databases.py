@@ -30,9 +30,10 @@ COMPILED_STATEMENTS = 2000
 def choose_database(metafunc: pytest.Metafunc) -> None:
     """Let a test with the fixture `engine` run on one database today and on the other one tomorrow; on both when every case is tried.
 
-    This is for what goes through pages and the API and has no SQL of its own. Half of the tests are on each database.
+    This is for what goes through pages, the API or the wire and has no SQL of its own. Half of the tests are on each database. Nothing is
+    chosen for a test that is marked `each_database`.
     """
-    if "engine" in metafunc.fixturenames:
+    if "engine" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("each_database"):
         number = zlib.crc32(metafunc.definition.nodeid.encode())
         chosen = [dialect for place, dialect in enumerate(DIALECTS) if sampling.is_turn(number + place, len(DIALECTS))]
         metafunc.definition.add_marker(pytest.mark.parametrize("engine", chosen, indirect=True))

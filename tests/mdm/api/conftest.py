@@ -9,6 +9,5 @@ from tests.support import databases
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the database of tests that are not marked `each_database`: they go through the API."""
-    if not metafunc.definition.get_closest_marker("each_database"):
-        databases.choose_database(metafunc)
+    """Choose the database of each test: they go through the API."""
+    databases.choose_database(metafunc)

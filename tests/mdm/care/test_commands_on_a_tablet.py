@@ -23,6 +23,8 @@ from simulator.device import DeviceState
 from tests.support.enrolled import run_scenario
 from tests.support.server import LiveServer
 
+pytestmark = pytest.mark.one_database
+
 PNG = b"\x89PNG\r\n\x1a\n and a picture"
 
 

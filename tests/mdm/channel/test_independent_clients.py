@@ -24,6 +24,8 @@ from tests.conftest import KEYRING
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:

@@ -73,6 +73,7 @@ def _read_enrollment(server: LiveServer) -> tuple[EnrollmentState, int]:
         return row.state, row.generation
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("shape", list(SignatureShape))
 @pytest.mark.parametrize(("method", "binary", "typed"), [("PUT", False, True), ("POST", True, False)])
 def test_every_signature_and_message_format_is_accepted(
@@ -228,6 +229,7 @@ def test_certificate_header_of_an_untrusted_peer_is_ignored(engine: Engine, tmp_
         _run_scenario(server, scenario)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "behaviour_name",
     ["garbage", "duplicate_answers", "dies_mid_conversation", "not_now", "wrong_clock", "erased", "re_enrols", "locked"],

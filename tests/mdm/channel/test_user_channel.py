@@ -39,6 +39,7 @@ def _read(server: LiveServer) -> tuple[dict[str, tuple[EnrollmentState, int]], i
         )
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("kind", list(MESSAGES))
 def test_a_message_of_an_unknown_user_touches_nothing(server: LiveServer, kind: str) -> None:
     """Failure table: a message on the user channel of an unknown person."""

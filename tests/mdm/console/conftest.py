@@ -27,9 +27,8 @@ from tests.support.server import LiveServer, start_live_server
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the database of tests that are not marked `each_database`: they go through pages."""
-    if not metafunc.definition.get_closest_marker("each_database"):
-        databases.choose_database(metafunc)
+    """Choose the database of each test: they go through pages."""
+    databases.choose_database(metafunc)
 
 
 @pytest.fixture

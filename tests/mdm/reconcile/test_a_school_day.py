@@ -36,6 +36,8 @@ from tests.profiles.schedule.places import FOUR_DAYS_JSON
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+pytestmark = pytest.mark.one_database
+
 PARIS = ZoneInfo("Europe/Paris")
 
 

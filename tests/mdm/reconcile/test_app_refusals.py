@@ -64,8 +64,8 @@ class TabletWithApp(EnrolledTablet):
             return row.state, row.reason
 
     def wait_ten_hours(self) -> None:
-        for _ in range(20):
-            self.wait(minutes=30)
+        for _ in range(10):
+            self.wait(hours=1)
 
 
 def refuse(rejection: str | None, *errors: tuple[str, int, str]) -> Answer:
@@ -102,6 +102,7 @@ def test_management_of_an_app_that_a_person_had_installed_is_taken_over(runtime:
     assert tablet.load_app() == (AppState.INSTALLED, AppReason.INSTALLED)
 
 
+@pytest.mark.one_database
 def test_an_app_that_cannot_be_taken_over_counts_as_installed(runtime: Runtime, clock: ManualClock) -> None:
     tablet = TabletWithApp(runtime, clock, ALREADY_INSTALLED)
     tablet.wait_ten_hours()
@@ -114,6 +115,7 @@ def test_an_app_that_cannot_be_taken_over_counts_as_installed(runtime: Runtime, 
     assert tablet.load_app() == (AppState.INSTALLED, AppReason.NOT_MANAGED), "a list of managed apps does not name it"
 
 
+@pytest.mark.one_database
 def test_a_licence_that_the_store_does_not_know_is_waited_for(runtime: Runtime, clock: ManualClock) -> None:
     tablet = TabletWithApp(runtime, clock, NO_LICENCE)
     tablet.wait_ten_hours()
@@ -126,6 +128,7 @@ def test_a_licence_that_the_store_does_not_know_is_waited_for(runtime: Runtime, 
     assert tablet.load_app() == (AppState.INSTALLED, AppReason.INSTALLED)
 
 
+@pytest.mark.one_database
 def test_the_reason_of_a_failure_stays_when_the_app_is_ordered_again(runtime: Runtime, clock: ManualClock) -> None:
     tablet = TabletWithApp(runtime, clock, refuse("CouldNotVerifyAppID", ("MCMDMErrorDomain", 12023, "unknown")))
     tablet.wait(minutes=1)
@@ -138,6 +141,7 @@ def test_the_reason_of_a_failure_stays_when_the_app_is_ordered_again(runtime: Ru
     assert len(tablet.orders) == 5
 
 
+@pytest.mark.one_database
 def test_a_prompt_that_nobody_answers_is_the_reason_and_ends(runtime: Runtime, clock: ManualClock) -> None:
     tablet = TabletWithApp(runtime, clock, PROMPTING)
     tablet.wait(minutes=1)
@@ -147,6 +151,7 @@ def test_a_prompt_that_nobody_answers_is_the_reason_and_ends(runtime: Runtime, c
     assert len(tablet.orders) == 1
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("status", ["UserRejected", "ManagementRejected", "UpdateRejected"])
 def test_an_app_that_a_child_declines_is_not_offered_again(runtime: Runtime, clock: ManualClock, status: str) -> None:
     tablet = TabletWithApp(runtime, clock, accept, status)
@@ -226,6 +231,7 @@ def retry(tablet: TabletWithApp) -> None:
         retries.retry_app(work, SYSTEM, tablet.tablet_id, work.session.query(TabletApp).one().app_id)
 
 
+@pytest.mark.one_database
 def test_a_person_has_a_failed_app_tried_again_and_its_reason_stays_until_the_tablet_reports(
     runtime: Runtime, clock: ManualClock
 ) -> None:
@@ -253,6 +259,7 @@ def test_a_person_has_a_failed_app_tried_again_and_its_reason_stays_until_the_ta
         retry(tablet)
 
 
+@pytest.mark.one_database
 def test_a_declined_app_asks_again_only_because_a_person_wants_it(runtime: Runtime, clock: ManualClock) -> None:
     tablet = TabletWithApp(runtime, clock, accept, status="UserRejected")
     tablet.connect()
@@ -286,6 +293,7 @@ def test_two_people_who_try_an_app_again_at_once_order_it_once(runtime: Runtime,
     assert len(tablet.orders) == orders + 1
 
 
+@pytest.mark.one_database
 def test_an_app_that_the_tablet_has_by_now_is_not_ordered_again(runtime: Runtime, clock: ManualClock) -> None:
     """A person presses the button while the tablet reports the app as installed: whoever is second sees what the first did."""
     tablet = TabletWithApp(runtime, clock, STORE_REFUSAL)

@@ -23,6 +23,8 @@ from tests.profiles.schedule.places import FOUR_DAYS_JSON
 from tests.support.policy import publish_document
 from tests.support.server import LiveServer, start_live_server
 
+pytestmark = pytest.mark.one_database
+
 _LOCK_SCREEN = "com.apple.shareddeviceconfiguration"
 
 

@@ -124,6 +124,7 @@ def _run(
     asyncio.run(run())
 
 
+@pytest.mark.one_database
 def test_a_certificate_is_renewed_from_two_thirds_of_its_life_on_and_again_a_term_later(
     server: LiveServer, clock: ManualClock
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_certificate_is_renewed_from_two_thirds_of_its_life_on_and_again_a_ter
     _run(server, clock, scenario)
 
 
+@pytest.mark.one_database
 def test_a_certificate_that_was_issued_and_never_used_is_ordered_again_until_it_is(
     server: LiveServer, clock: ManualClock
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_certificate_that_was_issued_and_never_used_is_ordered_again_until_it_
     _run(server, clock, scenario, behaviour="drops_identity:3")
 
 
+@pytest.mark.one_database
 def test_on_its_last_day_an_unused_certificate_does_not_hide_that_the_tablet_goes_silent(
     server: LiveServer, clock: ManualClock
 ) -> None:
@@ -219,6 +222,7 @@ def test_a_tablet_that_dies_with_the_new_certificate_is_renewed_later(server: Li
     _run(server, clock, scenario, behaviour="dies_mid_conversation:4")
 
 
+@pytest.mark.one_database
 def test_a_refused_renewal_is_tried_again_with_waits_and_shown_at_once(server: LiveServer, clock: ManualClock) -> None:
     async def scenario(case: RenewalCase) -> None:
         await asyncio.to_thread(case.advance, FIRST_RENEWAL)

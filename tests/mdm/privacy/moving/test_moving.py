@@ -184,6 +184,7 @@ def test_a_town_comes_once(runtime: Runtime, second: Runtime, tmp_path: Path) ->
     assert _count_all(second) == before
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("place", ["head", "middle", "end"])
 def test_a_broken_archive_leaves_nothing(runtime: Runtime, second: Runtime, tmp_path: Path, place: str) -> None:
     file = tmp_path / "ici.town"
@@ -198,12 +199,14 @@ def test_a_broken_archive_leaves_nothing(runtime: Runtime, second: Runtime, tmp_
     assert _count_all(second) == before
 
 
+@pytest.mark.one_database
 def test_another_passphrase_opens_nothing(runtime: Runtime, second: Runtime, tmp_path: Path) -> None:
     _export(runtime, _create_small_town(runtime), tmp_path / "ici.town")
     with pytest.raises(TownMoveRefused, match="passphrase is wrong"):
         _import(second, tmp_path / "ici.town", b"another passphrase")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
