@@ -45,13 +45,16 @@ UNREADABLE: dict[str, Message] = {
     "locked_or_old_workbook": Message("this workbook has a password or an old format; save it as .xlsx or .csv"),
     "oneroster_delta": Message("this OneRoster set is partial; a whole one is needed"),
     "oneroster_version": Message("this version of OneRoster is not read"),
+    "open_document": Message("it is a file of LibreOffice (.ods); save it as .xlsx or .csv"),
     "open_quote": Message('a quotation mark (") that opens in line {line} takes in other lines: remove it'),
     "too_large": Message("it is too large"),
     "too_many_lines": Message("it has too many lines"),
     "zip_duplicate": Message("a file is twice in the archive"),
     "zip_encrypted": Message("the archive has a password"),
+    "zip_several_lists": Message("the archive contains several lists; send them one by one"),
     "zip_too_large": Message("the archive is too large"),
     "zip_unsafe_name": Message("a name in the archive is suspicious"),
+    "zip_without_list": Message("it is an archive, or a file of another program, without a list; save the list as .csv or .xlsx"),
 }
 
 _MISSING = Message("missing: {field}")

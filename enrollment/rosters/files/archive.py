@@ -22,12 +22,18 @@ def is_zip(content: bytes) -> bool:
     return content[:4] == b"PK\x03\x04"
 
 
-def unpack_zip(content: bytes, is_wanted: Callable[[str], bool]) -> dict[str, bytes]:
-    """Return the content of the entries whose names are wanted; other entries are never inflated.
+def list_names(content: bytes) -> list[str]:
+    """Return the names of the entries of an archive. Raises `UnreadableRoster` with `bad_zip` or `zip_too_large`."""
+    return [entry.filename for entry in _open(content)[1]]
 
-    The sizes in the directory are not trusted: reading stops at `MAX_INFLATED`. Raises `UnreadableRoster` with
-    `bad_zip`, `zip_too_large`, `zip_unsafe_name`, `zip_encrypted`, `zip_duplicate`.
-    """
+
+def is_workbook(content: bytes) -> bool:
+    """Tell whether a zip archive is an XLSX workbook, by the names of its entries. Raises `UnreadableRoster`."""
+    return "xl/workbook.xml" in list_names(content)
+
+
+def _open(content: bytes) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+    """Return the archive and its entries that are files. Raises `UnreadableRoster` with `bad_zip` or `zip_too_large`."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -35,6 +41,16 @@ def unpack_zip(content: bytes, is_wanted: Callable[[str], bool]) -> dict[str, by
         raise UnreadableRoster(why="bad_zip") from error
     if len(entries) > MAX_ENTRIES:
         raise UnreadableRoster(why="zip_too_large")
+    return archive, entries
+
+
+def unpack_zip(content: bytes, is_wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """Return the content of the entries whose names are wanted; other entries are never inflated.
+
+    The sizes in the directory are not trusted: reading stops at `MAX_INFLATED`. Raises `UnreadableRoster` with
+    `bad_zip`, `zip_too_large`, `zip_unsafe_name`, `zip_encrypted`, `zip_duplicate`.
+    """
+    archive, entries = _open(content)
     remaining = MAX_INFLATED
     contents: dict[str, bytes] = {}
     for entry in entries:

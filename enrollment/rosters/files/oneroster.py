@@ -4,14 +4,12 @@ passwords, phone numbers and pupils' e-mail addresses are not read. See docs/dom
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 
 from enrollment.places.rules import check_uai
-from enrollment.rosters.files.archive import unpack_zip
+from enrollment.rosters.files.archive import list_names, unpack_zip
 from enrollment.rosters.files.cells import MAX_LABEL, has_doubtful_letters, parse_email, parse_ine
 from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.files.pupils import parse_pupil
@@ -32,10 +30,7 @@ Record = dict[str, str]
 
 def is_oneroster(content: bytes) -> bool:
     """Tell whether a zip is a set of OneRoster files, by the names of its entries. Raises `UnreadableRoster`."""
-    try:
-        names = {_file_name(name) for name in zipfile.ZipFile(BytesIO(content)).namelist()}
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise UnreadableRoster(why="bad_zip") from error
+    names = {_file_name(name) for name in list_names(content)}
     return "users" in names or "manifest" in names
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from enrollment.rosters.files.archive import is_zip, repack_zip, unpack_zip
+from enrollment.rosters.files.archive import is_workbook, is_zip, list_names, repack_zip, unpack_zip
 from enrollment.rosters.files.cells import MAX_CELL, clean_cell, format_spreadsheet_value
 from enrollment.rosters.files.encodings import Encoding, decode_text
 from enrollment.rosters.files.errors import UnreadableRoster
@@ -22,6 +22,8 @@ MAX_COLUMNS = 200
 #: The most characters that the cells of one sheet may add up to: a few shared strings can fill a million cells.
 MAX_SHEET = 256 * 2**20
 
+#: A list in an archive. Files of macOS beside it (`__MACOSX/._liste.csv`) have such names too.
+_LIST_NAME = re.compile(r"(?!__MACOSX/)(?:[^/]{1,100}/){0,3}(?!\.)[^/]{1,200}\.(?:csv|txt|xlsx)", re.IGNORECASE)
 #: The first bytes of a workbook with a password, and of one in the format before 2007.
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -36,15 +38,33 @@ class Table:
 
 
 def read_table(content: bytes) -> Table:
-    """Return all lines of a CSV or XLSX file, the header included. Raises `UnreadableRoster`."""
+    """Return all lines of a CSV or XLSX file, or of the only one in a zip archive, the header included. Raises `UnreadableRoster`."""
+    table = _read_file(_unpack_only_list(content) if is_zip(content) and not is_workbook(content) else content)
+    if not table.lines:
+        raise UnreadableRoster(why="empty")
+    return table
+
+
+def _read_file(content: bytes) -> Table:
     if len(content) > MAX_BYTES:
         raise UnreadableRoster(why="too_large")
     if content.startswith(_COMPOUND):
         raise UnreadableRoster(why="locked_or_old_workbook")
-    table = Table(list(_read_xlsx(content))) if is_zip(content) else read_csv(content)
-    if not table.lines:
-        raise UnreadableRoster(why="empty")
-    return table
+    return Table(list(_read_xlsx(content))) if is_zip(content) else read_csv(content)
+
+
+def _unpack_only_list(content: bytes) -> bytes:
+    """Return the only CSV or XLSX file of an archive: as programs of schools pack it, or as a person did before sending it.
+
+    Raises `UnreadableRoster` with `open_document`, `zip_several_lists`, `zip_without_list`, and as `unpack_zip` does.
+    """
+    names = list_names(content)
+    if "content.xml" in names and "mimetype" in names:  # a spreadsheet of LibreOffice (.ods)
+        raise UnreadableRoster(why="open_document")
+    lists = [name for name in names if _LIST_NAME.fullmatch(name)]
+    if len(lists) != 1:
+        raise UnreadableRoster(why="zip_several_lists" if lists else "zip_without_list")
+    return unpack_zip(content, lists.__contains__)[lists[0]]
 
 
 #: A line behind the last one, which no file contains: a quotation mark that is still open there takes it in.

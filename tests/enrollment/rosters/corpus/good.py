@@ -147,6 +147,12 @@ GOOD = [
         GoodFile(f"historical {code}", constant(build_csv(HISTORICAL, *PEOPLE, encoding=code)), 7)
         for code in ("utf-8", "utf-8-sig", "utf-16", "iso-8859-15")
     ),
+    GoodFile(
+        "a list alone in an archive",
+        constant(archive_of({"école/CSVExtraction.CSV": build_csv(HISTORICAL, *PEOPLE), "__MACOSX/école/._CSVExtraction.CSV": b"\0", "lisez-moi.pdf": b"%"})),
+        7,
+    ),
+    GoodFile("a workbook alone in an archive", constant(archive_of({"liste.xlsx": build_workbook([["Nom", "Prénom", "Niveau"], ["MARTIN", "Zoé", "CE1"]])})), 1),
     GoodFile("historical utf-16 big", constant(b"\xfe\xff" + build_csv(HISTORICAL, *PEOPLE, encoding="utf-16-be")), 7),
     GoodFile("older", constant(build_csv(OLDER, "PETIT;;Max;14/03/2018;M;1 rue;92140;CLAMART;FRANCE;;;;;CYCLE III;CE2;CE2;;Oui;Oui;")), 1),
     GoodFile(
