@@ -38,7 +38,8 @@ class CommandDelivery:
     ) -> dict[tuple[bool, int], DeliveryCandidate]:
         """Choose the commands to deliver and set them to sent. Returns them by (starts a conversation, enrollment id).
 
-        Where another session has cancelled a command since it was chosen, the next one is chosen instead.
+        Where another session has cancelled a command since it was chosen, the next one is chosen instead. A tablet that starts a
+        conversation is offered again, one after the other, all that it put off in earlier ones.
         """
         sent: dict[tuple[bool, int], DeliveryCandidate] = {}
         for _ in range(MAX_ROUNDS):
@@ -52,6 +53,8 @@ class CommandDelivery:
             ids_with_result = lost_ids  # what was loaded for them is out of date
             if not lost_ids:
                 break
+        if starting_ids := sorted(enrollment_id for starts, enrollment_id in sent if starts):
+            self.queue.queue_postponed_again(starting_ids, self.now)
         return sent
 
     def _choose_commands(

@@ -25,7 +25,8 @@ _IDS = {"id": "bigint"}
 _REPORTED = {"id": "bigint", "nonce": "bigint", "enrollment_id": "bigint", "state": "text", "state_reason": "text"}
 _ENDED = {"id": "bigint", "state": "text", "state_reason": "text"}
 
-#: An Idle request starts a conversation and offers again what the tablet put off with NotNow; a result continues it.
+#: An Idle request starts a conversation and offers again what the tablet put off with NotNow; a result continues it. What is put off
+#: within a conversation waits for the next one, and what was put off before is queued again when one starts.
 DELIVERABLE_AT_START = "'queued', 'sent', 'not_now'"
 DELIVERABLE_DURING = "'queued', 'sent'"
 
@@ -64,6 +65,9 @@ _MARK_SENT = """
 UPDATE command SET state = 'sent', sent_at = :now, delivery_count = delivery_count + 1
 FROM {sent} WHERE command.id = sent.id AND command.state || '' IN ('queued', 'sent', 'not_now')
 RETURNING command.id
+"""
+_QUEUE_AGAIN = """
+UPDATE command SET state = 'queued' FROM {requested} WHERE command.enrollment_id = requested.id AND command.state = 'not_now'
 """
 _END = """
 UPDATE command SET state = ended.state, state_reason = ended.state_reason, finished_at = :now
@@ -208,6 +212,10 @@ class BatchStatements:
         rows = self._execute("mark_sent", "sent", _IDS, [(command_id,) for command_id in command_ids], now)
         return set(rows.scalars())
 
+    def queue_postponed_again(self, enrollment_ids: Sequence[int], now: datetime) -> None:
+        """Queue again what the tablets of these enrollments put off in earlier conversations, so that this one offers all of it."""
+        self._execute("queue_again", "requested", _IDS, [(enrollment_id,) for enrollment_id in enrollment_ids], now)
+
     def _execute(self, name: str, alias: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], now: datetime) -> Any:
         return self.connection.execute(
             self.statements[name], {**build_parameters(self.dialect, alias, columns, rows), "now": now}
@@ -241,6 +249,7 @@ def _build_statements(dialect: str) -> dict[str, Any]:
         "next_during": bind_statement(_SELECT_NEXT, "requested", _IDS, first=FIRST_OPEN.format(states=DELIVERABLE_DURING)),
         "apply_reported": text(apply_reported).bindparams(now),
         "apply_and_save": text(_APPLY_AND_SAVE.format(apply=apply_reported, save=save_applied)).bindparams(now),
+        "queue_again": text(_QUEUE_AGAIN.format(requested=build_table_sql(dialect, "requested", _IDS))),
         "end": bind_statement(_END, "ended", _ENDED),
         "mark_sent": bind_statement(_MARK_SENT, "sent", _IDS),
         "unanswered": text(_SELECT_UNANSWERED.format(reported=build_table_sql(dialect, "reported", _REPORTED))),

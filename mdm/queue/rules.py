@@ -29,7 +29,9 @@ STATE_BY_STATUS: dict[CommandStatus, S] = {
 ALLOWED_TRANSITIONS: dict[S, frozenset[S]] = {
     S.QUEUED: frozenset({S.SENT, S.EXPIRED, S.SUPERSEDED, S.CANCELLED, S.REJECTED}),
     S.SENT: frozenset({S.SENT, S.ACKNOWLEDGED, S.FAILED, S.REJECTED, S.NOT_NOW, S.EXPIRED, S.SUPERSEDED}),
-    S.NOT_NOW: frozenset({S.SENT, S.ACKNOWLEDGED, S.FAILED, S.REJECTED, S.NOT_NOW, S.EXPIRED, S.SUPERSEDED, S.CANCELLED}),
+    S.NOT_NOW: frozenset(
+        {S.QUEUED, S.SENT, S.ACKNOWLEDGED, S.FAILED, S.REJECTED, S.NOT_NOW, S.EXPIRED, S.SUPERSEDED, S.CANCELLED}
+    ),
 }
 
 #: How often a command is delivered without any answer before it has failed. A tablet that answers NotNow may be asked without
