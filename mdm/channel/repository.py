@@ -22,7 +22,7 @@ from enrollment.tablets.rules import MISSING
 from mdm.channel.limits import MAX_NOTES_PER_HOUR
 from mdm.channel.models import ChannelNote, Readoption
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
-from mdm.queue.batch_statements import DELIVERABLE_AT_START, FIRST_OPEN, DeliveryCandidate
+from mdm.queue.batch_statements import DELIVERABLE_AT_START, DeliveryCandidate, build_first_open
 from mdm.queue.models import CommandBody, CommandState, QueuedCommand
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
@@ -32,7 +32,7 @@ _LOAD_NEXT = """
 SELECT e.channel_key, e.id, e.generation, e.state, e.fingerprint, e.next_fingerprint, e.town_id,
        t.evidence_hold, t.supervised, t.os_version, c.id, c.body_id, c.state, c.lane, c.delivery_count, b.nonce, b.request_type
 FROM {requested} JOIN device_enrollment e ON e.channel_key = requested.channel_key JOIN tablet t ON t.id = e.tablet_id
-LEFT JOIN command c ON c.id = ({first}) LEFT JOIN command_body b ON b.id = c.body_id
+LEFT JOIN {first} LEFT JOIN command_body b ON b.id = c.body_id
 """
 _PINNED = "requested.fingerprint = e.fingerprint OR requested.fingerprint = e.next_fingerprint"
 #: On PostgreSQL part of the statement above. A request with a certificate that is not pinned updates nothing.
@@ -250,7 +250,7 @@ def read_loaded_row(row: Any) -> tuple[str, tuple[EnrollmentSnapshot, DeliveryCa
 def build_load_statement(dialect: str) -> TextClause:
     """Return the statement behind `load_next_commands`; on PostgreSQL it also updates the last contact."""
     requested = build_table_sql(dialect, "requested", REQUESTED_COLUMNS)
-    load_next = _LOAD_NEXT.format(requested=requested, first=FIRST_OPEN.format(states=DELIVERABLE_AT_START))
+    load_next = _LOAD_NEXT.format(requested=requested, first=build_first_open(dialect, DELIVERABLE_AT_START))
     if dialect == "postgresql":
         load_next = f"WITH touched AS ({_TOUCH_LAST_SEEN.format(requested=requested, pinned=_PINNED)}) {load_next}"
     return text(load_next).bindparams(_NOW)

@@ -13,6 +13,7 @@ from cartable.storable import make_storable
 from mdm.protocol import lenient_plist
 from mdm.protocol.errors import BadPlist
 from mdm.protocol.flat_plist import parse_flat_plist
+from mdm.protocol.nested_plist import parse_nested_plist
 
 MAX_BYTES = 20 * 2**20
 MAX_DEPTH = 32
@@ -27,6 +28,9 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     flat = parse_flat_plist(data)
     if flat is not None:
         return {**flat}
+    nested = parse_nested_plist(data, max_depth)
+    if nested is not None:
+        return nested
     binary = data[:8] == b"bplist00"
     if not binary and _nesting_exceeds(data, max_depth):
         raise BadPlist("nested too deeply")

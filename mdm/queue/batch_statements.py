@@ -31,32 +31,40 @@ DELIVERABLE_AT_START = "'queued', 'sent', 'not_now'"
 DELIVERABLE_DURING = "'queued', 'sent'"
 
 #: The first open command of the enrollment `e`, by lane, then age.
-FIRST_OPEN = """
-SELECT q.id FROM command q
+_FIRST_OPEN = """
+SELECT {columns} FROM command q
 WHERE q.enrollment_id = e.id AND q.state IN ({states})
   AND q.deadline > :now AND (q.not_before IS NULL OR q.not_before <= :now) AND q.generation = e.generation
 ORDER BY q.lane, q.id LIMIT 1
 """
+#: It as the table `c` of a join. On PostgreSQL the limit also keeps the planner from beginning with the commands.
+_FIRST_OPEN_AS_TABLE = {
+    "postgresql": "LATERAL ("
+    + _FIRST_OPEN.replace("{columns}", "q.id, q.body_id, q.state, q.lane, q.delivery_count")
+    + ") c ON true",
+    "sqlite": "command c ON c.id = (" + _FIRST_OPEN.replace("{columns}", "q.id") + ")",
+}
+#: `LEFT JOIN`, though each command has a body: the planner must not begin with the body either, and read its commands on all tablets.
 _SELECT_NEXT = """
-SELECT c.enrollment_id, c.id, c.body_id, c.state, c.lane, c.delivery_count, b.nonce, b.request_type
-FROM command c JOIN command_body b ON b.id = c.body_id
-WHERE c.id IN (SELECT ({first}) FROM {requested} JOIN device_enrollment e ON e.id = requested.id)
+SELECT e.id, c.id, c.body_id, c.state, c.lane, c.delivery_count, b.nonce, b.request_type
+FROM {requested} JOIN device_enrollment e ON e.id = requested.id JOIN {first}
+LEFT JOIN command_body b ON b.id = c.body_id
 """
 #: A result changes only an open command of the reporting enrollment whose nonce matches. A command that is put off is
-#: superseded when an equal one waits already. `state || ''` keeps the planner from the index of open rows: the primary key
-#: is the right one here.
+#: superseded when an equal one waits already. `state || ''` keeps the planner from the index of open rows, and the nonce as a
+#: subquery from the commands of a body: the primary key is the right one here, whatever the statistics say of a new order.
 _APPLY_REPORTED = """
 UPDATE command SET state_reason = reported.state_reason,
     finished_at = CASE WHEN reported.state = 'not_now' AND NOT EXISTS ({equal}) THEN NULL ELSE :now END,
     delivery_count = CASE WHEN reported.state = 'not_now' THEN 0 ELSE command.delivery_count END,
     state = CASE WHEN reported.state = 'not_now' AND EXISTS ({equal}) THEN 'superseded' ELSE reported.state END
-FROM {reported}, command_body b
+FROM {reported}
 WHERE command.id = reported.id AND command.enrollment_id = reported.enrollment_id
-  AND command.state || '' IN ('queued', 'sent', 'not_now')
-  AND b.id = command.body_id AND b.nonce = reported.nonce
+  AND command.state || '' IN ('queued', 'sent', 'not_now') AND ({nonce}) = reported.nonce
 RETURNING command.id, command.town_id, command.state,
     (SELECT t.request_type FROM command_body t WHERE t.id = command.body_id) AS request_type
 """
+_NONCE = "SELECT b.nonce FROM command_body b WHERE b.id = command.body_id"
 _EQUAL_WAITING = """
 SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
 AND o.state IN ('queued', 'not_now') AND o.id <> command.id"""
@@ -77,9 +85,8 @@ FROM {ended} WHERE command.id = ended.id AND command.state || '' IN ('queued', '
 _SELECT_UNANSWERED = """
 SELECT command.id FROM {reported}
 JOIN command ON command.id = reported.id AND command.enrollment_id = reported.enrollment_id
-JOIN command_body b ON b.id = command.body_id AND b.nonce = reported.nonce
 LEFT JOIN command_result r ON r.command_id = command.id
-WHERE command.state || '' NOT IN ('queued', 'sent', 'not_now') AND r.command_id IS NULL
+WHERE command.state || '' NOT IN ('queued', 'sent', 'not_now') AND r.command_id IS NULL AND ({nonce}) = reported.nonce
 """
 _SAVE_RESULTS = """
 INSERT INTO command_result (command_id, status, received_at, error_chain, body, town_id)
@@ -232,6 +239,11 @@ def _build_reported_rows(reported: Sequence[ReportedState]) -> list[tuple[Any, .
     return [(r.command_id, r.nonce, r.enrollment_id, r.state.value, r.state_reason) for r in reported]
 
 
+def build_first_open(dialect: str, states: str) -> str:
+    """Return the SQL of a table `c` to join: of each enrollment `e` the first command in one of these states that may be delivered at `:now`."""
+    return _FIRST_OPEN_AS_TABLE[dialect].format(states=states)
+
+
 def _build_statements(dialect: str) -> dict[str, Any]:
     now = bindparam("now", type_=UtcDateTime())
 
@@ -242,17 +254,19 @@ def _build_statements(dialect: str) -> dict[str, Any]:
     if dialect == "sqlite":
         types: dict[str, Any] = {"received_at": UtcDateTime(), "error_chain": Json, "body": LargeBinary()}
         save_results = save_results.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
-    apply_reported = _APPLY_REPORTED.format(reported=build_table_sql(dialect, "reported", _REPORTED), equal=_EQUAL_WAITING)
+    apply_reported = _APPLY_REPORTED.format(
+        reported=build_table_sql(dialect, "reported", _REPORTED), equal=_EQUAL_WAITING, nonce=_NONCE
+    )
     save_applied = _SAVE_RESULTS.format(rows=_RESULT_ROWS[dialect], condition=_FINAL)
     return {
-        "next_at_start": bind_statement(_SELECT_NEXT, "requested", _IDS, first=FIRST_OPEN.format(states=DELIVERABLE_AT_START)),
-        "next_during": bind_statement(_SELECT_NEXT, "requested", _IDS, first=FIRST_OPEN.format(states=DELIVERABLE_DURING)),
+        "next_at_start": bind_statement(_SELECT_NEXT, "requested", _IDS, first=build_first_open(dialect, DELIVERABLE_AT_START)),
+        "next_during": bind_statement(_SELECT_NEXT, "requested", _IDS, first=build_first_open(dialect, DELIVERABLE_DURING)),
         "apply_reported": text(apply_reported).bindparams(now),
         "apply_and_save": text(_APPLY_AND_SAVE.format(apply=apply_reported, save=save_applied)).bindparams(now),
         "queue_again": text(_QUEUE_AGAIN.format(requested=build_table_sql(dialect, "requested", _IDS))),
         "end": bind_statement(_END, "ended", _ENDED),
         "mark_sent": bind_statement(_MARK_SENT, "sent", _IDS),
-        "unanswered": text(_SELECT_UNANSWERED.format(reported=build_table_sql(dialect, "reported", _REPORTED))),
+        "unanswered": text(_SELECT_UNANSWERED.format(reported=build_table_sql(dialect, "reported", _REPORTED), nonce=_NONCE)),
         "save_results": save_results,
     }
 

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mdm.protocol import cms
+from mdm.protocol import cms, plist
 from mdm.protocol.errors import BadSignature
 from mdm.protocol.flat_cms import parse_flat_signature
 from mdm.protocol.flat_plist import parse_flat_plist
+from mdm.protocol.nested_plist import parse_nested_plist
 from simulator.identity import Identity
 from simulator.signature import SignatureShape, build_mdm_signature
 from tests.enrollment.identity.scep.conftest import self_signed
@@ -27,6 +28,14 @@ CHECKIN = plistlib.dumps(
     {"MessageType": "TokenUpdate", "UDID": "U", "Token": b"\x00\xff" * 40, "AwaitingConfiguration": False, "Empty": ""},
     sort_keys=False,
 )
+ANSWER = plistlib.dumps(
+    {
+        "CommandUUID": "0" * 36, "Status": "Acknowledged", "UDID": "U",
+        "QueryResponses": {"DeviceName": "iPad de Chloé", "BatteryLevel": 0.82, "IsSupervised": True, "Empty": {}, "Uptime": -5},
+        "List": [{"Name": "a", "Size": 12345678901, "Icon": b"\x00\x01"}, [], ["b", False, [{"C": []}]]],
+    },
+    sort_keys=False,
+)  # fmt: skip
 
 
 @cache
@@ -117,16 +126,40 @@ def test_other_messages_are_declined(message: dict[str, object]) -> None:
     assert parse_flat_plist(plistlib.dumps(message)) is None
 
 
+def test_usual_answers_are_read_fast() -> None:
+    assert parse_flat_plist(ANSWER) is None
+    assert parse_nested_plist(ANSWER, 32) == plistlib.loads(ANSWER)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"A": {"B": "a&b"}}, {"A": [datetime(2026, 11, 27, tzinfo=UTC).replace(tzinfo=None)]}, {"A": {"B": "<"}}, {"A": 2**63}, {"A": [1e300]}],
+    ids=str,
+)  # fmt: skip
+def test_other_answers_are_declined(message: dict[str, object]) -> None:
+    assert parse_nested_plist(plistlib.dumps(message), 32) is None
+
+
+def test_an_answer_nested_too_deeply_is_declined() -> None:
+    def nest(levels: int) -> bytes:
+        inner = b"<array>" * (levels - 1) + b"</array>" * (levels - 1)
+        return b'<plist version="1.0"><dict><key>A</key>' + inner + b"</dict></plist>"
+
+    assert parse_nested_plist(nest(32), 32) == plistlib.loads(nest(32))
+    assert parse_nested_plist(nest(33), 32) is None
+
+
 PIECES = (
     b"<dict>", b"</dict>", b"<key>", b"</key>", b"A", b"UDID", b"<string>", b"</string>", b"<true/>", b"<data>", b"</data>", b"QUI=",
     b"QQ", b" ", b"\n", b'<plist version="1.0">', b"</plist>", b"&amp;", b"<!-- -->", b"<string/>", b"\x00", b"\xc3\xa9", b"<integer>1</integer>",
+    b"]]>", b"\xef\xbf\xbf", b"\xed\xa0\x80", b"<array>", b"</array>", b"<array/>", b"<dict/>", b"<real>1.5</real>", b"<integer>0x1</integer>",
 )  # fmt: skip
 
 
 @settings(max_examples=count_examples(400))
 @given(
-    st.sampled_from([BODY, CHECKIN]),
-    st.lists(st.tuples(st.integers(0, 600), st.integers(0, 12), st.sampled_from(PIECES)), max_size=3),
+    st.sampled_from([BODY, CHECKIN, ANSWER]),
+    st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 12), st.sampled_from(PIECES)), max_size=3),
 )
 @example(b'<plist version="1.0"><dict><key>A</key><data></data><key>A</key><string></string></dict></plist>', [])
 def test_a_changed_message_is_declined_or_read_as_the_general_reader_does(
@@ -135,8 +168,8 @@ def test_a_changed_message_is_declined_or_read_as_the_general_reader_does(
     for position, length, piece in changes:
         at = position % len(message)
         message = message[:at] + piece + message[at + length :]
-    flat = parse_flat_plist(message)
-    assert flat is None or flat == read_plist_generally(message)
+    for read in (parse_flat_plist(message), parse_nested_plist(message, 32)):
+        assert read is None or read == read_plist_generally(message)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.text(" \n\tAb", max_size=4) | st.booleans() | st.binary(max_size=4))))
@@ -150,3 +183,26 @@ def test_repeated_keys_and_empty_values_are_read_alike(pairs: list[tuple[str, st
     data = f'<plist version="1.0"><dict>{content}</dict></plist>'.encode()
     flat = parse_flat_plist(data)
     assert flat is None or flat == read_plist_generally(data)
+
+
+PLAIN = (
+    st.text(max_size=6)
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.binary(max_size=6)
+)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=3), st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner))
+    )
+)
+def test_any_answer_is_declined_or_read_as_the_general_reader_does(message: dict[str, Any]) -> None:
+    try:
+        data = plistlib.dumps(message, sort_keys=False)
+    except ValueError:  # control characters
+        return
+    nested = parse_nested_plist(data, 32)
+    assert nested is None or nested == plist.loads(data) == read_plist_generally(data)
