@@ -11,10 +11,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, MetaData, inspect
 
 #: The folder `migrations`, beside this package in a checkout and in an installed wheel alike.
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+#: What is raised for a database that has a migration which is not among ours.
+UNKNOWN_MIGRATION = (CommandError, RevisionError)
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -38,6 +42,18 @@ def list_missing_migrations(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_heads()
     return [step.revision for step in reversed(list(script.iterate_revisions("heads", current or "base")))]
+
+
+def list_foreign_columns(engine: Engine, metadata: MetaData) -> list[str]:
+    """Return the columns that the database lacks or has too many, as `table.column`, in tables of `metadata`. None after all migrations."""
+    found: dict[str, set[str]] = {
+        name: {column["name"] for column in columns} for (_, name), columns in inspect(engine).get_multi_columns().items()
+    }
+    return sorted(
+        f"{table.name}.{column}"
+        for table in metadata.tables.values()
+        for column in found.get(table.name, set()) ^ {each.name for each in table.columns}
+    )
 
 
 def get_newest_revision() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from cartable.migrate import list_missing_migrations
+from cartable.migrate import UNKNOWN_MIGRATION, list_foreign_columns, list_missing_migrations, upgrade
 from cartable.private_files import ensure_private_folder
 from cartable.setting_names import list_unknown_settings
 from cartable.settings import Settings
@@ -19,6 +19,7 @@ from cartable.timeline.repository import TimelineRepository
 from cartable.unit_of_work import Runtime
 from enrollment.identity.acme.attestation import load_roots
 from enrollment.identity.server_names import detect_lan_address
+from mdm.tables import metadata
 
 #: The file of the data folder with the address at which the first tablets enrolled.
 _ENROLLED_URL = "enrolled-url"
@@ -105,8 +106,32 @@ def wait_for_database(runtime: Runtime, *, seconds: float) -> None:
             if time.monotonic() > end:
                 raise _describe_silence(error) from None
             time.sleep(0.5)
+        except UNKNOWN_MIGRATION:
+            return  # it answers, with the migrations of another version
         else:
             return
+
+
+def upgrade_database(runtime: Runtime) -> None:
+    """Apply the migrations that the database lacks. Raises `CannotStart` when another version has made it, whose tables are others."""
+    try:
+        upgrade(runtime.engine)
+    except UNKNOWN_MIGRATION as error:  # it has a migration that is not among ours
+        raise _describe_other_version(runtime, str(error)) from error
+    foreign = list_foreign_columns(runtime.engine, metadata)
+    if foreign:
+        raise _describe_other_version(runtime, f"its column {foreign[0]} is the first that differs")
+
+
+def _describe_other_version(runtime: Runtime, difference: str) -> CannotStart:
+    folder = runtime.settings.data_dir.absolute()
+    is_elsewhere = runtime.engine.dialect.name != "sqlite"
+    new_database = ", set CARTABLE_DATABASE_URL to an empty database" if is_elsewhere else ""
+    return CannotStart(
+        f"the data in {'the database of ' if is_elsewhere else ''}{folder} was made by another version of Cartable ({difference}). Nothing of it "
+        f"was changed. To begin again, move the folder away (mv '{folder}' '{folder}.old'){new_database} and start once more; to keep the data, "
+        "start the version that made it."
+    )
 
 
 def check_database(runtime: Runtime) -> None:
@@ -115,6 +140,8 @@ def check_database(runtime: Runtime) -> None:
         missing = list_missing_migrations(runtime.engine)
     except SQLAlchemyError as error:
         raise _describe_silence(error) from None
+    except UNKNOWN_MIGRATION as error:
+        raise _describe_other_version(runtime, str(error)) from error
     if missing:
         raise CannotStart(f"the database lacks {len(missing)} migrations: run `cartable migrate`.")
     check_own_database(runtime)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from cartable.migrate import upgrade
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from mdm.cli import preflight
@@ -34,5 +33,5 @@ def migrate(settings: Settings, *, wait_seconds: float = 0) -> None:
     preflight.check_data_folder(settings.data_dir)
     runtime = compose(settings)
     preflight.wait_for_database(runtime, seconds=wait_seconds)
-    upgrade(runtime.engine)
+    preflight.upgrade_database(runtime)
     runtime.engine.dispose()

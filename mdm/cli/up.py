@@ -20,7 +20,6 @@ import uvicorn
 from cartable.guarded_http import GuardedHttpProtocol
 from cartable.i18n import available_languages
 from cartable.master_keys import MasterKeyMissing
-from cartable.migrate import upgrade
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
 from cartable.tracing import configure_tracing
@@ -122,7 +121,7 @@ def settle_resolver(settings: Settings) -> Settings:
 def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:
     with _show_step("Base de données / database"):
         runtime = compose(settings)
-        upgrade(runtime.engine)
+        preflight.upgrade_database(runtime)
         preflight.check_own_database(runtime)
         TimelineWatch(runtime).check()  # before the first tablet is answered
     with _show_step("Certificats / certificates"), runtime.open_unit_of_work() as work:

@@ -58,7 +58,7 @@ def test_every_code_that_the_code_writes_has_a_label() -> None:
     assert missing == set()
     for maps in DETAIL_VALUES.values():
         for labels in maps:
-            kind = type(next(iter(labels)))
+            kind: type[Enum] = type(next(iter(labels)))
             assert set(labels) == set(kind), kind.__name__
 
 
