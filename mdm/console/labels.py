@@ -9,12 +9,14 @@ from mdm.reconcile.models import AppReason, ConfigurationStatus, ProfileReason, 
 from profiles.filters.proved_filter import FilterPart
 from profiles.schedule.modes import Mode
 
+#: A label, such as the name of a field, and what it says.
+LABEL_AND_VALUE = Message("{label}: {value}")
 #: States of a command or an app. A command that the tablet acknowledged proves nothing yet, so it is not called confirmed.
 COMMAND_STATES: dict[str, Message] = {
     "queued": Message("waiting", context="command"),
     "sent": Message("sent", context="command"),
     "not_now": Message("postponed", context="command"),
-    "acknowledged": Message("acknowledged", context="command"),
+    "acknowledged": Message("accepted by the tablet", context="command"),
     "failed": Message("failed", context="command"),
     "rejected": Message("refused", context="command"),
     "expired": Message("expired", context="command"),

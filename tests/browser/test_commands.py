@@ -89,7 +89,9 @@ def test_a_selection_is_locked_followed_and_cancelled(
     expect(page.get_by_role("status")).to_have_text("C'est donné. Cette page suit d'elle-même.")
     check_page(page)
     fleet.connect(0)
-    expect(page.locator("tbody").get_by_text("reçue")).to_have_count(1, timeout=15_000)  # the page follows by itself
+    expect(page.locator("tbody").get_by_text("accepté par la tablette")).to_have_count(
+        1, timeout=15_000
+    )  # the page follows by itself
     page.get_by_role("button", name="Annuler ce qui n'est pas parti").click()
     expect(page.get_by_role("status")).to_have_text("Ce qui n'était pas parti est annulé.")
     expect(page.locator("tbody").get_by_text("annulé")).to_have_count(1)
@@ -109,7 +111,7 @@ def test_a_forgotten_passcode_is_cleared(
     page.get_by_role("button", name="Effacer le code", exact=True).click()
     page.get_by_label("Mot de passe").fill(PASSWORD)
     page.get_by_role("button", name="Continuer").click()
-    expect(page.get_by_role("status")).to_have_text("C'est noté.")
+    expect(page.get_by_role("status")).to_contain_text("L'ordre est donné.")
     assert fleet.tablets[0].channel.device.has_passcode
     fleet.connect()
     assert not fleet.tablets[0].channel.device.has_passcode

@@ -256,7 +256,7 @@ def _clear_passcode(hand: Hand, fleet: Fleet, tag: str) -> None:
     hand.button("Effacer le code")
     fleet.talk(1)
     hand.page.reload()
-    expect(hand.page.locator(".timeline")).to_contain_text("effacer le code (ClearPasscode) : reçue")
+    expect(hand.page.locator(".timeline")).to_contain_text("effacer le code (ClearPasscode) : accepté par la tablette")
 
 
 def _return_and_lend_again(hand: Hand, fleet: Fleet, tag: str) -> None:

@@ -52,7 +52,7 @@ def test_helpdesk_finds_the_child_and_the_technician_reports_the_repair(server: 
         technician.get_by_role("button", name=f"Noter : {button}").click()
     technician.get_by_role("button", name="Noter : Clore la casse").click()
     expect(technician.get_by_role("heading", level=1)).to_contain_text("en service")
-    expect(technician.get_by_role("region", name="Incidents")).to_contain_text("clos le")
+    expect(technician.get_by_role("region", name="Incidents")).to_contain_text("clôture le")
     check_page(technician)
 
 

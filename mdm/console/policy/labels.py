@@ -8,9 +8,10 @@ from typing import Any
 
 from cartable.i18n import Language, Message
 from mdm.console.apps.labels import place_label
-from mdm.console.labels import mode_label
+from mdm.console.labels import LABEL_AND_VALUE, mode_label
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.fields import Field
+from profiles.catalog.kinds import ValueKind
 from profiles.filters.rules import VerdictReason
 from profiles.policy.baseline import BASELINE
 from profiles.policy.emergency_card import EMERGENCY_CARD
@@ -19,7 +20,7 @@ from profiles.schedule.guardian_rules import GuardianRuleKind, RestrictionStatus
 from profiles.schedule.modes import Mode
 
 _MAX_VALUE = 300
-_YES, _NO = Message("yes"), Message("no")
+_YES, _NO, _FILE = Message("yes"), Message("no"), Message("a file")
 _OTHER_SOURCES: dict[str, Message] = {
     BASELINE: Message("the safety baseline"),
     EMERGENCY_CARD: Message("the emergency card"),
@@ -102,11 +103,11 @@ STAGE_STATES: dict[StageTabletState, Message] = {
 
 
 def value_label(field: Field, value: Any, language: Language) -> str:
-    """Return a value in words: yes or no, the label of a choice, the entries of a list. A secret is never shown."""
+    """Return a value in words: yes or no, the label of a choice, the entries of a list. Neither a secret nor the bytes of a file are shown."""
     if value is None:
         return "–"
-    if field.secret:
-        return "••••"
+    if field.secret or field.kind is ValueKind.DATA:
+        return "••••" if field.secret else _FILE.translate(language)
     if isinstance(value, bool):
         return (_YES if value else _NO).translate(language)
     if isinstance(value, list):
@@ -125,7 +126,7 @@ def _describe_object(field: Field, value: Mapping[str, Any], language: Language)
         if part is None:
             parts.append(f"{key}: {json.dumps(entry, ensure_ascii=False)}")
         else:
-            parts.append(f"{part.label.translate(language)}: {value_label(part, entry, language)}")
+            parts.append(LABEL_AND_VALUE.translate(language, label=part.label, value=value_label(part, entry, language)))
     return "; ".join(parts)[:_MAX_VALUE]
 
 

@@ -12,6 +12,7 @@ from mdm.care.today.class_day import ClassDay
 from mdm.care.today.class_repository import TabletOfClass
 from mdm.console.cards import build_card
 from mdm.console.labels import SILENT
+from mdm.console.numbers import format_share
 from mdm.console.schedule.labels import PRESETS
 from mdm.console.times import format_day
 from profiles.schedule.models import ClassSession
@@ -34,7 +35,7 @@ def list_class_cards(day: ClassDay, school_class: SchoolClass, zone: ZoneInfo, l
         return build_card(key, title, len(lines), address, language, advice, lines)
 
     silent = [(f"{_name(each)} · {format_day(each.last_contact_at)}", "") for each in day.silent]
-    not_charged = [(f"{_name(each)} · {each.battery_level:.0%}", "") for each in day.not_charged]
+    not_charged = [(f"{_name(each)} · {format_share(each.battery_level, language)}", "") for each in day.not_charged]
     cards = [
         build("class_lost", _REPORTED, [(_name(each), "") for each in day.reported_lost], "/losses", _REPORT_WAITS),
         build("class_silent", SILENT, silent, f"{page}#pupils", _WAKE),

@@ -25,6 +25,7 @@ from mdm.care.web_filter import load_proved_filters
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in, show_bar_of_town
 from mdm.console.labels import FILTER_PARTS
+from mdm.console.numbers import format_share
 from mdm.console.page_route import PageRoute
 from mdm.console.schedule.class_cards import list_class_cards
 from mdm.console.schedule.labels import PRESETS
@@ -224,12 +225,12 @@ def _list_pupils(work: UnitOfWork, actor: Actor, chosen: SchoolClass, language: 
     for pupil in pupils:
         tablet = tablets.get(pupil.id)
         parts = filters[tablet.id].parts if tablet is not None and tablet.id in filters else ()
-        row = _describe_pupil(pupil, tablet, is_absent=pupil.id in absent)
+        row = _describe_pupil(pupil, tablet, language, is_absent=pupil.id in absent)
         rows.append(row | {"filter": ", ".join(FILTER_PARTS[part].translate(language) for part in parts)})
     return rows
 
 
-def _describe_pupil(pupil: Pupil, tablet: Tablet | None, *, is_absent: bool) -> dict[str, Any]:
+def _describe_pupil(pupil: Pupil, tablet: Tablet | None, language: Language, *, is_absent: bool) -> dict[str, Any]:
     """Return what a teacher sees: nothing of homes, no history."""
     battery = tablet.battery_level if tablet is not None else None
     return {
@@ -238,6 +239,6 @@ def _describe_pupil(pupil: Pupil, tablet: Tablet | None, *, is_absent: bool) -> 
         "name": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}.",
         "grade": pupil.grade.value,
         "tag": tablet.tag if tablet is not None else "",
-        "battery": f"{battery:.0%}" if battery is not None else "",
+        "battery": format_share(battery, language, unknown=""),
         "is_low": battery is not None and battery < LOW_BATTERY,
     }

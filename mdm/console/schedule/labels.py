@@ -5,6 +5,7 @@ from __future__ import annotations
 from cartable.errors import DomainError
 from cartable.i18n import Language, Message
 from enrollment.places.zones import HolidayZone
+from mdm.console.labels import LABEL_AND_VALUE
 from profiles.schedule.day_exceptions import OverrideKind
 from profiles.schedule.errors import InvalidSchedule
 from profiles.schedule.ministry_calendar import RowOutcome
@@ -103,7 +104,11 @@ def explain_refusal(refusal: DomainError, language: Language) -> str:
         return refusal.translate(language)
     day = str(refusal.details.get("field", "")).partition(".")[0]
     sentence = why.translate(language)
-    return f"{WEEKDAYS[day].translate(language)} : {sentence}" if day in WEEKDAYS else sentence.capitalize()
+    return (
+        LABEL_AND_VALUE.translate(language, label=WEEKDAYS[day], value=sentence)
+        if day in WEEKDAYS
+        else sentence[:1].upper() + sentence[1:]
+    )
 
 
 def candidate_label(candidate: ModeCandidate, language: Language) -> str:

@@ -23,6 +23,7 @@ from mdm.console.frame import (
     render_page,
     require_sign_in,
 )
+from mdm.console.labels import LABEL_AND_VALUE
 from mdm.console.page_route import PageRoute
 from mdm.console.setup.labels import REFUSALS
 from mdm.console.times import format_instant
@@ -84,4 +85,6 @@ def _describe_refusal(request: Request, invitation: Invitation | None) -> str:
     """Return why the last device that tried to enroll was refused; empty without one."""
     if invitation is None or invitation.refusal is None:
         return ""
-    return f"{invitation.refused_device or '?'} : {REFUSALS[invitation.refusal].translate(get_language(request))}"
+    return LABEL_AND_VALUE.translate(
+        get_language(request), label=invitation.refused_device or "?", value=REFUSALS[invitation.refusal]
+    )

@@ -63,7 +63,7 @@ def give_command(
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     single.give_command(work, actor, tablet_id, kind, parameters)
-    return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
+    return RedirectResponse(f"/tablets/{tablet_id}?done=ordered", status_code=303)
 
 
 @router.post("/cancel/{command_id}")

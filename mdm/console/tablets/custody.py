@@ -131,9 +131,9 @@ def _describe_incident(incident: Incident, language: Language) -> dict[str, Any]
         "what": KINDS[incident.kind].translate(language) + cause,
         "when": language.gettext("reported on {day}", day=format_day(incident.reported_at)),
         "open": incident.closed_at is None,
-        "closed": language.gettext("closed on {day}", day=format_day(incident.closed_at))
+        "closed": language.pgettext("incident", "closed on {day}", day=format_day(incident.closed_at))
         if incident.closed_at
-        else language.gettext("open"),
+        else language.pgettext("incident", "open"),
     }
 
 

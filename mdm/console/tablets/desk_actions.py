@@ -20,6 +20,7 @@ from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.incidents import IncidentReport as Told
 from enrollment.tablets.labels import ACCESSORIES, STATES
 from enrollment.tablets.models import AccessoryKind, BreakageCause, Condition, TabletState
+from mdm.console.labels import LABEL_AND_VALUE
 from mdm.console.tablets.desk_messages import ADVICE, DONE
 
 E = TypeVar("E", bound=StrEnum)
@@ -177,7 +178,7 @@ def create_order(work: UnitOfWork, actor: Actor, town_id: UUID, reference: str, 
             tablets = inventory.register_purchase_order(work, actor, town_id, serial_numbers, reference)
     except DomainError as refusal:
         return describe_error(refusal, language)
-    return DeskOutcome(good=True, title=f"{reference} : {len(tablets)}")
+    return DeskOutcome(good=True, title=LABEL_AND_VALUE.translate(language, label=reference, value=len(tablets)))
 
 
 def _parse_accessories(form: ScanForm) -> tuple[AccessoryKind, ...]:

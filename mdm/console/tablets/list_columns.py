@@ -11,6 +11,7 @@ from cartable.i18n import Language, Message
 from enrollment.tablets.labels import STATES
 from mdm.care.overview_repository import TabletRow
 from mdm.care.tablet_columns import TabletColumn, TabletOrder
+from mdm.console.numbers import format_gigabytes, format_share
 from mdm.console.times import format_instant
 
 _TITLES: dict[TabletColumn, Message] = {
@@ -84,8 +85,8 @@ def build_cells(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[Tabl
         TabletColumn.GRADE: row.pupil.grade.value if row.pupil else "",
         TabletColumn.MODEL: tablet.model_name or tablet.product_name or "",
         TabletColumn.SYSTEM: tablet.os_version or "",
-        TabletColumn.BATTERY: f"{tablet.battery_level:.0%}" if tablet.battery_level is not None else "",
-        TabletColumn.STORAGE: f"{tablet.available_gigabytes:.1f}" if tablet.available_gigabytes is not None else "",
+        TabletColumn.BATTERY: format_share(tablet.battery_level, language, unknown=""),
+        TabletColumn.STORAGE: format_gigabytes(tablet.available_gigabytes, language, unknown=""),
         TabletColumn.APPS: f"{row.apps_installed} / {row.apps_wanted}",
         TabletColumn.LAST_CONTACT: format_instant(row.last_seen_at, zone) if row.last_seen_at else "",
     }

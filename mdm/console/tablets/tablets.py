@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.i18n import Language
+from cartable.i18n import Language, Message
 from cartable.scope import Permission
 from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
 from enrollment.places import service as places
@@ -28,6 +29,7 @@ from mdm.console.labels import (
     rules_state_label,
     state_label,
 )
+from mdm.console.numbers import format_gigabytes, format_share
 from mdm.console.page_route import PageRoute
 from mdm.console.tablets import acts, custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
@@ -35,9 +37,16 @@ from mdm.console.tablets.mode_card import describe_mode
 from mdm.console.tablets.tablet_list import describe_row, get_row_zone
 from mdm.console.tablets.time_line import describe_moment
 from mdm.console.times import format_instant, show_times_in
+from mdm.queue.models import OPEN_STATES
 from mdm.reconcile.app_retries import can_retry_app
 from mdm.reconcile.models import AppState, ProfileState
 
+_NOTICES = {
+    "noted": Message("Noted."),
+    "ordered": Message("The command is given. The history of this page shows when the tablet has accepted it."),
+}
+#: So long after a command was given, the page follows what becomes of it: a tablet that is on answers within seconds.
+_FOLLOWED_FOR = timedelta(minutes=10)
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -67,11 +76,8 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
     facts = [
         (language.gettext("Serial number"), tablet.serial),
         (language.gettext("System"), f"{tablet.product_name or ''} {tablet.os_version or ''}"),
-        (language.gettext("Battery"), f"{tablet.battery_level:.0%}" if tablet.battery_level is not None else "–"),
-        (
-            language.gettext("Free storage (GB)"),
-            f"{tablet.available_gigabytes:.1f}" if tablet.available_gigabytes is not None else "–",
-        ),
+        (language.gettext("Battery"), format_share(tablet.battery_level, language)),
+        (language.gettext("Free storage (GB)"), format_gigabytes(tablet.available_gigabytes, language)),
         (language.gettext("Rules"), rules_state_label(view.rules.state, language)),
         (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
         (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
@@ -80,6 +86,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         (language.gettext("Certificate until"), format_instant(view.identity.expires_at if view.identity else None)),
         (language.gettext("Renewal of the certificate"), renewal_label(view.identity, work.now, language)),
     ]
+    timeline = overview.list_timeline(work, actor, tablet_id, only_people=history != "all").items
     return render_page(
         request,
         "tablets/tablet.html",
@@ -95,9 +102,10 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         town_zone=zone.key,
         default_name=DEFAULT_NAME,
         custody=custody.describe_custody(work, actor, view.row, language),
-        notice=language.gettext("Noted.") if done == "noted" else "",
+        notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         facts=facts,
-        refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
+        refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at))
+        or any(entry.state in OPEN_STATES and entry.at > work.now - _FOLLOWED_FOR for entry in timeline),
         may_care=actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         apps=[
             {"id": app.id, "name": app.name, "detail": row.detail, "can_retry": can_retry_app(row), "is_installed": row.state is AppState.INSTALLED, "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
@@ -106,7 +114,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
             for row, app in view.apps
         ],
         shows_all=history == "all",
-        timeline=[describe_moment(entry, language) for entry in overview.list_timeline(work, actor, tablet_id, only_people=history != "all").items],
+        timeline=[describe_moment(entry, language) for entry in timeline],
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from cartable.i18n import Language, Message
 from enrollment.tablets.labels import STATES
 from mdm.care.overview import TimelineEntry
-from mdm.console.labels import person_label, state_label
+from mdm.console.labels import LABEL_AND_VALUE, person_label, state_label
 from mdm.console.times import format_instant
 from mdm.protocol.connect import CommandStatus
 from mdm.queue.models import CommandState
@@ -109,11 +109,13 @@ def describe_entry(entry: TimelineEntry, language: Language) -> str:
 
 def describe_moment(entry: TimelineEntry, language: Language) -> dict[str, Any]:
     """Return an entry as the page shows it."""
-    state = f" : {state_label(entry.state, language)}" if entry.state else ""
+    what = describe_entry(entry, language)
     return {
         "instant": entry.at.isoformat(),
         "when": format_instant(entry.at),
-        "what": describe_entry(entry, language) + state,
+        "what": LABEL_AND_VALUE.translate(language, label=what, value=state_label(entry.state, language))
+        if entry.state
+        else what,
         "who": person_label(entry.actor_name, language),
         "detail": None if entry.detail == CommandStatus.ACKNOWLEDGED else entry.detail,
         "tone": "bad-text" if entry.state in (CommandState.FAILED, CommandState.REJECTED) else "",

@@ -20,7 +20,7 @@ from mdm.api.deps import WorkDep
 from mdm.care.web_filter import try_host
 from mdm.console.filters.labels import REMEDIES
 from mdm.console.frame import get_language, render_page, require_sign_in
-from mdm.console.labels import FILTER_PARTS, mode_label, person_label
+from mdm.console.labels import FILTER_PARTS, LABEL_AND_VALUE, mode_label, person_label
 from mdm.console.page_route import PageRoute
 from mdm.console.policy.labels import (
     GUARDIAN_RULES,
@@ -113,7 +113,9 @@ def _describe_setting(setting: Setting, resolved: Resolved, language: Language) 
         "until": next((format_instant(step.until) for step in deciding if step.until), ""),
         "is_locked": any(step.is_locked for step in deciding),
         "others": [
-            f"{source_label(step.source, language)} : {value_label(setting, step.value, language)}"
+            LABEL_AND_VALUE.translate(
+                language, label=source_label(step.source, language), value=value_label(setting, step.value, language)
+            )
             for step in resolved.steps
             if step.source in resolved.overruled
         ],

@@ -56,8 +56,12 @@ def test_helpdesk_clears_a_passcode_with_the_password_once_more(server: LiveServ
     asked = helpdesk.client.post(f"{page}/commands/clear_passcode", data={"csrf": helpdesk.csrf})
     assert "confirm_password" in asked.text
     assert fleet.list_commands() == []
-    assert send(helpdesk, f"{page}/commands/clear_passcode").status_code == 303
+    assert "data-waits" not in seen.text
+    given = send(helpdesk, f"{page}/commands/clear_passcode")
     assert fleet.list_commands() == [("ClearPasscode", CommandState.QUEUED)]
+    followed = helpdesk.client.get(given.headers["location"])
+    assert "L'ordre est donné." in read(followed)
+    assert "data-waits" in followed.text, "the page follows until the tablet has answered"
     other = read(helpdesk.client.get(f"/tablets/{fleet.tablet_ids[1]}"))
     assert "elle n'a pas envoyé de jeton de déverrouillage" in other
     assert send(helpdesk, f"/tablets/{fleet.tablet_ids[1]}/commands/clear_passcode").status_code == 409

@@ -282,7 +282,7 @@ def test_a_person_chooses_columns_and_a_view_carries_its_own(
     )
     assert rows == [
         ["Étiquette", "Modèle", "Mémoire libre (Go)"],
-        *([tags[n], f"iPad {n}", f"{2.5 + 9 * n:.1f}"] for n in (2, 1, 0)),
+        *([tags[n], f"iPad {n}", f"{2.5 + 9 * n:.1f}".replace(".", ",")] for n in (2, 1, 0)),
     ]
     assert read_rows(technician.client.get("/tablets.xlsx?sort=-storage"))[1][:2] == [tags[2], "iPad 2"]
     assert "ZOLA" not in technician.client.get("/tablets.csv?columns=holder,class").content.decode("utf-8-sig")

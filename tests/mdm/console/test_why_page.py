@@ -45,6 +45,18 @@ def test_each_setting_tells_its_source_and_what_it_replaced(
     everything = read(helpdesk.client.get(f"/tablets/{place.tablet_id}/why"))
     assert "le socle de sécurité" in everything
     assert "jeux.example" in everything
+    assert "Nom : Urgence 3018" in everything
+    assert "un fichier" in everything, "the picture of the emergency card is not shown as text"
+    assert "iVBOR" not in everything
+
+
+def test_a_page_writes_colons_as_its_language_does(server: LiveServer, person: Callable[..., Person], place: HoursTown) -> None:
+    client = person(place.town_id, Role.TECHNICIAN).client
+    address = f"/tablets/{place.tablet_id}/why?host=exemple.fr"
+    assert "</strong> : " in client.get(f"{address}&lang=fr").text
+    assert "</strong>: " in client.get(f"{address}&lang=en").text
+    assert "Search: zzz" in read(client.get("/search?q=zzz&lang=en"))
+    assert "Chercher : zzz" in read(client.get("/search?q=zzz&lang=fr"))
 
 
 def test_an_address_is_tried(server: LiveServer, person: Callable[..., Person], place: HoursTown) -> None:
