@@ -9,8 +9,6 @@ import re
 
 from enrollment.tablets.models import TabletState as S
 
-#: Apple's have 10 to 12 characters today; older and virtual ones differ a little.
-_REPORTED_SERIAL = re.compile(r"[A-Z0-9]{8,14}")
 _SYSTEM_VERSION = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{1,4}){0,4}(?: .*)?")
 _SYSTEM_VERSION_LENGTH = 24
 
@@ -125,7 +123,7 @@ def read_reported_serial(text: str | None) -> str | None:
     Boards without a number send texts such as `System Serial#` or zeros, which several devices have in common.
     """
     serial = (text or "").strip().upper()
-    return serial if _REPORTED_SERIAL.fullmatch(serial) and len(set(serial)) > 1 else None
+    return serial if is_serial(serial) and len(set(serial)) > 1 else None
 
 
 def read_system_version(text: str | None) -> str | None:

@@ -174,6 +174,7 @@ def test_a_tablet_without_serial_number_is_registered_under_its_udid_and_may_hav
         ("DMPVLX6QJF8J", "DMPVLX6QJF8J"),
         (" c02xk1abjg5j ", "C02XK1ABJG5J"),
         ("ZX8K2Q4M9T", "ZX8K2Q4M9T"),
+        ("SIM1", "SIM1"),
         (None, None),
         ("", None),
         ("0", None),
@@ -185,5 +186,5 @@ def test_a_tablet_without_serial_number_is_registered_under_its_udid_and_may_hav
         ("A1" * 100, None),
     ],
 )
-def test_a_reported_serial_number_is_one_as_apple_gives_them(text: str | None, serial: str | None) -> None:
+def test_a_reported_serial_number_is_one_that_an_inventory_may_have(text: str | None, serial: str | None) -> None:
     assert read_reported_serial(text) == serial
