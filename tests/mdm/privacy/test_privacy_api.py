@@ -20,6 +20,8 @@ from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def town(server: LiveServer) -> Town:

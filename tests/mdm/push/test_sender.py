@@ -90,6 +90,7 @@ def _read_state(server: LiveServer) -> PushSenderState:
         return PushRepository(work.session).get_sender_state()
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("status", "reason"),
     [

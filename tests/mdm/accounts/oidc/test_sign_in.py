@@ -36,6 +36,8 @@ from tests.support.identity_provider import sign_in_at_provider, start_identity_
 from tests.support.server import find_free_port
 from tests.support.world import TownFactory, create_actor
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
