@@ -31,6 +31,8 @@ from tests.support.audit_trail import find_fault
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory, make_school_code
 
+pytestmark = pytest.mark.one_database
+
 PARIS = ZoneInfo("Europe/Paris")
 #: (family name, first name, grade, class, number of the class)
 FIRST_SCHOOL = (

@@ -35,6 +35,8 @@ from tests.support.server import LiveServer, start_live_server
 from tests.support.signer_process import SignerProcess, move_keys_to_signer
 from tests.support.world import TownFactory
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture(scope="module")
 def factory() -> Factory:

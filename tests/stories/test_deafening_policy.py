@@ -25,6 +25,8 @@ from tests.conftest import KEYRING
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+pytestmark = pytest.mark.one_database
+
 #: Systems whose tablets are managed by declarations, and by profiles.
 DECLARATIVE, WITH_PROFILES = "26.1", "16.7.10"
 

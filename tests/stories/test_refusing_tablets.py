@@ -22,6 +22,8 @@ from tests.conftest import KEYRING
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+pytestmark = pytest.mark.one_database
+
 POLICY_PROFILE = "fr.cartable.policy"
 
 

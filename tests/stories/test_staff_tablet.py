@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from cartable.scope import SYSTEM, Role
 from enrollment.facts import load_facts
 from enrollment.tablets.models import TabletState
@@ -17,6 +19,8 @@ from profiles.policy.kinds import PlaceKind, TabletRole
 from simulator import SimulatedTablet
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
+
+pytestmark = pytest.mark.one_database
 
 APP = "com.apple.Keynote"
 

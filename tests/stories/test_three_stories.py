@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from cartable.scope import Role
 from simulator import SimulatedTablet
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory, make_school_code
+
+pytestmark = pytest.mark.one_database
 
 ROSTER = (
     "\ufeffNom élève;Nom d'usage élève;Prénom élève;Date naissance;INE;Adresse1; Cycle;Niveau;Libellé classe;Identifiant classe\r\n"

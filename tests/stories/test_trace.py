@@ -21,6 +21,8 @@ from tests.support.enrolled import run_scenario
 from tests.support.server import LiveServer, start_live_server
 from tests.support.trace_collector import TraceCollector, run_collector
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[TraceCollector]:

@@ -44,6 +44,8 @@ from tests.support.policy import publish_document
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+pytestmark = pytest.mark.one_database
+
 SYSTEMS = {"declared": "27.0", "profile": "26.1", "command": "16.7.10"}
 LISTS = {"l/adult/domains": b"adulte.example\n", "l/games/domains": b"jeux.example\n", "l/doh/domains": b"dns.example\n"}
 NAMES = (
