@@ -60,8 +60,9 @@ def _print_plain_tracebacks() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the database of tests that are marked `one_database`."""
-    if metafunc.definition.get_closest_marker("one_database"):
+    """Choose the database of tests that are marked `one_database`, of a module all but those marked `each_database`."""
+    marks = metafunc.definition
+    if marks.get_closest_marker("one_database") and not marks.get_closest_marker("each_database"):
         databases.choose_database(metafunc)
 
 

@@ -1,6 +1,7 @@
 """Message catalogues: plural forms, contexts, fallback to English, languages found in a folder, and the check of a catalogue."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def german(tmp_path: Path) -> Language:
     languages = {language.code: language for language in find_languages(tmp_path)}
     assert set(languages) == {"de", "en"}
     return languages["de"]
+
+
+@cache
+def collect_texts() -> Catalog:
+    """Return the texts of the product, which are collected in two seconds."""
+    return messages.collect_texts()
 
 
 def catalogue(text: str, locale: str = "fr") -> Catalog:
@@ -156,7 +163,7 @@ def test_a_message_of_a_data_file_may_have_a_context() -> None:
 
 
 def test_every_catalogue_of_the_product_is_complete_and_its_placeholders_agree() -> None:
-    assert messages.check_catalogues(messages.collect_texts()) == []
+    assert messages.check_catalogues(collect_texts()) == []
 
 
 @pytest.mark.parametrize(
@@ -200,7 +207,7 @@ def test_an_update_keeps_translations_adds_new_texts_and_drops_former_ones(tmp_p
 
 
 def test_texts_are_collected_from_code_templates_and_data() -> None:
-    texts = messages.collect_texts()
+    texts = collect_texts()
     for text, context in [
         ("Request refused.", None),
         ("Password", None),

@@ -40,6 +40,9 @@ from tests.conftest import KEYRING
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+#: It goes over the wire, and its SQL is in repositories. In what two meet, both databases count.
+pytestmark = pytest.mark.one_database
+
 #: Of the public key in Apple's published certificate "Apple iPhone Device CA" (SubjectPublicKeyInfo).
 APPLE_DEVICE_CA_SHA256 = "13686ec675f9fd26a123adb17b5533f593cf451edd6105ae39b748277a3922e5"
 

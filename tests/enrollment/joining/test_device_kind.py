@@ -32,6 +32,9 @@ from tests.conftest import KEYRING
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+#: It goes over the wire, and its SQL is in repositories. In what two meet, both databases count.
+pytestmark = pytest.mark.one_database
+
 IPAD = Hardware.from_seed("device kind")
 OTHER_DEVICES = {
     "a Mac": replace(IPAD, product_name="Mac16,10", model_name="MacBook Pro", os_version="15.4", build="24E263"),

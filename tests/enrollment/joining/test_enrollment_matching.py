@@ -60,6 +60,7 @@ class EnrollmentSetup:
         return self.work.session.scalar(select(Loan.pupil_id).where(Loan.tablet_id == tablet.id, Loan.closed_at.is_(None)))
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("kind", list(K))
 @pytest.mark.parametrize("state", list(S))
 def test_a_tablet_in_any_state_enrolls_or_is_rejected_with_a_reason(runtime: Runtime, state: TabletState, kind: K) -> None:
@@ -88,6 +89,7 @@ def test_a_tablet_in_any_state_enrolls_or_is_rejected_with_a_reason(runtime: Run
         assert (setup.get_slot_tablet_id() == tablet.id) is (kind is K.CART_SLOT and is_placed)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("state", list(S))
 def test_the_former_tablet_in_any_state_never_blocks_the_new_one(runtime: Runtime, state: TabletState) -> None:
     with runtime.open_unit_of_work() as work:

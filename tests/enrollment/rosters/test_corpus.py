@@ -22,7 +22,7 @@ from cartable.scope import Role
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.corpus.bad import BAD
 from tests.enrollment.rosters.corpus.good import GOOD, GoodFile
-from tests.support import databases
+from tests.support import databases, sampling
 from tests.support.api import list_all
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
@@ -63,7 +63,7 @@ class Desk:
         return result
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=[each for place, each in enumerate(databases.DIALECTS) if sampling.is_turn(place, 2)])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = tmp_path_factory.mktemp("corpus")
     engine = databases.create_sqlite_engine(folder) if request.param == "sqlite" else databases.empty_postgres_engine()

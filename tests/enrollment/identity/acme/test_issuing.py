@@ -23,6 +23,9 @@ from tests.enrollment.identity.acme.client import Attestation, Client, csr, curv
 from tests.enrollment.identity.acme.conftest import Bench, ipad
 from tests.enrollment.identity.scep.conftest import Requester
 
+#: It goes over the wire, and its SQL is in repositories. In what two meet, both databases count.
+pytestmark = pytest.mark.one_database
+
 
 def _issued(bench: Bench) -> list[DeviceCertificate]:
     with bench.server.runtime.open_unit_of_work() as work:
@@ -193,6 +196,7 @@ def test_an_acme_identifier_is_no_scep_challenge(bench: Bench) -> None:
     assert _issued(bench) == []
 
 
+@pytest.mark.each_database
 def test_parallel_orders_with_one_identifier_give_one_certificate(bench: Bench) -> None:
     identifier = bench.identifier()
 

@@ -18,6 +18,9 @@ from simulator import jose
 from tests.enrollment.identity.acme.client import Client, curve_key, problem, rsa_key
 from tests.enrollment.identity.acme.conftest import Bench
 
+#: It goes over the wire, and its SQL is in repositories. In what two meet, both databases count.
+pytestmark = pytest.mark.one_database
+
 
 def test_what_is_read_without_a_signature(bench: Bench) -> None:
     answer = bench.http.get("/acme/directory")
@@ -64,6 +67,7 @@ def test_a_key_has_one_account_however_it_is_encoded(bench: Bench) -> None:
     assert (answer.status_code, answer.headers["location"]) == (200, client.kid)
 
 
+@pytest.mark.each_database
 def test_concurrent_requests_with_one_key_get_one_account(bench: Bench) -> None:
     key = curve_key()
     with ThreadPoolExecutor(4) as pool:
@@ -89,6 +93,7 @@ def test_a_nonce_can_be_used_once_and_for_an_hour(bench: Bench, clock: ManualClo
     assert problem(client.send(url, {}, nonce=late))[1] == "badNonce"
 
 
+@pytest.mark.each_database
 def test_of_concurrent_replays_one_succeeds(bench: Bench) -> None:
     client = bench.client()
     url = client.directory["newOrder"]

@@ -25,6 +25,9 @@ from simulator.signature import SHA1, SHA256
 from tests.enrollment.identity.scep.conftest import Requester, rsa_key, self_signed
 from tests.support.world import TownFactory
 
+#: It goes over the wire, and its SQL is in repositories. In what two meet, both databases count.
+pytestmark = pytest.mark.one_database
+
 BAD_ALG, BAD_REQUEST, BAD_TIME, BAD_CERT_ID = 0, 2, 3, 4
 
 
@@ -55,6 +58,7 @@ def test_the_same_tablet_may_retry_its_challenge_and_gets_the_same_certificate(s
     assert scep.refused(scep.request(challenge, key=rsa_key(1))) == BAD_REQUEST
 
 
+@pytest.mark.each_database
 def test_a_challenge_used_concurrently_issues_one_certificate(scep: Requester) -> None:
     challenge = scep.challenge()
     requests = [scep.request(challenge, key=rsa_key(number)) for number in range(4)]
@@ -187,5 +191,6 @@ def test_the_texts_of_a_request_may_have_any_string_type(scep: Requester, monkey
     assert scep.certificate(request).public_key() == rsa_key().public_key()
 
 
+@pytest.mark.each_database
 def test_a_transaction_that_no_response_can_repeat_is_refused_in_the_same_way_on_each_database(scep: Requester) -> None:
     assert scep.send(scep.request(scep.challenge(), transaction="a\0b").message).status_code == 400

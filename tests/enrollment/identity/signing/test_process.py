@@ -43,6 +43,9 @@ from tests.support.server import LiveServer
 from tests.support.signer_process import SignerProcess
 from tests.support.world import TownFactory
 
+#: It goes over the wire, and its SQL is in repositories. In what two meet, both databases count.
+pytestmark = pytest.mark.one_database
+
 _HOLDER = CertificateHolder(tablet_id=UUID(int=7))
 _KEY = rsa_key().public_key()
 

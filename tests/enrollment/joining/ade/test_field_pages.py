@@ -95,6 +95,7 @@ def test_a_full_fetch_that_repeats_its_cursor_removes_no_device(ade: AdeSetup) -
     assert len(ade.present()) == 3
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("cursor", [None, "", 7, "x" * 5000, "a\u0000b", ["c"]])
 def test_a_page_without_a_usable_cursor_is_kept(ade: AdeSetup, cursor: object) -> None:
     ade.sync()
@@ -159,6 +160,7 @@ def test_a_change_of_an_unknown_mac_never_enters_it_as_a_tablet(ade: AdeSetup) -
     assert ade.devices()["C02MACMACMAC"].family == "Mac"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("records", "present"),
     [

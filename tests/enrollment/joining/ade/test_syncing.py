@@ -121,6 +121,7 @@ def test_a_device_that_is_assigned_again_gets_its_profile_again(ade: AdeSetup) -
     assert ade.portal.devices["DMP00000"]["profile_status"] == "assigned"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("word", ["EXPIRED_CURSOR", "INVALID_CURSOR", "CURSOR_REQUIRED"])
 def test_a_lost_cursor_starts_a_full_fetch(ade: AdeSetup, word: str) -> None:
     fill(ade, 3)

@@ -33,6 +33,9 @@ from tests.enrollment.joining.ade.conftest import AdeSetup
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
+#: It goes over the wire, and its SQL is in repositories. In what two meet, both databases count.
+pytestmark = pytest.mark.one_database
+
 
 def install(ade: AdeSetup, portal: Portal, reason: str | None = None, **given: Any) -> None:
     with ade.runtime.open_unit_of_work() as work:
