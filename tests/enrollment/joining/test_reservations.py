@@ -50,7 +50,7 @@ class Place:
         self.school_class: SchoolClass = self.world.create_class(self.school)
         self.pupils: list[Pupil] = [self.world.create_pupil(self.school_class) for _ in range(3)]
         self.boxes: list[Tablet] = inventory.register_purchase_order(
-            work, SYSTEM, self.town.id, [f"BOX{n}A" for n in range(6)], "BC-1"
+            work, SYSTEM, self.town.id, [f"BOX0000{n}A" for n in range(6)], "BC-1"
         )
         cart = Cart(town_id=self.town.id, school_id=self.school.id, label="C1")
         work.session.add(cart)
@@ -100,42 +100,42 @@ def test_each_kind_of_reservation_places_the_tablet(place: Place) -> None:
 
 def test_serial_numbers_and_pupils_are_paired_in_the_given_order(place: Place) -> None:
     wanted = [place.pupils[2].id, place.pupils[0].id]
-    made = place.reserve(["BOX3A", "BOX0A"], K.PUPIL, pupil_ids=tuple(wanted))
+    made = place.reserve(["BOX00003A", "BOX00000A"], K.PUPIL, pupil_ids=tuple(wanted))
     tablets = {tablet.serial: tablet.id for tablet in place.boxes}
-    assert [(row.tablet_id, row.pupil_id) for row in made] == [(tablets["BOX3A"], wanted[0]), (tablets["BOX0A"], wanted[1])]
-    made = place.reserve(["BOX1A", "BOX2A"], K.CART_SLOT, cart_slot_ids=(place.slots[1].id, place.slots[0].id))
+    assert [(row.tablet_id, row.pupil_id) for row in made] == [(tablets["BOX00003A"], wanted[0]), (tablets["BOX00000A"], wanted[1])]
+    made = place.reserve(["BOX00001A", "BOX00002A"], K.CART_SLOT, cart_slot_ids=(place.slots[1].id, place.slots[0].id))
     assert [row.cart_slot_id for row in made] == [place.slots[1].id, place.slots[0].id]
-    again = place.reserve(["BOX3A"], K.STOCK, school_id=place.school.id)
+    again = place.reserve(["BOX00003A"], K.STOCK, school_id=place.school.id)
     assert len(again) == 1
     assert len(place.left()) == 4, "a tablet is meant for one place at a time"
 
 
 def test_a_class_may_have_more_pupils_than_tablets(place: Place) -> None:
-    made = place.reserve(["BOX0A", "BOX1A"], K.PUPIL, class_id=place.school_class.id)
+    made = place.reserve(["BOX00000A", "BOX00001A"], K.PUPIL, class_id=place.school_class.id)
     assert {row.pupil_id for row in made} < {pupil.id for pupil in place.pupils}
     with pytest.raises(Invalid):
-        place.reserve(["BOX2A", "BOX3A", "BOX4A", "BOX5A"], K.PUPIL, class_id=place.school_class.id)
+        place.reserve(["BOX00002A", "BOX00003A", "BOX00004A", "BOX00005A"], K.PUPIL, class_id=place.school_class.id)
 
 
 def test_one_invalid_reservation_refuses_all(place: Place) -> None:
     pupil = place.pupils[0].id
     for refusal, serials, kind, target in (
-        (TabletNotFound, ["BOX0A", "UNKNOWN1"], K.STOCK, {"school_id": place.school.id}),
-        (Invalid, ["BOX0A", "BOX0A"], K.STOCK, {"school_id": place.school.id}),
-        (Invalid, ["BOX0A", "BOX1A"], K.PUPIL, {"pupil_ids": (pupil,)}),
-        (Invalid, ["BOX0A"], K.PUPIL, {"pupil_ids": (pupil, place.pupils[1].id)}),
-        (NotFound, ["BOX0A"], K.PUPIL, {"pupil_ids": (place.town.id,)}),
-        (NotFound, ["BOX0A"], K.CLASS, {}),
+        (TabletNotFound, ["BOX00000A", "UNKNOWN1"], K.STOCK, {"school_id": place.school.id}),
+        (Invalid, ["BOX00000A", "BOX00000A"], K.STOCK, {"school_id": place.school.id}),
+        (Invalid, ["BOX00000A", "BOX00001A"], K.PUPIL, {"pupil_ids": (pupil,)}),
+        (Invalid, ["BOX00000A"], K.PUPIL, {"pupil_ids": (pupil, place.pupils[1].id)}),
+        (NotFound, ["BOX00000A"], K.PUPIL, {"pupil_ids": (place.town.id,)}),
+        (NotFound, ["BOX00000A"], K.CLASS, {}),
     ):
         with pytest.raises(refusal):
             place.reserve(serials, kind, **target)
     place.boxes[0].state = TabletState.IN_USE
     place.work.session.flush()
     with pytest.raises(TabletNotReservable):
-        place.reserve(["BOX0A", "BOX1A"], K.STOCK, school_id=place.school.id)
-    place.reserve(["BOX1A"], K.PUPIL, pupil_ids=(pupil,))
+        place.reserve(["BOX00000A", "BOX00001A"], K.STOCK, school_id=place.school.id)
+    place.reserve(["BOX00001A"], K.PUPIL, pupil_ids=(pupil,))
     with pytest.raises(Conflict):
-        place.reserve(["BOX2A"], K.PUPIL, pupil_ids=(pupil,))
+        place.reserve(["BOX00002A"], K.PUPIL, pupil_ids=(pupil,))
     assert len(place.left()) == 1
 
 
@@ -147,8 +147,8 @@ def test_reservations_are_limited_to_town_and_school(place: Place) -> None:
     helpdesk = Actor(None, "h", (RoleAssignment(Role.HELPDESK, place.town.id),))
     for actor in (of_school, stranger, helpdesk):
         with pytest.raises(Forbidden):
-            place.reserve(["BOX0A"], K.STOCK, actor, school_id=place.school.id)
-    place.reserve(["BOX0A"], K.STOCK, school_id=place.school.id)
+            place.reserve(["BOX00000A"], K.STOCK, actor, school_id=place.school.id)
+    place.reserve(["BOX00000A"], K.STOCK, school_id=place.school.id)
     for actor in (of_school, stranger, helpdesk):
         with pytest.raises(TabletNotFound):
             reservations.withdraw_reservation(place.work, actor, place.boxes[0].id)
@@ -175,7 +175,7 @@ def test_an_obstacle_is_stored_and_the_tablet_enrolls_anyway(place: Place) -> No
 
 
 def test_an_erased_pupil_gets_no_reservation(place: Place) -> None:
-    place.reserve(["BOX0A"], K.PUPIL, pupil_ids=(place.pupils[0].id,))
+    place.reserve(["BOX00000A"], K.PUPIL, pupil_ids=(place.pupils[0].id,))
     erase_identities(place.work, place.town.id, [place.pupils[0]])
     place.work.session.flush()
     assert place.left() == {}
@@ -283,9 +283,9 @@ def test_a_retired_tablet_frees_its_reservation(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         place = Place(work)
         child = place.pupils[0].id
-        place.reserve(["BOX0A"], K.PUPIL, pupil_ids=(child,))
+        place.reserve(["BOX00000A"], K.PUPIL, pupil_ids=(child,))
         inventory.retire_tablet(work, SYSTEM, place.boxes[0], "broken in its box")
-        [made] = place.reserve(["BOX1A"], K.PUPIL, pupil_ids=(child,))
+        [made] = place.reserve(["BOX00001A"], K.PUPIL, pupil_ids=(child,))
         assert (made.tablet_id, made.pupil_id) == (place.boxes[1].id, child)
         assert work.session.get(Reservation, place.boxes[0].id) is None
 

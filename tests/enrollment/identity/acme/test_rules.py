@@ -74,15 +74,15 @@ def fingerprint(runtime: Runtime) -> str:
         )
         challenge = identity.get_valid_challenge(work, secret, IdentityProtocol.ACME)
         key = ec.generate_private_key(ec.SECP384R1()).public_key()
-        issued = identity.redeem_challenge(work, challenge, key, "test", AttestationEvidence("SERIAL-A", "UDID-A"))
+        issued = identity.redeem_challenge(work, challenge, key, "test", AttestationEvidence("SERIAL0A", "UDID-A"))
     return issued.fingerprint
 
 
 def test_with_an_invitation_only_the_attested_device_enrolls(runtime: Runtime, fingerprint: str) -> None:
     with runtime.open_unit_of_work() as work:
         known = get_known_certificate(work, fingerprint)
-        for serial, udid in (("SERIAL-B", "UDID-A"), ("SERIAL-A", "UDID-B"), (None, "UDID-A")):
+        for serial, udid in (("SERIAL0B", "UDID-A"), ("SERIAL0A", "UDID-B"), (None, "UDID-A")):
             with pytest.raises(NotInvited) as refused:
                 resolve_tablet(work, known, serial, udid, TabletDetails())
             assert refused.value.details["why"] == "attested_for_another_device"
-        assert resolve_tablet(work, known, "SERIAL-A", "UDID-A", TabletDetails()).serial == "SERIAL-A"
+        assert resolve_tablet(work, known, "SERIAL0A", "UDID-A", TabletDetails()).serial == "SERIAL0A"
