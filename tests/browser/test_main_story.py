@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mdm.accounts import totp
+from mdm.reconcile.rollouts import watch_rollouts
 from simulator import SimulatedTablet
 from tests.browser.accessible import check_page
 from tests.browser.hands import Hand, Keyboard, Pointer
@@ -54,6 +55,11 @@ class Fleet:
                     self._run(tablet.poll())
         self.server.run_worker()
 
+    def watch_rollouts(self) -> None:
+        """Let the worker look at roll-outs, as it does each minute: it chooses a first tablet, the one that was in contact last."""
+        with self.server.runtime.open_unit_of_work() as work:
+            watch_rollouts(work)
+
     def close(self) -> None:
         for tablet in self.tablets.values():
             self._run(tablet.close())
@@ -86,7 +92,7 @@ def _live_through(server: LiveServer, browser: Browser, hand: Hand, fleet: Fleet
     _set_hours(hand)
     tags = _lend_tablets(hand, fleet)
     _give_bundle(hand, fleet)
-    _deny_site(hand, fleet, tags[0])
+    _deny_site(hand, fleet, tags[-1])
     _lose_and_find(hand, fleet, tags[0])
     _clear_passcode(hand, fleet, tags[1])
     _return_and_lend_again(hand, fleet, tags[2])
@@ -213,13 +219,14 @@ def _deny_site(hand: Hand, fleet: Fleet, tag: str) -> None:
     hand.fill(page.get_by_label("Pourquoi ce changement ?"), "demande des directeurs")
     hand.activate(page.get_by_role("button", name="Publier").first)
     hand.expect_status("Publié")
+    fleet.watch_rollouts()
     fleet.talk()
     hand.begin("see why a site is closed")
     _open_tablet(hand, tag)
     hand.link("Règles et pourquoi")
     hand.fill(page.get_by_label("Site"), "www.jeux.example")
     hand.button("Essayer")
-    hand.expect_status("bloqué")
+    hand.expect_status("bloqué : un site interdit (jeux.example)")
     take_picture(page, "console-why")
 
 

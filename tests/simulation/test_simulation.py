@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,18 +10,9 @@ from cartable.database import use_keyring
 from tests.conftest import KEYRING
 from tests.simulation.runs import Case, read_cases, run_case, shrink_case
 from tests.simulation.steps import draw_steps
-from tests.support import sampling
-
-Each = TypeVar("Each")
 
 #: Always the same ones, so that a run of the tests depends on no luck; new seeds are tried by `make soak`.
 FIXED_SEEDS = range(5003, 5005)
-#: A seed takes seconds: those that failed once, and those of the range, have their turn within so many days.
-DAYS = 2
-
-
-def _choose_todays(cases: Iterable[Each]) -> list[Each]:
-    return [case for place, case in enumerate(cases) if sampling.is_turn(place, DAYS)]
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +21,12 @@ def keyring() -> Iterator[None]:
     use_keyring(KEYRING)
 
 
-@pytest.mark.parametrize("case", _choose_todays(read_cases()), ids=lambda case: str(case.seed))
+@pytest.mark.parametrize("case", read_cases(), ids=lambda case: str(case.seed))
 def test_a_seed_that_failed_once(case: Case) -> None:
     assert run_case(case).violation is None, case.command
 
 
-@pytest.mark.parametrize("seed", _choose_todays(FIXED_SEEDS))
+@pytest.mark.parametrize("seed", FIXED_SEEDS)
 def test_a_seed_of_the_fixed_range(seed: int) -> None:
     case = Case(seed)
     assert run_case(case).violation is None, case.command

@@ -102,7 +102,10 @@ def test_serial_numbers_and_pupils_are_paired_in_the_given_order(place: Place) -
     wanted = [place.pupils[2].id, place.pupils[0].id]
     made = place.reserve(["BOX00003A", "BOX00000A"], K.PUPIL, pupil_ids=tuple(wanted))
     tablets = {tablet.serial: tablet.id for tablet in place.boxes}
-    assert [(row.tablet_id, row.pupil_id) for row in made] == [(tablets["BOX00003A"], wanted[0]), (tablets["BOX00000A"], wanted[1])]
+    assert [(row.tablet_id, row.pupil_id) for row in made] == [
+        (tablets["BOX00003A"], wanted[0]),
+        (tablets["BOX00000A"], wanted[1]),
+    ]
     made = place.reserve(["BOX00001A", "BOX00002A"], K.CART_SLOT, cart_slot_ids=(place.slots[1].id, place.slots[0].id))
     assert [row.cart_slot_id for row in made] == [place.slots[1].id, place.slots[0].id]
     again = place.reserve(["BOX00003A"], K.STOCK, school_id=place.school.id)

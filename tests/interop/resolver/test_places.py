@@ -88,12 +88,16 @@ def test_what_is_explained_of_a_thousand_names_is_what_is_answered(town: Resolve
             for name in names
         }
     assert len(explained) >= 1000
-    differing = [
-        (mode, name)
-        for (mode, name), decision in explained.items()
-        if (town.resolve(tokens[mode], name) is not None) is not (decision is HostDecision.ALLOW)
-    ]
-    assert not differing, differing[:10]
+
+    def list_differing() -> list[tuple[Mode, str]]:
+        return [
+            (mode, name)
+            for (mode, name), decision in explained.items()
+            if (town.resolve(tokens[mode], name) is not None) is not (decision is HostDecision.ALLOW)
+        ]
+
+    # A process of the resolver may take up a list a moment after the one that was asked whether it knows all.
+    assert wait_until(lambda: not list_differing()), list_differing()[:10]
     assert not [name for (mode, name), decision in explained.items() if "adulte" in name and decision is HostDecision.ALLOW]
 
 

@@ -120,8 +120,8 @@ def test_a_teacher_sees_before_a_lesson_which_tablets_need_somebody(server: Live
     head = person(town_id, Role.HEAD, school_id=school_id)
     assert list_cards(head, address) == ["class_lost", "class_silent", "class_not_charged", "class_sessions"]
     page = read(head.client.get(address))
-    assert f"· {tags['empty']} · 12%" in page
-    assert f"{tags['silent']} · 5%" not in page, "the charge of a silent tablet is old news"
+    assert f"· {tags['empty']} · 12 %" in page
+    assert f"{tags['silent']} · 5 %" not in page, "the charge of a silent tablet is old news"
     assert "1 séance de classe aujourd'hui" in page
     assert tags["else"] not in page
     with count_statements(server.runtime.engine) as few:
