@@ -69,6 +69,10 @@ def run_children(settings: Settings, ports: tuple[int, int]) -> Iterator[None]:
                 child.wait(20)
 
 
+#: Tokens in one line of a listener.
+LISTENED_AT_ONCE = 500
+
+
 @contextmanager
 def listen_for_pushes(settings: Settings, port: int, ids: list[int]) -> Iterator[Iterator[dict[str, str]]]:
     """Yield the pushes of these tablets as they arrive, as the tablets' own listeners get them: their `token` names the tablet."""
@@ -77,7 +81,9 @@ def listen_for_pushes(settings: Settings, port: int, ids: list[int]) -> Iterator
         socket.create_connection(("127.0.0.1", port)) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as stream,
     ):
-        stream.sendall(json.dumps({"listen": [i.to_bytes(32, "big").hex() for i in ids]}).encode() + b"\n")
+        for start in range(0, len(ids), LISTENED_AT_ONCE):  # a line may have 64 kB
+            tokens = [i.to_bytes(32, "big").hex() for i in ids[start : start + LISTENED_AT_ONCE]]
+            stream.sendall(json.dumps({"listen": tokens}).encode() + b"\n")
         yield (json.loads(line) for line in stream.makefile())
 
 
