@@ -11,7 +11,6 @@ import re
 
 #: Longer ones are seldom flat, and the time of an attempt should not count.
 MAX_BYTES = 64 * 1024
-# Possessive quantifiers: what is not flat is declined after one pass.
 
 
 def drop_groups(pattern: bytes) -> bytes:
@@ -19,6 +18,7 @@ def drop_groups(pattern: bytes) -> bytes:
     return re.sub(rb"\((?!\?)", b"(?:", pattern)
 
 
+# Possessive quantifiers: what is not flat is declined after one pass.
 _KEY = rb"<key>([\x20-\x25\x27-\x3b\x3d\x3f-\x7e]++)</key>"
 _VALUE = rb"(?:<string>([\x20-\x25\x27-\x3b\x3d\x3f-\x7e\n\t]*+)</string>|<data>([A-Za-z0-9+/=\n\t ]++)</data>|<(true|false)/>)"
 _PAIR = re.compile(rb"[\n\t ]*+" + _KEY + rb"[\n\t ]*+" + _VALUE)
@@ -28,7 +28,9 @@ HEADER = (
     rb'(?:<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1\.0//EN" "http://www\.apple\.com/DTDs/PropertyList-1\.0\.dtd">\n)?'
     rb'<plist version="1\.0">'
 )
-_FLAT = re.compile(HEADER + rb"[\n\t ]*+<dict>((?:" + _PAIR.pattern + rb")*+)[\n\t ]*+</dict>[\n\t ]*+</plist>[\n\t ]*+")
+_FLAT = re.compile(
+    HEADER + rb"[\n\t ]*+<dict>((?:" + drop_groups(_PAIR.pattern) + rb")*+)[\n\t ]*+</dict>[\n\t ]*+</plist>[\n\t ]*+"
+)
 
 
 def parse_flat_plist(data: bytes) -> dict[str, str | bytes | bool] | None:
