@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
 
+from enrollment.tablets.models import Tablet
 from mdm.accounts import totp
 from mdm.reconcile.rollouts import watch_rollouts
+from profiles.policy.kinds import VersionState
+from profiles.policy.models import PolicyVersion
 from simulator import SimulatedTablet
 from tests.browser.accessible import check_page
 from tests.browser.hands import Hand, Keyboard, Pointer
@@ -55,10 +59,12 @@ class Fleet:
                     self._run(tablet.poll())
         self.server.run_worker()
 
-    def watch_rollouts(self) -> None:
-        """Let the worker look at roll-outs, as it does each minute: it chooses a first tablet, the one that was in contact last."""
+    def watch_rollouts(self) -> str:
+        """Let the worker look at roll-outs, as it does each minute: it chooses a first tablet. Returns the tag of it."""
         with self.server.runtime.open_unit_of_work() as work:
             watch_rollouts(work)
+            version = work.session.scalars(select(PolicyVersion).where(PolicyVersion.state == VersionState.ROLLING)).one()
+            return work.session.get_one(Tablet, version.stage_target).tag
 
     def close(self) -> None:
         for tablet in self.tablets.values():
@@ -92,7 +98,7 @@ def _live_through(server: LiveServer, browser: Browser, hand: Hand, fleet: Fleet
     _set_hours(hand)
     tags = _lend_tablets(hand, fleet)
     _give_bundle(hand, fleet)
-    _deny_site(hand, fleet, tags[-1])
+    _deny_site(hand, fleet)
     _lose_and_find(hand, fleet, tags[0])
     _clear_passcode(hand, fleet, tags[1])
     _return_and_lend_again(hand, fleet, tags[2])
@@ -207,7 +213,7 @@ def _give_bundle(hand: Hand, fleet: Fleet) -> None:
     take_picture(page, "console-apps")
 
 
-def _deny_site(hand: Hand, fleet: Fleet, tag: str) -> None:
+def _deny_site(hand: Hand, fleet: Fleet) -> None:
     page = hand.page
     hand.begin("deny a site")
     hand.search("sites interdits")
@@ -219,7 +225,7 @@ def _deny_site(hand: Hand, fleet: Fleet, tag: str) -> None:
     hand.fill(page.get_by_label("Pourquoi ce changement ?"), "demande des directeurs")
     hand.activate(page.get_by_role("button", name="Publier").first)
     hand.expect_status("Publié")
-    fleet.watch_rollouts()
+    tag = fleet.watch_rollouts()
     fleet.talk()
     hand.begin("see why a site is closed")
     _open_tablet(hand, tag)
