@@ -9,35 +9,26 @@ import structlog
 
 from cartable.i18n import DEFAULT_LANGUAGE, find_language
 from cartable.outbox import OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, claim_jobs, complete_jobs, record_failure
+from cartable.outbox_leases import ANY_LANE, Claimant, complete_jobs, record_failure
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.accounts.links import get_mail_address
 from mdm.accounts.models import Account, AccountLink, LinkPurpose
 from mdm.notices import rules
-from mdm.notices.sending import BATCH_SIZE, DeliveryFailure, send_mail
+from mdm.notices.sending import deliver, send_due_jobs
 
 log = structlog.get_logger()
 
 
 def send_due_links(runtime: Runtime, claimant: Claimant = ANY_LANE) -> int:
     """Mail the links that are due. Returns how many jobs there were."""
-    with runtime.open_unit_of_work() as work:
-        rows = claim_jobs(work.session, work.now, Topic.ACCOUNT_LINK, BATCH_SIZE, claimant)
-    for row in rows:
-        _send_once(runtime, row)
-    return len(rows)
+    return send_due_jobs(runtime, Topic.ACCOUNT_LINK, claimant, _send_once)
 
 
 def _send_once(runtime: Runtime, row: OutboxRow) -> None:
     link_id = UUID(row.key)
     with runtime.open_unit_of_work() as work:
         mail = _prepare(work, link_id)
-    failure = None
-    if mail is not None:
-        try:
-            send_mail(runtime.settings, mail)
-        except DeliveryFailure as error:
-            failure = str(error)
+    failure = deliver(runtime, mail)
     with runtime.open_unit_of_work() as work:
         link = work.session.get(AccountLink, link_id)
         is_parked = failure is not None and record_failure(work.session, row, work.now, failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import NamedTuple
@@ -57,17 +57,22 @@ class Delivery:
 
 def send_due_notices(runtime: Runtime, claimant: Claimant = ANY_LANE) -> int:
     """Send the notices that are due. Returns how many jobs there were."""
+    return send_due_jobs(runtime, Topic.NOTICE, claimant, _send_once)
+
+
+def send_due_jobs(runtime: Runtime, topic: Topic, claimant: Claimant, send_once: Callable[[Runtime, OutboxRow], None]) -> int:
+    """Claim the due jobs of a topic whose jobs are messages, and send each with `send_once`. Returns how many there were."""
     with runtime.open_unit_of_work() as work:
-        rows = claim_jobs(work.session, work.now, Topic.NOTICE, BATCH_SIZE, claimant)
+        rows = claim_jobs(work.session, work.now, topic, BATCH_SIZE, claimant)
     for row in rows:
-        _send_once(runtime, row)
+        send_once(runtime, row)
     return len(rows)
 
 
 def _send_once(runtime: Runtime, row: OutboxRow) -> None:
     with runtime.open_unit_of_work() as work:
         delivery = _prepare(work, UUID(row.key))
-    failure = _deliver(runtime, delivery)
+    failure = deliver(runtime, delivery.message)
     with runtime.open_unit_of_work() as work:
         notices = [notice for key in delivery.notice_ids if (notice := work.session.get(Notice, key)) is not None]
         if failure is None:
@@ -126,13 +131,13 @@ def _find_mailbox(work: UnitOfWork, notice: Notice) -> tuple[Sequence[str], str]
     return ([account.email], account.language) if account and account.email and account.active else ([], "")
 
 
-def _deliver(runtime: Runtime, delivery: Delivery) -> str | None:
+def deliver(runtime: Runtime, message: EmailMessage | WebhookRequest | None) -> str | None:
     """Send what is prepared. Returns why it failed, None when it was accepted or there was nothing to send."""
     try:
-        if isinstance(delivery.message, EmailMessage):
-            send_mail(runtime.settings, delivery.message)
-        elif delivery.message is not None:
-            post_webhook(runtime, delivery.message, allow_private=runtime.settings.allow_private_addresses)
+        if isinstance(message, EmailMessage):
+            send_mail(runtime.settings, message)
+        elif message is not None:
+            post_webhook(runtime, message, allow_private=runtime.settings.allow_private_addresses)
     except DeliveryFailure as failure:
         return str(failure)
     return None

@@ -51,7 +51,7 @@ def parse_nested_plist(data: bytes, max_depth: int) -> dict[str, Any] | None:
 def _build_values(tokens: bytes, max_depth: int) -> list[Any] | None:
     """Return the values of a sequence of tokens; None where keys, values and ends do not fit one another."""
     current: Any = []
-    outer: list[tuple[Any, bytes]] = []
+    outer: list[Any] = []
     key: str | None = None
     for token in _TOKEN.finditer(tokens):
         kind = token.lastindex

@@ -122,10 +122,8 @@ def sync_due(
             failure, retry_after = _sync_once(runtime, synchronise, row)
         try:
             _end_job(runtime, row, failure, retry_after)
-        except JobLeaseLost:
-            log.warning(
-                "worker.lease_lost", topic=topic.value, jobs=1
-            )  # another worker synchronizes once more, which does no harm
+        except JobLeaseLost:  # another worker synchronizes once more, which does no harm
+            log.warning("worker.lease_lost", topic=topic.value, jobs=1)
     return len(rows)
 
 

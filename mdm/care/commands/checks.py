@@ -32,6 +32,8 @@ def check_command(
         actor.require_reauthentication()
     if kind is CommandKind.INSTALL_APP:
         require_in_town(work, App, parameters.app_id, town_id, field="app_id")
-        settings = work.settings
-        if settings.declarative_apps if os_version is None else declares_apps(settings, parse_version(os_version)):
+        is_declared = work.settings.declarative_apps
+        if os_version is not None:
+            is_declared = declares_apps(work.settings, parse_version(os_version))
+        if is_declared:
             raise AppsAreDeclared
