@@ -39,6 +39,7 @@ _FAULTS = """() => {
 
 def check_page(page: Page) -> None:
     """Judge the page at a desk's width and at a tablet's, and by axe-core."""
+    page.wait_for_load_state()  # a click returns when the next page begins, and it may still be empty
     for width in (1280, 820):
         page.set_viewport_size({"width": width, "height": 900})
         assert find_faults(page) == [], (page.url, width)

@@ -32,6 +32,7 @@ def _select_link(address: str) -> str:
 
 def open_chapter(page: Page, address: str) -> None:
     """Open a chapter of the menu by the pointer."""
+    page.wait_for_load_state()
     if not find_chapter(page, address).is_visible():
         find_group(page, address).click()
     find_chapter(page, address).click()
@@ -52,6 +53,7 @@ class Hand(ABC):
 
     def open_chapter(self, address: str) -> None:
         """Open a chapter of the menu, after the group in which it stands."""
+        self.page.wait_for_load_state()
         if not find_chapter(self.page, address).is_visible():
             self.activate(find_group(self.page, address))
         self.activate(find_chapter(self.page, address))
@@ -63,6 +65,7 @@ class Hand(ABC):
     def button(self, name: str) -> None:
         """Press the first button of this name, and give the password once more where it is asked for."""
         self.activate(self.page.get_by_role("button", name=name, exact=True).first)
+        self.page.wait_for_load_state()
         if self.page.locator("#confirm_password").count():
             self.fill(self.page.locator("#confirm_password"), self.password)
             self._click(self.page.get_by_role("button", name="Continuer"))

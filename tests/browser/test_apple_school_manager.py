@@ -119,6 +119,7 @@ def choose_file(page: Page, label: str, name: str, content: bytes) -> None:
 def press(page: Page, name: str) -> None:
     """Press a button, and give the password once more where it is asked for."""
     page.get_by_role("button", name=name, exact=True).click()
+    page.wait_for_load_state()
     if page.locator("#confirm_password").count():
         page.locator("#confirm_password").fill(PASSWORD)
         page.get_by_role("button", name="Continuer").click()

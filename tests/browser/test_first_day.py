@@ -30,6 +30,7 @@ def open_first_link(server: LiveServer, browser: Browser, locale: str) -> Page:
 
 
 def choose_password(page: Page) -> None:
+    page.wait_for_load_state()
     for field in ("#password", "#again"):
         if page.locator(field).count():
             page.fill(field, PASSWORD)
@@ -42,6 +43,7 @@ def page(server: LiveServer, browser: Browser) -> Page:
 
 
 def list_done(page: Page) -> set[str]:
+    page.wait_for_load_state()
     return {str(each.get_attribute("data-step")) for each in page.locator(".todo .done").all()}
 
 

@@ -108,6 +108,7 @@ class Colleague:
 
     def confirm(self) -> None:
         """Give password and code once more, where they are asked for."""
+        self.page.wait_for_load_state()
         if self.page.locator("#confirm_password").count():
             self.page.fill("#confirm_password", PASSWORD)
             if self.secret:
@@ -264,6 +265,7 @@ def _give_teacher_a_tablet(founder: Colleague, browser: Browser) -> None:
     row = founder.page.get_by_role("row", name="Paule")
     row.locator("summary").click()
     row.get_by_role("button", name="Montrer un code").click()
+    founder.page.wait_for_load_state()
     code = re.search(r"/join/(\S+)", founder.page.locator("main").inner_text())
     assert code is not None
     with ThreadPoolExecutor(1) as pool:

@@ -86,6 +86,7 @@ def test_a_programs_token_from_its_page_to_its_end(server: LiveServer, sign_in: 
         assert token not in page.content(), "shown once"
         expect(page.get_by_role("row", name="Inventaire")).to_contain_text(re.compile(r"\d\d/\d\d/\d{4}"))
         page.get_by_role("button", name="Inventaire").click()
+        page.wait_for_load_state()
         if page.locator("#confirm_password").count():
             page.fill("#confirm_password", PASSWORD)
             page.locator("form:has(#confirm_password) > button:not([type])").click()

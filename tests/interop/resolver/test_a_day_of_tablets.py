@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from cartable.clock import ManualClock
 from mdm.resolver.service import ResolverStatus, load_resolver_state
+from simulator.errors import ResolverAway
 from tests.interop.resolver.server_with_resolver import start_server_with_resolver
 from tests.stories.test_web_filter_day import NAMES, FilterDay, follow_day
 from tests.support.server import LiveServer
@@ -53,9 +54,12 @@ class ResolvedDay(FilterDay):
         """Leave the comparison to the story itself, and to that of the programs with the rule."""
 
     def ask_names(self, name: str) -> tuple[set[str], set[str]]:
-        """Return the names that exist for a tablet, and the addresses of the resolvers that answered it."""
+        """Return the names that exist for a tablet, and the addresses of the resolvers that answered it: none while it refuses the path."""
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(asyncio.run, self._ask_names(name)).result()
+            try:
+                return pool.submit(asyncio.run, self._ask_names(name)).result()
+            except ResolverAway:
+                return set(), set()
 
     async def _ask_names(self, name: str) -> tuple[set[str], set[str]]:
         answers = [await self.tablets[name].resolve_name(host) for host in NAMES]

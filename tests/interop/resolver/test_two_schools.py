@@ -23,6 +23,7 @@ from profiles.filters.options import set_trial_schools
 from profiles.filters.reading import read_lists
 from profiles.policy.kinds import PlaceKind
 from simulator import SimulatedTablet
+from simulator.errors import ResolverAway
 from simulator.hardware import Hardware
 from tests.interop.resolver.server_with_resolver import start_server_with_resolver
 from tests.profiles.filters.archives import import_archive
@@ -91,6 +92,14 @@ class TwoSchools:
             ContentRepository(work.session).add_contents(lists.get_blocks_by_hash(), work.now)
             return releases.add_release(work, self.town.id, [], lists.describe(), []).id
 
+    def are_addresses_served(self) -> bool:
+        """Return whether the resolver answers at the addresses of both tablets: it takes up new ones within seconds."""
+        try:
+            self.list_closed("www.jeu.example")
+        except ResolverAway:
+            return False
+        return True
+
     def list_closed(self, host: str) -> set[str]:
         """Return the tablets for which the resolver closes a host."""
         return {name for name, tablet in self.tablets.items() if not self._is_open(tablet, host)}
@@ -116,6 +125,7 @@ async def follow_trial(town: TwoSchools) -> None:
     await town.enroll()
     urls = {name: tablet.device.dns_settings[0]["DNSSettings"]["ServerURL"] for name, tablet in town.tablets.items()}
     assert urls["trying"] != urls["waiting"]
+    assert await asyncio.to_thread(wait_until, town.are_addresses_served)
     assert await asyncio.to_thread(wait_until, lambda: town.list_closed("www.jeu.example") == set(SYSTEMS), 10)
     assert town.list_closed("nouveau.example") == set()
     first = town.add_release()
