@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
 from bench.__main__ import print_machine, print_progress, settle_database, start_database
 from bench.serving import PUBLIC_URL, RunningServer, run_server
@@ -28,7 +28,6 @@ from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.composition import compose
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.registry import build_command
 from mdm.push.certificates import ensure_simulated_certificate
 from mdm.queue import service as queue
@@ -57,8 +56,10 @@ def main() -> None:
             settle_database(runtime)
             started = time.perf_counter()
             with runtime.open_unit_of_work() as work:
-                tablets = TabletRepository(work.session).select_by_town(town_id)
-                selection = DeviceRepository(work.session).select_device_channels_where(tablets)
+                tablet_ids = TabletRepository(work.session).select_by_town(town_id).scalar_subquery()
+                selection = select(DeviceEnrollment.id).where(
+                    DeviceEnrollment.tablet_id.in_(tablet_ids), DeviceEnrollment.parent_id.is_(None)
+                )
                 batch = queue.enqueue_for_selection(work, SYSTEM, build_command("SecurityInfo", {}), selection)
             elapsed = time.perf_counter() - started
             assert batch.count == count, batch

@@ -30,11 +30,6 @@ def compute_trusted_from(account: Account, roles: Sequence[AccountRole], now: da
     return trusted_from if trusted_from > now else None
 
 
-def get_trusted_from(work: UnitOfWork, account: Account) -> datetime | None:
-    """Return from when on an account counts as one of two people; None: already now."""
-    return compute_trusted_from(account, AccountRepository(work.session).list_roles(account.id, work.now), work.now)
-
-
 def confirm_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
     """Vouch for an account of the town as it is now, and return it: it counts as one of two people at once.
 

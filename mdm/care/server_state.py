@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from cartable.outbox import Topic
 from cartable.outbox_figures import LaneLag, count_leased_jobs, count_parked_jobs, measure_lag
@@ -35,10 +34,6 @@ class ServerState:
     resolver: ResolverState
     disk_free: int
     disk_total: int
-
-    def has_living_worker(self, now: datetime) -> bool:
-        """Return whether anybody drains the outbox."""
-        return any(worker.is_alive(now) for worker in self.workers)
 
 
 def load_server_state(work: UnitOfWork) -> ServerState:

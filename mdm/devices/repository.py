@@ -111,16 +111,6 @@ class DeviceRepository:
             .values(fingerprint=fingerprint, next_fingerprint=None)
         )
 
-    def select_device_channels(self, tablet_ids: Collection[UUID]) -> Select[int]:
-        """Return a statement that selects the device channels (not the user channels) of these tablets."""
-        return select(DeviceEnrollment.id).where(DeviceEnrollment.tablet_id.in_(tablet_ids), DeviceEnrollment.parent_id.is_(None))
-
-    def select_device_channels_where(self, tablets: Select[UUID]) -> Select[int]:
-        """Return a statement that selects the device channels of the tablets that another statement selects."""
-        return select(DeviceEnrollment.id).where(
-            DeviceEnrollment.tablet_id.in_(tablets.scalar_subquery()), DeviceEnrollment.parent_id.is_(None)
-        )
-
     def select_channels_of_town(self, town_id: UUID) -> Select[int]:
         """Return a statement that selects every enrollment of a town, ended ones included."""
         return select(DeviceEnrollment.id).where(DeviceEnrollment.town_id == town_id)

@@ -57,14 +57,6 @@ def get_active_topic(work: UnitOfWork) -> str:
     return row.topic
 
 
-def load_active_pem(work: UnitOfWork) -> tuple[bytes, bytes] | None:
-    """Return the active push certificate and its key as PEM; None when there is none."""
-    row = PushRepository(work.session).get_active_certificate()
-    if row is None or row.certificate is None:
-        return None
-    return row.certificate.encode(), row.private_key
-
-
 def import_certificate(
     work: UnitOfWork, actor: Actor, certificate_pem: bytes, key_pem: bytes | None = None, *, force: bool = False
 ) -> PushCertificate:

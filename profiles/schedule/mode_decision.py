@@ -6,18 +6,16 @@ from edge to edge. See docs/domain/modes.md#who-overrides-whom.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import TypeVar
 
 from profiles.schedule.modes import Mode
 from profiles.schedule.night import Night
 from profiles.schedule.place_schedule import DaySegment, Schedule, ScheduleReason
 from profiles.schedule.timetable import BandKind
 
-K = TypeVar("K", bound=Hashable)
 #: How far ahead `find_next_change` searches.
 HORIZON = timedelta(days=400)
 
@@ -135,11 +133,6 @@ def find_next_change(inputs: ModeInputs, at: datetime) -> datetime | None:
         if get_mode_at(inputs, edge) is not mode:
             return edge
     return None
-
-
-def get_modes_at(inputs_by_key: Mapping[K, ModeInputs], at: datetime) -> dict[K, Mode]:
-    """Return the mode of each group of tablets. Groups with the same `Schedule` share its computed days."""
-    return {key: get_mode_at(inputs, at) for key, inputs in inputs_by_key.items()}
 
 
 def _list_candidates(inputs: ModeInputs, at: datetime) -> Iterator[ModeCandidate]:

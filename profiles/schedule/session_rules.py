@@ -9,7 +9,7 @@ from profiles.schedule.mode_decision import Span
 from profiles.schedule.place_schedule import Schedule
 from profiles.schedule.timetable import BandKind
 
-SHORTEST_SESSION, LONGEST_SESSION, USUAL_SESSION = timedelta(minutes=15), timedelta(minutes=90), timedelta(minutes=45)
+SHORTEST_SESSION, LONGEST_SESSION = timedelta(minutes=15), timedelta(minutes=90)
 SHORTEST_ACTIVITY, LONGEST_ACTIVITY = timedelta(minutes=30), timedelta(minutes=120)
 SESSION_GRACE = timedelta(minutes=15)
 END_WARNING = timedelta(minutes=5)

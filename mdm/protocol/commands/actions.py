@@ -15,8 +15,6 @@ class SettingsCommand(Command):
 
     request_type: ClassVar[str] = "Settings"
     minimum_os: ClassVar[str] = "5.0"
-    user_channel: ClassVar[bool] = True
-    access_right: ClassVar[int] = 2048
     settings: tuple[dict[str, Any], ...] = payload_field("Settings", required=True, default=())
 
     def dedupe_key(self) -> str:
@@ -44,9 +42,6 @@ class UserConfigured(Command):
     """Ends the wait of a Shared iPad user during sign-in."""
 
     request_type: ClassVar[str] = "UserConfigured"
-    shared_ipad_only: ClassVar[bool] = True
-    user_channel: ClassVar[bool] = True
-    device_channel: ClassVar[bool] = False
     minimum_os: ClassVar[str] = "17.0"
 
 
@@ -56,7 +51,6 @@ class DeclarativeManagement(Command):
 
     request_type: ClassVar[str] = "DeclarativeManagement"
     acknowledgement_is_handled: ClassVar[bool] = False  # it says that the tablet will ask; a status report says what it has done
-    user_channel: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "15.0"
     data: bytes | None = payload_field("Data")
 
@@ -74,11 +68,10 @@ class RequestMirroring(Command):
     request_type: ClassVar[str] = "RequestMirroring"
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = timedelta(minutes=10)
-    idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False
     minimum_os: ClassVar[str] = "7.0"
-    destination_name: str | None = payload_field("DestinationName", audited=True)
-    destination_device_id: str | None = payload_field("DestinationDeviceID", audited=True)
+    destination_name: str | None = payload_field("DestinationName")
+    destination_device_id: str | None = payload_field("DestinationDeviceID")
     scan_time: int | None = payload_field("ScanTime")
     password: str | None = payload_field("Password")
 
@@ -102,11 +95,10 @@ class DeleteUser(Command):
     expires_after_restore: ClassVar[bool] = True
     timeout: ClassVar[timedelta] = DAY
     destructive: ClassVar[bool] = True
-    shared_ipad_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
     user_name: str | None = payload_field("UserName")
-    force_deletion: bool | None = payload_field("ForceDeletion", audited=True)
-    delete_all_users: bool | None = payload_field("DeleteAllUsers", audited=True)
+    force_deletion: bool | None = payload_field("ForceDeletion")
+    delete_all_users: bool | None = payload_field("DeleteAllUsers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +107,6 @@ class LogOutUser(Command):
 
     request_type: ClassVar[str] = "LogOutUser"
     timeout: ClassVar[timedelta] = DAY
-    shared_ipad_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
 
 
@@ -125,4 +116,4 @@ class RefreshCellularPlans(Command):
 
     request_type: ClassVar[str] = "RefreshCellularPlans"
     minimum_os: ClassVar[str] = "13.0"
-    esim_server_url: str = payload_field("eSIMServerURL", required=True, audited=True)
+    esim_server_url: str = payload_field("eSIMServerURL", required=True)

@@ -27,15 +27,14 @@ class InstallApplication(Command):
 
     request_type: ClassVar[str] = "InstallApplication"
     minimum_os: ClassVar[str] = "5.0"
-    access_right: ClassVar[int] = 4096
-    itunes_store_id: int | None = payload_field("iTunesStoreID", audited=True)
-    identifier: str | None = payload_field("Identifier", audited=True)
-    manifest_url: str | None = payload_field("ManifestURL", audited=True)
+    itunes_store_id: int | None = payload_field("iTunesStoreID")
+    identifier: str | None = payload_field("Identifier")
+    manifest_url: str | None = payload_field("ManifestURL")
     options: dict[str, Any] | None = payload_field("Options")
-    management_flags: int | None = payload_field("ManagementFlags", audited=True)
+    management_flags: int | None = payload_field("ManagementFlags")
     configuration: dict[str, Any] | None = payload_field("Configuration")
     attributes: dict[str, Any] | None = payload_field("Attributes")
-    change_management_state: str | None = payload_field("ChangeManagementState", audited=True)
+    change_management_state: str | None = payload_field("ChangeManagementState")
 
     def __post_init__(self) -> None:
         if sum(source is not None for source in (self.itunes_store_id, self.identifier, self.manifest_url)) != 1:
@@ -60,8 +59,7 @@ class RemoveApplication(Command):
     request_type: ClassVar[str] = "RemoveApplication"
     expires_after_restore: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "5.0"
-    access_right: ClassVar[int] = 4096
-    identifier: str = payload_field("Identifier", required=True, audited=True)
+    identifier: str = payload_field("Identifier", required=True)
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.identifier}"[:96]
@@ -72,12 +70,9 @@ class InviteToProgram(Command):
     """Invites a person to user licences."""
 
     request_type: ClassVar[str] = "InviteToProgram"
-    idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False
-    user_channel: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "7.0"
-    access_right: ClassVar[int] = 4096
-    program_id: str = payload_field("ProgramID", default="com.apple.cloudvpp", audited=True)
+    program_id: str = payload_field("ProgramID", default="com.apple.cloudvpp")
     invitation_url: str = payload_field("InvitationURL", required=True)
 
 
@@ -87,8 +82,7 @@ class ValidateApplications(Command):
 
     request_type: ClassVar[str] = "ValidateApplications"
     minimum_os: ClassVar[str] = "9.2"
-    access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] | None = payload_field("Identifiers", audited=True)
+    identifiers: tuple[str, ...] | None = payload_field("Identifiers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +91,10 @@ class InstallMedia(Command):
 
     request_type: ClassVar[str] = "InstallMedia"
     minimum_os: ClassVar[str] = "8.0"
-    access_right: ClassVar[int] = 4096
-    media_type: str = payload_field("MediaType", default="Book", audited=True)
-    itunes_store_id: int | None = payload_field("iTunesStoreID", audited=True)
-    media_url: str | None = payload_field("MediaURL", audited=True)
-    persistent_id: str | None = payload_field("PersistentID", audited=True)
+    media_type: str = payload_field("MediaType", default="Book")
+    itunes_store_id: int | None = payload_field("iTunesStoreID")
+    media_url: str | None = payload_field("MediaURL")
+    persistent_id: str | None = payload_field("PersistentID")
     kind: str | None = payload_field("Kind")
     version: str | None = payload_field("Version")
     author: str | None = payload_field("Author")
@@ -119,7 +112,6 @@ class RemoveMedia(Command):
     request_type: ClassVar[str] = "RemoveMedia"
     expires_after_restore: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "8.0"
-    access_right: ClassVar[int] = 4096
-    media_type: str = payload_field("MediaType", default="Book", audited=True)
-    itunes_store_id: int | None = payload_field("iTunesStoreID", audited=True)
-    persistent_id: str | None = payload_field("PersistentID", audited=True)
+    media_type: str = payload_field("MediaType", default="Book")
+    itunes_store_id: int | None = payload_field("iTunesStoreID")
+    persistent_id: str | None = payload_field("PersistentID")

@@ -27,13 +27,9 @@ class BadArguments(ValueError):
     """The arguments are missing, unknown or contradictory for this command."""
 
 
-def payload_field(name: str, *, required: bool = False, audited: bool = False, default: Any = None) -> Any:
-    """Declare a field that is sent under the payload key `name`.
-
-    Only arguments marked `audited` appear in the audit trail: a forgotten mark hides a value instead of leaking it.
-    """
-    metadata = {"key": name, "audited": audited, "required": required}
-    return field(default=default, metadata=metadata)
+def payload_field(name: str, *, required: bool = False, default: Any = None) -> Any:
+    """Declare a field that is sent under the payload key `name`, unless it is None. A required one may not be empty."""
+    return field(default=default, metadata={"key": name, "required": required})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +39,10 @@ class Command:
     request_type: ClassVar[str]
     lane: ClassVar[LaneHint] = LaneHint.NORMAL
     timeout: ClassVar[timedelta] = 30 * DAY  # from enqueueing to the deadline
-    idempotent: ClassVar[bool] = True  # may be delivered twice with the same effect
     destructive: ClassVar[bool] = False
     expires_after_restore: ClassVar[bool] = False  # takes something away: people may have withdrawn it since the backup
     supervised_only: ClassVar[bool] = False
-    shared_ipad_only: ClassVar[bool] = False
-    user_channel: ClassVar[bool] = False  # may be sent to a Shared iPad user
-    device_channel: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "4.0"
-    never_not_now: ClassVar[bool] = False
-    access_right: ClassVar[int] = 0
     flushes_queue: ClassVar[bool] = False  # nothing behind it can be delivered
     retried_after_silence: ClassVar[bool] = True  # sent again when no result arrived
     acknowledgement_is_handled: ClassVar[bool] = True  # something is to be done when the tablet has acknowledged it
@@ -89,11 +79,6 @@ class Command:
     def parse_failure(self, body: dict[str, Any]) -> Any:
         """Return the parsed response keys of a command that failed, beside its ErrorChain; None for a command without any."""
         return None
-
-    def to_audited_args(self) -> dict[str, Any]:
-        """Return the arguments that may appear in the audit trail."""
-        audited_names = {argument.name for argument in fields(self) if argument.metadata.get("audited")}
-        return {name: value for name, value in self.to_args().items() if name in audited_names}
 
     def to_args(self) -> dict[str, Any]:
         """Return the arguments as JSON values; bytes become `{"b64": …}`, instants `{"date": …}`."""

@@ -18,10 +18,8 @@ class InstallProfile(Command):
 
     request_type: ClassVar[str] = "InstallProfile"
     timeout: ClassVar[timedelta] = 30 * DAY
-    user_channel: ClassVar[bool] = True
-    access_right: ClassVar[int] = 2
     payload_data: bytes = payload_field("Payload", required=True)
-    identifier: str = field(default="", metadata={"audited": True, "required": True})
+    identifier: str = field(default="", metadata={"required": True})
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.identifier}"[:96]
@@ -36,9 +34,7 @@ class RemoveProfile(Command):
 
     request_type: ClassVar[str] = "RemoveProfile"
     expires_after_restore: ClassVar[bool] = True
-    user_channel: ClassVar[bool] = True
-    access_right: ClassVar[int] = 2
-    identifier: str = payload_field("Identifier", required=True, audited=True)
+    identifier: str = payload_field("Identifier", required=True)
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.identifier}"[:96]
@@ -52,7 +48,6 @@ class InstallProvisioningProfile(Command):
     """Installs a provisioning profile for in-house apps."""
 
     request_type: ClassVar[str] = "InstallProvisioningProfile"
-    access_right: ClassVar[int] = 128
     provisioning_profile: bytes = payload_field("ProvisioningProfile", required=True)
 
 
@@ -62,5 +57,4 @@ class RemoveProvisioningProfile(Command):
 
     request_type: ClassVar[str] = "RemoveProvisioningProfile"
     expires_after_restore: ClassVar[bool] = True
-    access_right: ClassVar[int] = 128
-    uuid: str = payload_field("UUID", required=True, audited=True)
+    uuid: str = payload_field("UUID", required=True)

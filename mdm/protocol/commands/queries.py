@@ -22,9 +22,7 @@ class DeviceInformation(Query):
     """Asks for the named properties. One that the tablet does not know is missing from its response."""
 
     request_type: ClassVar[str] = "DeviceInformation"
-    never_not_now: ClassVar[bool] = True
-    user_channel: ClassVar[bool] = True
-    queries: tuple[str, ...] = payload_field("Queries", required=True, audited=True, default=())
+    queries: tuple[str, ...] = payload_field("Queries", required=True, default=())
     attestation_nonce: bytes | None = payload_field("DeviceAttestationNonce")
 
     def parse_response(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +34,6 @@ class SecurityInfo(Query):
     """Asks for the state of passcode, encryption and management."""
 
     request_type: ClassVar[str] = "SecurityInfo"
-    access_right: ClassVar[int] = 1024
 
     def parse_response(self, body: dict[str, Any]) -> dict[str, Any]:
         return dict(require_key(body, "SecurityInfo", dict))
@@ -47,12 +44,10 @@ class InstalledApplicationList(Query):
     """Asks for the apps on the tablet. `items` limits the keys per app, which makes the response much smaller."""
 
     request_type: ClassVar[str] = "InstalledApplicationList"
-    never_not_now: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "5.0"
-    access_right: ClassVar[int] = 256
-    identifiers: tuple[str, ...] | None = payload_field("Identifiers", audited=True)
-    managed_apps_only: bool | None = payload_field("ManagedAppsOnly", audited=True)
-    items: tuple[str, ...] | None = payload_field("Items", audited=True)
+    identifiers: tuple[str, ...] | None = payload_field("Identifiers")
+    managed_apps_only: bool | None = payload_field("ManagedAppsOnly")
+    items: tuple[str, ...] | None = payload_field("Items")
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{bool(self.managed_apps_only)}"
@@ -67,8 +62,7 @@ class ManagedApplicationList(Query):
 
     request_type: ClassVar[str] = "ManagedApplicationList"
     minimum_os: ClassVar[str] = "5.0"
-    access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] | None = payload_field("Identifiers", audited=True)
+    identifiers: tuple[str, ...] | None = payload_field("Identifiers")
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -84,8 +78,7 @@ class ManagedApplicationAttributes(Query):
 
     request_type: ClassVar[str] = "ManagedApplicationAttributes"
     minimum_os: ClassVar[str] = "7.0"
-    access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, audited=True, default=())
+    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, default=())
 
     def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         return require_dicts(body, "ApplicationAttributes")
@@ -97,8 +90,7 @@ class ManagedApplicationConfiguration(Query):
 
     request_type: ClassVar[str] = "ManagedApplicationConfiguration"
     minimum_os: ClassVar[str] = "7.0"
-    access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, audited=True, default=())
+    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, default=())
 
     def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         return require_dicts(body, "ApplicationConfigurations")
@@ -110,9 +102,8 @@ class ManagedApplicationFeedback(Query):
 
     request_type: ClassVar[str] = "ManagedApplicationFeedback"
     minimum_os: ClassVar[str] = "7.0"
-    access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, audited=True, default=())
-    delete_feedback: bool | None = payload_field("DeleteFeedback", audited=True)
+    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, default=())
+    delete_feedback: bool | None = payload_field("DeleteFeedback")
 
     def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         return require_dicts(body, "ManagedApplicationFeedback")
@@ -124,7 +115,6 @@ class ManagedMediaList(Query):
 
     request_type: ClassVar[str] = "ManagedMediaList"
     minimum_os: ClassVar[str] = "8.0"
-    access_right: ClassVar[int] = 4096
 
     def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         return require_dicts(body, "Books")
@@ -135,8 +125,7 @@ class CertificateList(Query):
     """Asks for the certificates on the tablet."""
 
     request_type: ClassVar[str] = "CertificateList"
-    access_right: ClassVar[int] = 1
-    managed_only: bool | None = payload_field("ManagedOnly", audited=True)
+    managed_only: bool | None = payload_field("ManagedOnly")
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -150,10 +139,7 @@ class ProfileList(Query):
     """Asks for the installed configuration profiles."""
 
     request_type: ClassVar[str] = "ProfileList"
-    never_not_now: ClassVar[bool] = True
-    user_channel: ClassVar[bool] = True
-    access_right: ClassVar[int] = 1
-    managed_only: bool | None = payload_field("ManagedOnly", audited=True)
+    managed_only: bool | None = payload_field("ManagedOnly")
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -167,9 +153,7 @@ class ProvisioningProfileList(Query):
     """Asks for the installed provisioning profiles."""
 
     request_type: ClassVar[str] = "ProvisioningProfileList"
-    never_not_now: ClassVar[bool] = True
-    access_right: ClassVar[int] = 64
-    managed_only: bool | None = payload_field("ManagedOnly", audited=True)
+    managed_only: bool | None = payload_field("ManagedOnly")
 
     def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         return require_dicts(body, "ProvisioningProfileList")
@@ -180,10 +164,7 @@ class Restrictions(Query):
     """Asks for the restrictions in force, from all sources."""
 
     request_type: ClassVar[str] = "Restrictions"
-    never_not_now: ClassVar[bool] = True
-    user_channel: ClassVar[bool] = True
-    access_right: ClassVar[int] = 512
-    profile_restrictions: bool | None = payload_field("ProfileRestrictions", audited=True)
+    profile_restrictions: bool | None = payload_field("ProfileRestrictions")
 
     def parse_response(self, body: dict[str, Any]) -> dict[str, Any]:
         return dict(require_key(body, "GlobalRestrictions", dict))
@@ -194,7 +175,6 @@ class UserList(Query):
     """Asks for the users with an account on a Shared iPad."""
 
     request_type: ClassVar[str] = "UserList"
-    shared_ipad_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
 
     def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:

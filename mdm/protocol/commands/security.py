@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from mdm.protocol.commands.base import DAY, BadArguments, Command, LaneHint, payload_field, require_key
 from mdm.protocol.errors import BadMessage
 
-LOST_MODE = "LostMode"
 QUARTER = 90 * DAY
 
 
@@ -21,8 +20,6 @@ class DeviceLock(Command):
     expires_after_restore: ClassVar[bool] = True
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = 7 * DAY
-    never_not_now: ClassVar[bool] = True
-    access_right: ClassVar[int] = 4
     message: str | None = payload_field("Message")
     phone_number: str | None = payload_field("PhoneNumber")
 
@@ -43,8 +40,6 @@ class ClearPasscode(Command):
     expires_after_restore: ClassVar[bool] = True
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = 7 * DAY
-    never_not_now: ClassVar[bool] = True
-    access_right: ClassVar[int] = 4
     unlock_token: bytes = payload_field("UnlockToken", required=True)
 
     def dedupe_key(self) -> str:
@@ -106,7 +101,6 @@ class PlayLostModeSound(Command):
     request_type: ClassVar[str] = "PlayLostModeSound"
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = DAY
-    idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "10.3"
@@ -149,14 +143,11 @@ class EraseDevice(Command):
     expires_after_restore: ClassVar[bool] = True
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = DAY
-    idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False
     destructive: ClassVar[bool] = True
-    never_not_now: ClassVar[bool] = True
     flushes_queue: ClassVar[bool] = True
-    access_right: ClassVar[int] = 8
-    preserve_data_plan: bool | None = payload_field("PreserveDataPlan", audited=True)
-    disallow_proximity_setup: bool | None = payload_field("DisallowProximitySetup", audited=True)
+    preserve_data_plan: bool | None = payload_field("PreserveDataPlan")
+    disallow_proximity_setup: bool | None = payload_field("DisallowProximitySetup")
     return_to_service: dict[str, Any] | None = payload_field("ReturnToService")
 
     def dedupe_key(self) -> str:
@@ -192,11 +183,9 @@ class RestartDevice(Command):
 
     request_type: ClassVar[str] = "RestartDevice"
     timeout: ClassVar[timedelta] = DAY
-    idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "10.3"
-    access_right: ClassVar[int] = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +195,6 @@ class ShutDownDevice(Command):
     request_type: ClassVar[str] = "ShutDownDevice"
     expires_after_restore: ClassVar[bool] = True
     timeout: ClassVar[timedelta] = DAY
-    idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "10.3"
-    access_right: ClassVar[int] = 4

@@ -31,7 +31,6 @@ from profiles.schedule.mode_decision import (
     decide_mode,
     find_next_change,
     get_mode_at,
-    get_modes_at,
 )
 from profiles.schedule.modes import Mode
 from profiles.schedule.night import DEFAULT_NIGHT, Night
@@ -311,12 +310,6 @@ def test_an_activity_stays_inside_its_after_school_band() -> None:
 def test_every_mode_is_in_the_order_of_strictness() -> None:
     assert set(MODES_BY_STRICTNESS) == set(Mode)
     assert len(MODES_BY_STRICTNESS) == len(Mode)
-
-
-def test_modes_of_several_groups() -> None:
-    at = paris_time("2026-11-23 10:00")
-    inputs_by_number = {number: ModeInputs((build_schedule(place=str(number)),)) for number in range(3)}
-    assert get_modes_at(inputs_by_number, at) == dict.fromkeys(range(3), Mode.SCHOOL)
 
 
 _ZONES = st.sampled_from(["Europe/Paris", "Indian/Reunion", "America/Cayenne", "Pacific/Noumea", "America/Miquelon"])
