@@ -6,12 +6,13 @@ A lease is short and renewed while its worker lives, so the jobs of a worker tha
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.redaction import redact
 
+log = structlog.get_logger()
 #: How long a claimed job is reserved for its worker. A living worker renews the lease several times in this time.
 LEASE = timedelta(seconds=30)
 #: A job that has failed so many times is parked: about 73 minutes after the first failure.
@@ -41,7 +43,28 @@ ANY_LANE = Claimant()
 
 
 class JobLeaseLost(Exception):
-    """The lease of a running job has expired and another worker may have the job. Its effects must be rolled back."""
+    """The leases of running jobs have expired and another worker may have the jobs. Their effects must be rolled back."""
+
+    def __init__(self, job_ids: Collection[int]) -> None:
+        super().__init__(job_ids)
+        self.job_ids = frozenset(job_ids)
+
+
+def process_while_leased(rows: Sequence[OutboxRow], process: Callable[[Sequence[OutboxRow]], None]) -> None:
+    """Call `process` with claimed jobs, and again without those whose lease turns out to be lost: they are their new owner's.
+
+    `process` writes and ends the jobs in one transaction, which `JobLeaseLost` has rolled back. The others are not left behind: a worker
+    that lives renews the leases of all its jobs, so nobody else would ever take them.
+    """
+    leased = list(rows)
+    while leased:
+        try:
+            process(leased)
+        except JobLeaseLost as lost:
+            log.warning("worker.lease_lost", topic=leased[0].topic.value, jobs=sorted(lost.job_ids))
+            leased = [row for row in leased if row.id not in lost.job_ids]
+        else:
+            return
 
 
 def claim_jobs(session: Session, now: datetime, topic: Topic, limit: int, claimant: Claimant = ANY_LANE) -> list[OutboxRow]:
@@ -163,23 +186,27 @@ def _lock_leased(session: Session, condition: ColumnElement[bool]) -> Sequence[O
 
 
 def complete_jobs(session: Session, rows: Sequence[OutboxRow]) -> None:
-    """Delete jobs that are finished. Raises `JobLeaseLost` when one of them is no longer leased to the worker that claimed it."""
+    """Delete jobs that are finished. Raises `JobLeaseLost` with those that are no longer leased to the worker that claimed them."""
     if not rows:
         return
+    job_ids = {row.id for row in rows}
     statement = (
         delete(OutboxRow)
-        .where(OutboxRow.id.in_([row.id for row in rows]), _is_leased_to(rows[0].leased_by))
+        .where(OutboxRow.id.in_(job_ids), _is_leased_to(rows[0].leased_by))
+        .returning(OutboxRow.id)
         .execution_options(synchronize_session=False)
     )
-    if int(session.execute(statement).rowcount) != len(rows):  # type: ignore[attr-defined]
-        raise JobLeaseLost
+    lost = job_ids.difference(session.scalars(statement))
+    if lost:
+        raise JobLeaseLost(lost)
 
 
 def record_failure(session: Session, row: OutboxRow, now: datetime, why: str) -> bool:
-    """Postpone a job that failed, longer each time; after `MAX_ATTEMPTS` park it. Return whether it is parked now."""
-    current = _lock_own(session, row)
-    if current is None:
-        return False
+    """Postpone a job that failed, longer each time; after `MAX_ATTEMPTS` park it. Return whether it is parked now.
+
+    Raises `JobLeaseLost`, as do the other ways to end a lease: what its new owner has achieved must not be overwritten.
+    """
+    current = _lock_leased_row(session, row)
     retry_at = now + min(timedelta(seconds=2**current.attempts), LONGEST_DELAY)
     if not _return_to_waiting(session, current, retry_at, why):
         return False
@@ -190,28 +217,28 @@ def record_failure(session: Session, row: OutboxRow, now: datetime, why: str) ->
 
 def postpone_job(session: Session, row: OutboxRow, retry_at: datetime, why: str) -> None:
     """Let a job wait until `retry_at` because a service outside could not be reached. It is never parked: nothing is wrong with it."""
-    current = _lock_own(session, row)
-    if current is not None:
-        _return_to_waiting(session, current, retry_at, why)
+    _return_to_waiting(session, _lock_leased_row(session, row), retry_at, why)
 
 
 def return_jobs(session: Session, rows: Sequence[OutboxRow]) -> None:
     """Give claimed jobs back as they were: due, and not counted as tried."""
     for row in rows:
-        current = _lock_own(session, row)
-        if current is not None:
-            current.attempts -= 1
-            _return_to_waiting(session, current, current.not_before)
+        current = _lock_leased_row(session, row)
+        current.attempts -= 1
+        _return_to_waiting(session, current, current.not_before)
 
 
-def _lock_own(session: Session, row: OutboxRow) -> OutboxRow | None:
-    """Return the current row of a claimed job, locked; None when its lease was lost meanwhile."""
-    return session.scalar(
+def _lock_leased_row(session: Session, row: OutboxRow) -> OutboxRow:
+    """Return the current row of a claimed job, locked. Raises `JobLeaseLost`."""
+    current = session.scalar(
         select(OutboxRow)
         .where(OutboxRow.id == row.id, _is_leased_to(row.leased_by))
         .with_for_update()
         .execution_options(populate_existing=True)
     )
+    if current is None:
+        raise JobLeaseLost({row.id})
+    return current
 
 
 def _is_leased_to(worker: str | None) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ import structlog
 
 from cartable.i18n import DEFAULT_LANGUAGE, find_language
 from cartable.outbox import OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, complete_jobs, record_failure
+from cartable.outbox_leases import complete_jobs, record_failure
 from cartable.scope import Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import School, SchoolClass, Town
@@ -25,7 +25,7 @@ from mdm.accounts.models import Account
 from mdm.notices.app_request_texts import RequestFacts, build_request_mail
 from mdm.notices.models import NoticeLevel
 from mdm.notices.repository import NoticeRepository
-from mdm.notices.sending import deliver, send_due_jobs
+from mdm.notices.sending import deliver
 from mdm.notices.service import get_choice
 from profiles.effective.app_requests.models import AppRequest, AppRequestState
 from profiles.effective.app_requests.repository import AppRequestRepository
@@ -87,12 +87,8 @@ def _list_recipients(work: UnitOfWork, request: AppRequest) -> list[Account]:
     return [account for account, level in candidates if get_mail_reach(work, account, level) is MailReach.MAILED]
 
 
-def send_due_request_mails(runtime: Runtime, claimant: Claimant = ANY_LANE) -> int:
-    """Send the mails that are due. Returns how many jobs there were."""
-    return send_due_jobs(runtime, Topic.APP_REQUEST_MAIL, claimant, _send_once)
-
-
-def _send_once(runtime: Runtime, row: OutboxRow) -> None:
+def send_request_mail(runtime: Runtime, row: OutboxRow) -> None:
+    """Send the mail of a job, if it still is for this person."""
     with runtime.open_unit_of_work() as work:
         mail = _prepare(work, _MailKey.parse(row.key))
     failure = deliver(runtime, mail)

@@ -7,24 +7,16 @@ import json
 import structlog
 
 from cartable.audit_anchors import AnchorFile, AnchorKind, AnchorLine
-from cartable.outbox import OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, claim_jobs, complete_jobs, record_failure
+from cartable.outbox import OutboxRow
+from cartable.outbox_leases import complete_jobs, record_failure
 from cartable.unit_of_work import Runtime
 from mdm.notices.sending import DeliveryFailure, WebhookRequest, post_webhook
 
 log = structlog.get_logger()
 
 
-def send_due_roots(runtime: Runtime, claimant: Claimant = ANY_LANE) -> int:
-    """Post the roots that are due. Returns how many jobs there were."""
-    with runtime.open_unit_of_work() as work:
-        rows = claim_jobs(work.session, work.now, Topic.AUDIT_ROOT, 1, claimant)
-    for row in rows:
-        _send_once(runtime, row)
-    return len(rows)
-
-
-def _send_once(runtime: Runtime, row: OutboxRow) -> None:
+def post_root(runtime: Runtime, row: OutboxRow) -> None:
+    """Post the newest daily root, where the operator has set an address."""
     settings, failure = runtime.settings, None
     line = AnchorFile(settings, runtime.keyring).read_last(AnchorKind.DAILY)
     if settings.audit_webhook and line is not None:

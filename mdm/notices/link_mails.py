@@ -8,23 +8,19 @@ from uuid import UUID
 import structlog
 
 from cartable.i18n import DEFAULT_LANGUAGE, find_language
-from cartable.outbox import OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, complete_jobs, record_failure
+from cartable.outbox import OutboxRow
+from cartable.outbox_leases import complete_jobs, record_failure
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.accounts.links import get_mail_address
 from mdm.accounts.models import Account, AccountLink, LinkPurpose
 from mdm.notices import rules
-from mdm.notices.sending import deliver, send_due_jobs
+from mdm.notices.sending import deliver
 
 log = structlog.get_logger()
 
 
-def send_due_links(runtime: Runtime, claimant: Claimant = ANY_LANE) -> int:
-    """Mail the links that are due. Returns how many jobs there were."""
-    return send_due_jobs(runtime, Topic.ACCOUNT_LINK, claimant, _send_once)
-
-
-def _send_once(runtime: Runtime, row: OutboxRow) -> None:
+def send_link_mail(runtime: Runtime, row: OutboxRow) -> None:
+    """Mail the link of a job to the owner of the account, and record on it whether the mail was accepted."""
     link_id = UUID(row.key)
     with runtime.open_unit_of_work() as work:
         mail = _prepare(work, link_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import NamedTuple
@@ -16,8 +16,8 @@ import structlog
 from cartable.alarms import Alarm
 from cartable.http_client import Unreachable, send_request
 from cartable.i18n import DEFAULT_LANGUAGE, ENGLISH, find_language
-from cartable.outbox import OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, claim_jobs, complete_jobs, record_failure
+from cartable.outbox import OutboxRow
+from cartable.outbox_leases import complete_jobs, record_failure
 from cartable.outgoing import open_client
 from cartable.settings import Settings, SmtpSecurity
 from cartable.unit_of_work import Runtime, UnitOfWork
@@ -29,7 +29,6 @@ from mdm.notices.models import Notice, NoticeAddress, RecipientKind, Webhook
 from mdm.notices.repository import NoticeRepository
 
 log = structlog.get_logger()
-BATCH_SIZE = 20
 #: Seconds for each step of a conversation with the mail server.
 SMTP_TIMEOUT = 20
 
@@ -55,21 +54,8 @@ class Delivery:
     notice_ids: tuple[UUID, ...]
 
 
-def send_due_notices(runtime: Runtime, claimant: Claimant = ANY_LANE) -> int:
-    """Send the notices that are due. Returns how many jobs there were."""
-    return send_due_jobs(runtime, Topic.NOTICE, claimant, _send_once)
-
-
-def send_due_jobs(runtime: Runtime, topic: Topic, claimant: Claimant, send_once: Callable[[Runtime, OutboxRow], None]) -> int:
-    """Claim the due jobs of a topic whose jobs are messages, and send each with `send_once`. Returns how many there were."""
-    with runtime.open_unit_of_work() as work:
-        rows = claim_jobs(work.session, work.now, topic, BATCH_SIZE, claimant)
-    for row in rows:
-        send_once(runtime, row)
-    return len(rows)
-
-
-def _send_once(runtime: Runtime, row: OutboxRow) -> None:
+def send_notice(runtime: Runtime, row: OutboxRow) -> None:
+    """Send the notice of a job by mail or webhook, with those that go into the same mail."""
     with runtime.open_unit_of_work() as work:
         delivery = _prepare(work, UUID(row.key))
     failure = deliver(runtime, delivery.message)

@@ -12,7 +12,15 @@ import structlog
 
 from cartable.conflicts import run_with_retries
 from cartable.outbox import JobLane, OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, postpone_job, return_jobs
+from cartable.outbox_leases import (
+    ANY_LANE,
+    Claimant,
+    claim_jobs,
+    complete_jobs,
+    postpone_job,
+    process_while_leased,
+    return_jobs,
+)
 from cartable.settings import Settings
 from cartable.tracing import start_caused_span
 from cartable.unit_of_work import Runtime, UnitOfWork
@@ -65,10 +73,13 @@ def send_due_pushes(runtime: Runtime, claimant: Claimant = ANY_LANE, transport: 
 def _send_batch(runtime: Runtime, batch: _PushBatch, sender: PushTransport, per_second: int) -> None:
     urgent = all(row.lane == JobLane.URGENT for row in batch.rows.values())
     responses = sender.send(batch.notifications, per_second, urgent=urgent)
-    try:
-        run_with_retries(lambda: _store_responses(runtime, batch, responses), "responses of APNs")
-    except JobLeaseLost:
-        log.warning("push.lease_lost", jobs=len(batch.rows))  # another worker sends them again, which does no harm
+
+    def store(leased: Sequence[OutboxRow]) -> None:
+        enrollment_ids = {int(row.key) for row in leased}
+        kept = [response for response in responses if response.enrollment_id in enrollment_ids]
+        run_with_retries(lambda: _store_responses(runtime, batch, kept), "responses of APNs")
+
+    process_while_leased(list(batch.rows.values()), store)  # another worker sends the others again, which does no harm
 
 
 def _claim_batch(work: UnitOfWork, claimant: Claimant) -> _PushBatch | None:

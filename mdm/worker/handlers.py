@@ -10,19 +10,17 @@ from uuid import UUID
 import structlog
 
 from cartable.outbox import JobLane, OutboxRow, Topic
-from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, postpone_job
-from cartable.tracing import start_caused_span
+from cartable.outbox_leases import complete_jobs, postpone_job
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import syncing
 from enrollment.joining.apple_school_manager import service as apple_school_manager
 from mdm.care.lost_mode import service as lost_mode
 from mdm.care.restores.service import advance_timeline, notice_restore_by_certificates
-from mdm.notices.app_request_mails import plan_request_mails, send_due_request_mails
-from mdm.notices.audit_roots import send_due_roots
-from mdm.notices.link_mails import send_due_links
-from mdm.notices.sending import send_due_notices
+from mdm.notices.app_request_mails import plan_request_mails, send_request_mail
+from mdm.notices.audit_roots import post_root
+from mdm.notices.link_mails import send_link_mail
+from mdm.notices.sending import send_notice
 from mdm.notices.service import plan_notices
-from mdm.push.service import send_due_pushes
 from mdm.queue.service import CERTIFICATE_EVIDENCE
 from mdm.reconcile import mode_switch, renewals
 from mdm.reconcile import service as reconcile
@@ -108,27 +106,9 @@ class SyncOutcome(Protocol):
     def retry_after(self) -> float | None: ...
 
 
-def sync_due(
-    runtime: Runtime, topic: Topic, synchronise: Callable[[Runtime, UUID], SyncOutcome], claimant: Claimant = ANY_LANE
-) -> int:
-    """Synchronize one due town or server with an external service. A failed one is retried later and delays no other.
-
-    Returns how many were due: one or none, since each may take minutes.
-    """
-    with runtime.open_unit_of_work() as work:
-        rows = claim_jobs(work.session, work.now, topic, 1, claimant)
-    for row in rows:
-        with start_caused_span(f"job.{topic}", [row.traceparent]):
-            failure, retry_after = _sync_once(runtime, synchronise, row)
-        try:
-            _end_job(runtime, row, failure, retry_after)
-        except JobLeaseLost:  # another worker synchronizes once more, which does no harm
-            log.warning("worker.lease_lost", topic=topic.value, jobs=1)
-    return len(rows)
-
-
-def _end_job(runtime: Runtime, row: OutboxRow, failure: str | None, retry_after: float | None) -> None:
-    """Complete the job of a synchronization, or postpone it when that failed. Raises `JobLeaseLost`."""
+def sync(runtime: Runtime, synchronise: Callable[[Runtime, UUID], SyncOutcome], row: OutboxRow) -> None:
+    """Synchronize a town or server with an external service, then complete its job, or postpone it when that failed."""
+    failure, retry_after = _sync_once(runtime, synchronise, row)
     with runtime.open_unit_of_work() as work:
         if failure is None:
             complete_jobs(work.session, [row])
@@ -158,46 +138,42 @@ def _sync_licences(runtime: Runtime, token_id: UUID) -> _LicenceSyncOutcome:
     return _LicenceSyncOutcome(result.error, result.retry_after)
 
 
-def _sync_due_licences(runtime: Runtime, claimant: Claimant) -> int:
-    return sync_due(runtime, Topic.LICENCE_SYNC, _sync_licences, claimant)
+def _handle_licence_sync(runtime: Runtime, row: OutboxRow) -> None:
+    sync(runtime, _sync_licences, row)
 
 
-def _sync_due_assignments(runtime: Runtime, claimant: Claimant) -> int:
-    return sync_due(runtime, Topic.ADE_SYNC, syncing.sync_server, claimant)
+def _handle_ade_sync(runtime: Runtime, row: OutboxRow) -> None:
+    sync(runtime, syncing.sync_server, row)
 
 
-def _sync_due_organisations(runtime: Runtime, claimant: Claimant) -> int:
-    return sync_due(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC, apple_school_manager.sync_organisation, claimant)
+def _handle_organisation_sync(runtime: Runtime, row: OutboxRow) -> None:
+    sync(runtime, apple_school_manager.sync_organisation, row)
 
 
-def _update_due_lists(runtime: Runtime, claimant: Claimant) -> int:
-    return sync_due(runtime, Topic.FILTER_LISTS, update_lists, claimant)
+def _handle_filter_lists(runtime: Runtime, row: OutboxRow) -> None:
+    sync(runtime, update_lists, row)
 
 
-def _advance_timeline_once(runtime: Runtime, claimant: Claimant) -> int:
-    """Advance the timeline after orders that cannot be taken back, once for all of them. Returns how many jobs there were."""
+def _handle_timeline(runtime: Runtime, row: OutboxRow) -> None:
+    """Advance the timeline after orders that cannot be taken back: one job stands for all that were given until it began."""
+    advance_timeline(runtime)
+    if row.key == CERTIFICATE_EVIDENCE:
+        notice_restore_by_certificates(runtime)
     with runtime.open_unit_of_work() as work:
-        rows = claim_jobs(work.session, work.now, Topic.TIMELINE, 20, claimant)
-    if rows:
-        advance_timeline(runtime)
-        if any(row.key == CERTIFICATE_EVIDENCE for row in rows):
-            notice_restore_by_certificates(runtime)
-        with runtime.open_unit_of_work() as work:
-            complete_jobs(work.session, rows)
-    return len(rows)
+        complete_jobs(work.session, [row])
 
 
-#: Handlers that open their own units of work: those that call external services, and never during a call. They return how many jobs
-#: they claimed.
-EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime, Claimant], int]] = {
-    Topic.PUSH: send_due_pushes,
-    Topic.LICENCE_SYNC: _sync_due_licences,
-    Topic.ADE_SYNC: _sync_due_assignments,
-    Topic.APPLE_SCHOOL_MANAGER_SYNC: _sync_due_organisations,
-    Topic.FILTER_LISTS: _update_due_lists,
-    Topic.TIMELINE: _advance_timeline_once,
-    Topic.NOTICE: send_due_notices,
-    Topic.ACCOUNT_LINK: send_due_links,
-    Topic.APP_REQUEST_MAIL: send_due_request_mails,
-    Topic.AUDIT_ROOT: send_due_roots,
+#: Handlers of one job each that open their own units of work, none during a call to an external service. They complete or postpone
+#: their job, or raise `JobLeaseLost`; what they raise else counts as a failure of the job.
+ExternalHandler = Callable[[Runtime, OutboxRow], None]
+EXTERNAL_HANDLERS: dict[Topic, ExternalHandler] = {
+    Topic.LICENCE_SYNC: _handle_licence_sync,
+    Topic.ADE_SYNC: _handle_ade_sync,
+    Topic.APPLE_SCHOOL_MANAGER_SYNC: _handle_organisation_sync,
+    Topic.FILTER_LISTS: _handle_filter_lists,
+    Topic.TIMELINE: _handle_timeline,
+    Topic.NOTICE: send_notice,
+    Topic.ACCOUNT_LINK: send_link_mail,
+    Topic.APP_REQUEST_MAIL: send_request_mail,
+    Topic.AUDIT_ROOT: post_root,
 }

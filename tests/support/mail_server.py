@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -29,6 +30,8 @@ class Mailbox:
     port: int
     mails: list[EmailMessage] = field(default_factory=list)
     refuses: bool = False
+    #: Called once, while the next mail arrives; it returns the response to that mail.
+    meanwhile: Callable[[], str] | None = None
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any) -> str:
         if self.refuses:
@@ -41,7 +44,8 @@ class Mailbox:
         mail = message_from_bytes(envelope.content or b"", policy=default)  # type: ignore[arg-type]
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
-        return "250 OK"
+        meanwhile, self.meanwhile = self.meanwhile, None
+        return await asyncio.to_thread(meanwhile) if meanwhile else "250 OK"
 
 
 @contextmanager

@@ -14,14 +14,16 @@ import pytest
 from cartable.clock import ManualClock
 from cartable.ids import new_id
 from cartable.outbox import OutboxRow, Topic
-from cartable.outbox_leases import MAX_ATTEMPTS
+from cartable.outbox_leases import MAX_ATTEMPTS, Claimant
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import Runtime
 from mdm.accounts import links
 from mdm.accounts.links import NewLink
 from mdm.accounts.models import AccountLink, SessionKind
 from mdm.accounts.sign_in_limits import SignInClient
+from mdm.notices.link_mails import send_link_mail
 from mdm.worker.drains import drain
+from tests.support.leases import take_over_job
 from tests.support.mail_server import LOGIN, PASSWORD, Mailbox, start_mail_server
 from tests.support.world import TownFactory, create_actor
 
@@ -107,6 +109,26 @@ def test_a_refusal_is_kept_and_after_the_last_attempt_the_link_is_forgotten(
     assert (link.mail_url, link.mailed_at) == (None, None)
     with runtime.open_unit_of_work() as work:
         assert work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.ACCOUNT_LINK).one().parked_at is not None
+
+
+@pytest.mark.parametrize("response", ["250 OK", "554 no"])
+def test_a_mail_whose_job_passes_to_another_worker_is_left_to_it_and_the_next_one_is_sent(
+    runtime: Runtime, mailbox: Mailbox, admin: Actor, response: str
+) -> None:
+    slow_link = invite(runtime, admin)
+    invite(runtime, admin, "bob@valmont.example")
+
+    def send_by_another_worker() -> str:
+        send_link_mail(runtime, take_over_job(runtime, Topic.ACCOUNT_LINK))
+        return response
+
+    mailbox.meanwhile = send_by_another_worker
+    assert drain(runtime, Topic.ACCOUNT_LINK, Claimant("slow")) == 2
+    assert [mail["To"] for mail in mailbox.mails] == ["lea@valmont.example", "lea@valmont.example", "bob@valmont.example"]
+    with runtime.open_unit_of_work() as work:
+        link = work.session.query(AccountLink).filter_by(account_id=slow_link.account.id).one()
+        assert (link.mailed_at, link.mail_error) == (work.now, None), "what the slow worker got as a response is not stored"
+        assert work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.ACCOUNT_LINK).count() == 0
 
 
 def test_no_mail_without_an_address_a_mail_server_or_a_person(runtime: Runtime, mailbox: Mailbox, admin: Actor) -> None:

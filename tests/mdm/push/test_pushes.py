@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
+from cartable.outbox_leases import Claimant
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import PushTarget
@@ -23,6 +24,7 @@ from mdm.push.service import get_active_topic, send_due_pushes
 from mdm.queue import service as queue
 from tests.conftest import KEYRING
 from tests.mdm.queue.connect_loop import enroll_tablets
+from tests.support.leases import take_over_after_claim
 from tests.support.server import LiveServer, start_live_server
 
 
@@ -108,6 +110,22 @@ def test_each_error_of_apns(server: LiveServer, status: int, reason: str, token_
         target = work.session.get_one(PushTarget, enrollment_id)
         assert (target.invalid_since is not None) is token_invalid
     assert _count_waiting_pushes(server) == int(is_retried)
+
+
+def test_the_responses_of_a_batch_are_stored_but_for_the_push_that_another_worker_has_taken_over(
+    server: LiveServer, engine: Engine
+) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        taken_id, refused_id, sent_id = _enroll_with_tokens(work, 3)
+        work.enqueue_job(Topic.PUSH, taken_id, refused_id, sent_id)
+    server.hub.scripted_responses[_token_hex(refused_id)] = [(500, "InternalServerError", {})]
+    take_over_after_claim(engine, server.runtime, Topic.PUSH)
+    assert send_due_pushes(server.runtime, Claimant("slow")) == 3
+    with server.runtime.open_unit_of_work() as work:
+        rows = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.PUSH).order_by(OutboxRow.id).all()
+        assert [(int(row.key), row.leased_by) for row in rows] == [(taken_id, "fast"), (refused_id, None)]
+        pushed = {key: work.session.get_one(PushTarget, key).pushed_at is not None for key in (taken_id, sent_id)}
+    assert pushed == {taken_id: False, sent_id: True}
 
 
 def test_a_token_newer_than_the_error_timestamp_is_tried_again(server: LiveServer, clock: ManualClock) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, event
+from structlog.testing import capture_logs
 
 from cartable.clock import ManualClock
 from cartable.outbox import JobLane, OutboxRow, Topic
@@ -24,8 +25,9 @@ from cartable.outbox_leases import (
 from cartable.unit_of_work import Runtime
 from enrollment.joining.ade.syncing import NOTHING_TO_DO, AdeSyncResult
 from mdm.worker.drains import BATCH_SIZES, drain
-from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS, sync_due
+from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS, sync
 from mdm.worker.kinds import PLANS
+from tests.support.leases import take_over_after_claim, take_over_job
 
 
 def _enqueue(runtime: Runtime, *keys: object, topic: Topic = Topic.RECONCILE, lane: JobLane = JobLane.NORMAL) -> None:
@@ -95,17 +97,49 @@ def test_the_effects_of_a_job_whose_lease_was_lost_are_rolled_back(runtime: Runt
 
 
 def test_a_synchronization_that_outlasts_its_lease_leaves_the_job_to_the_next_worker(
-    runtime: Runtime, clock: ManualClock
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _enqueue(runtime, uuid4(), topic=Topic.ADE_SYNC)
+    slow_key, next_key = uuid4(), uuid4()
+    _enqueue(runtime, slow_key, next_key, topic=Topic.ADE_SYNC)
 
-    def outlast_lease(_runtime: Runtime, _key: UUID) -> AdeSyncResult:
-        clock.advance(LEASE + timedelta(seconds=1))
-        assert len(_claim(runtime, "fast", topic=Topic.ADE_SYNC)) == 1
+    def outlast_lease(runtime: Runtime, key: UUID) -> AdeSyncResult:
+        if key == slow_key:
+            take_over_job(runtime, Topic.ADE_SYNC)
         return NOTHING_TO_DO
 
-    assert sync_due(runtime, Topic.ADE_SYNC, outlast_lease, Claimant("slow")) == 1
-    assert [row.leased_by for row in _rows(runtime)] == ["fast"]
+    monkeypatch.setitem(EXTERNAL_HANDLERS, Topic.ADE_SYNC, lambda runtime, row: sync(runtime, outlast_lease, row))
+    with capture_logs() as logs:
+        assert drain(runtime, Topic.ADE_SYNC, Claimant("slow")) == 2
+    [row] = _rows(runtime)
+    assert (row.key, row.leased_by) == (str(slow_key), "fast")
+    assert logs == [{"event": "worker.lease_lost", "log_level": "warning", "topic": "ade_sync", "jobs": [row.id]}]
+
+
+def test_a_batch_goes_on_without_the_job_that_another_worker_has_taken_over(runtime: Runtime, engine: Engine) -> None:
+    _enqueue(runtime, *(uuid4() for _ in range(5)))
+    taken = take_over_after_claim(engine, runtime, Topic.RECONCILE)
+    assert drain(runtime, Topic.RECONCILE, Claimant("slow")) == 5
+    assert [(row.id, row.leased_by) for row in _rows(runtime)] == [(taken[0].id, "fast")]
+
+
+def test_a_failure_after_the_lease_is_lost_is_not_recorded_on_the_job(runtime: Runtime, engine: Engine) -> None:
+    _enqueue(runtime, "not a uuid", "nor this")
+    take_over_after_claim(engine, runtime, Topic.RECONCILE)
+    drain(runtime, Topic.RECONCILE, Claimant("slow"))
+    taken, failed = _rows(runtime)
+    assert (taken.leased_by, taken.last_error) == ("fast", None)
+    assert (failed.leased_by, failed.attempts, "ValueError" in (failed.last_error or "")) == (None, 1, True)
+
+
+@pytest.mark.parametrize("topic", [Topic.NOTICE, Topic.ACCOUNT_LINK, Topic.APP_REQUEST_MAIL])
+def test_a_job_for_an_external_service_that_fails_blocks_no_other(runtime: Runtime, clock: ManualClock, topic: Topic) -> None:
+    _enqueue(runtime, "not a uuid", topic=topic)
+    clock.advance(timedelta(seconds=1))
+    _enqueue(runtime, uuid4().hex * 2 if topic is Topic.APP_REQUEST_MAIL else uuid4(), topic=topic)
+    assert drain(runtime, topic) == 2
+    [failed] = _rows(runtime)
+    assert (failed.key, failed.attempts, "ValueError" in (failed.last_error or "")) == ("not a uuid", 1, True)
+    assert failed.not_before > clock.now(), "it is tried again later"
 
 
 def test_a_worker_that_ends_gives_its_jobs_back(runtime: Runtime, clock: ManualClock) -> None:
@@ -158,5 +192,5 @@ def test_a_drain_ends_when_its_budget_is_used(runtime: Runtime) -> None:
 
 def test_each_topic_is_drained_by_a_kind_of_work_and_has_a_handler() -> None:
     assert {topic for plan in PLANS.values() for topic in plan.topics} == set(Topic)
-    assert HANDLERS.keys() | EXTERNAL_HANDLERS.keys() == set(Topic)
+    assert HANDLERS.keys() | EXTERNAL_HANDLERS.keys() | {Topic.PUSH} == set(Topic)
     assert HANDLERS.keys() == BATCH_SIZES.keys()
