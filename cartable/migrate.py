@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, MetaData, inspect
+from sqlalchemy import Connection, Engine, MetaData, StaticPool, create_engine, inspect
 
 #: The folder `migrations`, beside this package in a checkout and in an installed wheel alike.
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
@@ -45,15 +45,51 @@ def list_missing_migrations(engine: Engine) -> list[str]:
 
 
 def list_foreign_columns(engine: Engine, metadata: MetaData) -> list[str]:
-    """Return the columns that the database lacks or has too many, as `table.column`, in tables of `metadata`. None after all migrations."""
-    found: dict[str, set[str]] = {
-        name: {column["name"] for column in columns} for (_, name), columns in inspect(engine).get_multi_columns().items()
-    }
+    """Return the columns by which a database differs from our tables as of the migration that it has, as `table.column`.
+
+    Our tables are those of `metadata`, and those of the migration. The database is only read, so whatever is returned is known before
+    a migration changes anything. Raises one of `UNKNOWN_MIGRATION` for a migration that is not among ours.
+    """
+    revision, present = _read_revision_and_columns(engine)
+    ours = {table.name: {column.name for column in table.columns} for table in metadata.tables.values()}
+    expected = ours if revision == get_newest_revision() else _build_columns(revision)
     return sorted(
-        f"{table.name}.{column}"
-        for table in metadata.tables.values()
-        for column in found.get(table.name, set()) ^ {each.name for each in table.columns}
+        f"{table}.{column}"
+        for table in expected.keys() | ours.keys()
+        for column in present.get(table, set()) ^ expected.get(table, set())
     )
+
+
+def _read_revision_and_columns(engine: Engine) -> tuple[str | None, dict[str, set[str]]]:
+    """Return the migration of a database and its columns by table. Another process may migrate meanwhile: then both are read again."""
+    revision, is_read = _get_revision(engine), False
+    columns: dict[str, set[str]] = {}
+    while not is_read:
+        columns = _read_columns(engine)
+        before, revision = revision, _get_revision(engine)
+        is_read = revision == before
+    return revision, columns
+
+
+def _get_revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _read_columns(engine: Engine) -> dict[str, set[str]]:
+    return {name: {column["name"] for column in columns} for (_, name), columns in inspect(engine).get_multi_columns().items()}
+
+
+def _build_columns(revision: str | None) -> dict[str, set[str]]:
+    """Return the columns that our migrations up to `revision` make, by applying them to a database in memory."""
+    if revision is None:
+        return {}
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    try:
+        upgrade(engine, revision)
+        return _read_columns(engine)
+    finally:
+        engine.dispose()
 
 
 def get_newest_revision() -> str:

@@ -113,12 +113,20 @@ def wait_for_database(runtime: Runtime, *, seconds: float) -> None:
 
 
 def upgrade_database(runtime: Runtime) -> None:
-    """Apply the migrations that the database lacks. Raises `CannotStart` when another version has made it, whose tables are others."""
+    """Apply the migrations that the database lacks.
+
+    Raises `CannotStart` when another version has made it, whose tables are others. That is known before anything is changed.
+    """
+    _check_version(runtime)
+    upgrade(runtime.engine)
+
+
+def _check_version(runtime: Runtime) -> None:
+    """Raise `CannotStart` when another version has made the database. It is only read."""
     try:
-        upgrade(runtime.engine)
+        foreign = list_foreign_columns(runtime.engine, metadata)
     except UNKNOWN_MIGRATION as error:  # it has a migration that is not among ours
         raise _describe_other_version(runtime, str(error)) from error
-    foreign = list_foreign_columns(runtime.engine, metadata)
     if foreign:
         raise _describe_other_version(runtime, f"its column {foreign[0]} is the first that differs")
 
@@ -135,7 +143,7 @@ def _describe_other_version(runtime: Runtime, difference: str) -> CannotStart:
 
 
 def check_database(runtime: Runtime) -> None:
-    """Raise `CannotStart` when the database does not answer, lacks migrations, or is not the one of this data folder."""
+    """Raise `CannotStart` when the database does not answer, lacks migrations, is of another version, or is not the one of this data folder."""
     try:
         missing = list_missing_migrations(runtime.engine)
     except SQLAlchemyError as error:
@@ -144,6 +152,7 @@ def check_database(runtime: Runtime) -> None:
         raise _describe_other_version(runtime, str(error)) from error
     if missing:
         raise CannotStart(f"the database lacks {len(missing)} migrations: run `cartable migrate`.")
+    _check_version(runtime)
     check_own_database(runtime)
 
 
