@@ -117,6 +117,6 @@ def _prepare(work: UnitOfWork, key: _MailKey) -> EmailMessage | None:
         recipient=recipient,
         name=account.display_name,
         language=find_language(account.language) or DEFAULT_LANGUAGE,
-        url=work.settings.public_url.rstrip("/") + REQUESTS_PAGE,
+        url=f"{work.settings.public_url.rstrip('/')}{REQUESTS_PAGE}?town={town.id}",
         now=work.now,
     )

@@ -73,7 +73,7 @@ def create_app_request(body: AppRequestIn, work: WorkDep, actor: ActorDep) -> ob
 @router.get("/app-requests", response_model=PageOut[AppRequestOut])
 def list_app_requests(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[AppRequestOut]:
     """List the requests for apps that concern the caller. What waits first."""
-    rows = [row[0] for row in service.list_requests(work, actor, [town_id])]
+    rows = [row[0] for row in service.list_requests(work, actor, town_id)]
     ordered = paginate(rows, page, lambda row: (row.state is not AppRequestState.ASKED, row.requested_at.isoformat(), row.id))
     return PageOut.of(ordered, AppRequestOut.model_validate)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import DomainError, NotFound
+from cartable.errors import DomainError
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
@@ -20,7 +22,7 @@ from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.console.apps.labels import REQUEST_STATES, verdict_label
 from mdm.console.forms import CsrfField, attempt, parse_day, parse_optional_id
-from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in, select_town, show_bar_of_town
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day
 from mdm.notices.app_request_mails import MailReach, get_mail_reach
@@ -51,13 +53,15 @@ _MAIL_REACH = {
     ),
 }
 AnswerField = Annotated[str, Form(max_length=300)]
+#: The town of the page that the form stands on.
+TownField = Annotated[UUID | None, Form()]
 
 
 @router.get("")
-def show_requests(request: Request, work: WorkDep, done: str = "") -> Response:
-    """Show the requests that concern the person, and the form of a new one for who teaches."""
+def show_requests(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """Show the requests of a town that concern the person, and the form of a new one for who teaches."""
     actor, account = require_sign_in(request, work)
-    return _render_requests(request, work, (actor, account), notice=done)
+    return _render_requests(request, work, (actor, account), town, notice=done)
 
 
 @router.post("")
@@ -70,6 +74,7 @@ def create_request(
     reason: Annotated[str, Form(max_length=300)],
     store_link: Annotated[str, Form(max_length=300)] = "",
     until: Annotated[str, Form(max_length=10)] = "",
+    town: TownField = None,
 ) -> Response:
     """Ask for an app for a class."""
     actor, account = require_sign_in(request, work)
@@ -80,15 +85,17 @@ def create_request(
         service.create_request(work, actor, class_id, wanted)
 
     typed = {"class_id": str(class_id), "name": name, "reason": reason, "store_link": store_link, "until": until}
-    return _answer(request, work, (actor, account), act, "asked", typed)
+    return _answer(request, work, (actor, account), town, act, "asked", typed)
 
 
 @router.post("/{app_request_id}/support")
-def support_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField) -> Response:
+def support_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField, town: TownField = None) -> Response:
     """Support a request as the head of the school."""
     actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    return _answer(request, work, (actor, account), lambda: service.support_request(work, actor, app_request_id), "supported")
+    return _answer(
+        request, work, (actor, account), town, lambda: service.support_request(work, actor, app_request_id), "supported"
+    )
 
 
 @router.post("/{app_request_id}/approve")
@@ -101,6 +108,7 @@ def approve_request(
     answer: AnswerField = "",
     accept_shortage: Annotated[bool, Form()] = False,
     confirmation: Annotated[str, Form(max_length=8)] = "",
+    town: TownField = None,
 ) -> Response:
     """Give an app of the catalogue to the class."""
     actor, account = require_sign_in(request, work)
@@ -114,32 +122,37 @@ def approve_request(
         service.approve_request(work, actor, app_request_id, chosen, answer, consent)
 
     typed = {"decided": str(app_request_id), "app_id": app_id, "answer": answer}
-    return _answer(request, work, (actor, account), act, "approved", typed)
+    return _answer(request, work, (actor, account), town, act, "approved", typed)
 
 
 @router.post("/{app_request_id}/refuse")
-def refuse_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField, answer: AnswerField = "") -> Response:
+def refuse_request(
+    request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField, answer: AnswerField = "", town: TownField = None
+) -> Response:
     """Refuse a request, with the reason."""
     actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
     typed = {"decided": str(app_request_id), "answer": answer}
-    return _answer(
-        request, work, (actor, account), lambda: service.refuse_request(work, actor, app_request_id, answer), "refused", typed
-    )
+
+    def act() -> None:
+        service.refuse_request(work, actor, app_request_id, answer)
+
+    return _answer(request, work, (actor, account), town, act, "refused", typed)
 
 
 @router.post("/{app_request_id}/end")
-def end_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField) -> Response:
+def end_request(request: Request, work: WorkDep, app_request_id: UUID, csrf: CsrfField, town: TownField = None) -> Response:
     """Take the app of an approved request back."""
     actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    return _answer(request, work, (actor, account), lambda: service.end_request(work, actor, app_request_id), "ended")
+    return _answer(request, work, (actor, account), town, lambda: service.end_request(work, actor, app_request_id), "ended")
 
 
 def _answer(
     request: Request,
     work: UnitOfWork,
     signed_in: tuple[Actor, Account],
+    town_id: UUID | None,
     act: Callable[[], object],
     done: str,
     typed: dict[str, str] | None = None,
@@ -147,29 +160,28 @@ def _answer(
     """Act and return to the page, or show it with what was typed and why it was refused."""
     refusal = attempt(work, act)
     if refusal is None:
-        return RedirectResponse(f"{PAGE}?done={done}", status_code=303)
-    return _render_requests(request, work, signed_in, refusal=refusal, typed=typed)
+        query = {"town": town_id, "done": done} if town_id is not None else {"done": done}
+        return RedirectResponse(f"{PAGE}?{urlencode(query)}", status_code=303)
+    return _render_requests(request, work, signed_in, town_id, refusal=refusal, typed=typed)
 
 
 def _render_requests(
     request: Request,
     work: UnitOfWork,
     signed_in: tuple[Actor, Account],
+    town_id: UUID | None,
     *,
     notice: str = "",
     refusal: DomainError | None = None,
     typed: dict[str, str] | None = None,
 ) -> Response:
+    """Return the page of one town: the given one, else the first in which the person may ask or decide. Raises `NotFound`."""
     language, (actor, account) = get_language(request), signed_in
-    town_ids = {
-        town.id
-        for permission in (Permission.TEACH, Permission.LEAD, Permission.AUTHOR)
-        for town in list_permitted_towns(work, actor, permission)
-    }
-    if not town_ids:
-        raise NotFound
-    rows = service.list_requests(work, actor, sorted(town_ids, key=str))
-    zones, reach = places.get_town_zones(work, town_ids), get_mail_reach(work, account)
+    permitted = set().union(*(actor.list_permitted_towns(permission) for permission in service.PERMISSIONS))
+    towns = [town for town in places.list_towns(work, actor) if town.id in permitted]
+    town = select_town(towns, town_id)
+    show_bar_of_town(request, work, actor, town.id)
+    today, reach = work.now.astimezone(ZoneInfo(town.time_zone)).date(), get_mail_reach(work, account)
     return render_page(
         request,
         "apps/app_requests.html",
@@ -177,49 +189,48 @@ def _render_requests(
         refusal=refusal,
         mail_reach=_MAIL_REACH[reach].translate(language),
         wants_address=reach is MailReach.NO_ADDRESS,
-        classes=_list_classes(work, actor),
+        towns=towns,
+        town=town,
+        classes=_list_classes(work, actor, town.id),
         requests=[
-            _describe(actor, row, f"{class_.label}, {school.name}", work.now.astimezone(zones[row.town_id]).date(), language)
-            for row, class_, school in rows
+            _describe(actor, row, f"{class_.label}, {school.name}", today, language)
+            for row, class_, school in service.list_requests(work, actor, town.id)
         ],
-        catalogues=_list_catalogues(work, actor, language),
+        catalogue=_list_catalogue(work, actor, town.id, language),
         is_short=isinstance(refusal, LicencesShort),
         confirmation=str(refusal.details["confirmation"]) if isinstance(refusal, RisksNotConfirmed) else "",
         typed=typed or {},
     )
 
 
-def _list_classes(work: UnitOfWork, actor: Actor) -> list[tuple[str, str]]:
-    """Return the classes of this year that the actor teaches: id, and label with school."""
-    classes = []
-    for town in list_permitted_towns(work, actor, Permission.TEACH):
-        names = {school.id: school.name for school in places.list_schools(work, actor, town.id)}
-        for school_id, rows in people.list_classes_by_school(work, actor, town.id).items():
-            classes += [
-                (str(row.id), f"{row.label}, {names.get(school_id, '')}")
-                for row in rows
-                if actor.has_permission(Permission.TEACH, town.id, school_id, row.id)
-            ]
-    return classes
+def _list_classes(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[tuple[str, str]]:
+    """Return the classes of this year that the actor teaches in a town: id, and label with school."""
+    if not actor.has_permission_somewhere(Permission.TEACH, town_id):
+        return []
+    names = {school.id: school.name for school in places.list_schools(work, actor, town_id)}
+    return [
+        (str(row.id), f"{row.label}, {names.get(school_id, '')}")
+        for school_id, rows in people.list_classes_by_school(work, actor, town_id).items()
+        for row in rows
+        if actor.has_permission(Permission.TEACH, town_id, school_id, row.id)
+    ]
 
 
-def _list_catalogues(work: UnitOfWork, actor: Actor, language: Language) -> dict[UUID, list[tuple[str, str]]]:
-    """Return the apps of each town whose apps the actor authors, with what is decided about their data protection."""
-    catalogues = {}
-    for town in list_permitted_towns(work, actor, Permission.AUTHOR):
-        verdicts = get_verdicts(work, actor, town.id)
-        catalogues[town.id] = [
-            (str(app.id), f"{app.name} ({verdict_label(verdicts, app.id, language)})")
-            for app in apps.list_all_apps(work, actor, town.id)
-        ]
-    return catalogues
+def _list_catalogue(work: UnitOfWork, actor: Actor, town_id: UUID, language: Language) -> list[tuple[str, str]]:
+    """Return the apps of a town with what is decided about their data protection; none for who does not author its apps."""
+    if not actor.has_permission(Permission.AUTHOR, town_id):
+        return []
+    verdicts = get_verdicts(work, actor, town_id)
+    return [
+        (str(app.id), f"{app.name} ({verdict_label(verdicts, app.id, language)})")
+        for app in apps.list_all_apps(work, actor, town_id)
+    ]
 
 
 def _describe(actor: Actor, row: AppRequest, place: str, today: date, language: Language) -> dict[str, Any]:
     is_waiting = row.state is AppRequestState.ASKED
     return {
         "id": row.id,
-        "town_id": row.town_id,
         "name": row.name,
         "store_link": row.store_link or "",
         "reason": row.reason,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Row, select
@@ -24,13 +24,13 @@ class AppRequestRepository:
     def find_request(self, request_id: UUID) -> AppRequest | None:
         return self.session.get(AppRequest, request_id)
 
-    def list_requests(self, town_ids: Collection[UUID]) -> Sequence[RequestRow]:
-        """Return the requests of some towns with class and school: what waits first, then the newest."""
+    def list_requests(self, town_id: UUID) -> Sequence[RequestRow]:
+        """Return the requests of a town with class and school: what waits first, then the newest."""
         statement = (
             select(AppRequest, SchoolClass, School)
             .join(SchoolClass, SchoolClass.id == AppRequest.class_id)
             .join(School, School.id == AppRequest.school_id)
-            .where(AppRequest.town_id.in_(town_ids))
+            .where(AppRequest.town_id == town_id)
             .order_by((AppRequest.state == AppRequestState.ASKED).desc(), AppRequest.requested_at.desc(), AppRequest.id)
         )
         return self.session.execute(statement).all()

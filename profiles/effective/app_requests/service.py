@@ -6,7 +6,6 @@ mails it to whom it concerns. See docs/domain/apps.md#requests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -28,6 +27,9 @@ from profiles.effective.app_requests.repository import AppRequestRepository, Req
 from profiles.effective.bundles import NO_CONSENT, Consent
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.models import Preset
+
+#: With one of these a person asks for apps, supports requests, or decides on them.
+PERMISSIONS = (Permission.TEACH, Permission.LEAD, Permission.AUTHOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ def create_request(work: UnitOfWork, actor: Actor, class_id: UUID, wanted: Reque
     return request
 
 
-def list_requests(work: UnitOfWork, actor: Actor, town_ids: Sequence[UUID]) -> list[RequestRow]:
-    """Return the requests that the actor may see, what waits first: those of own classes, of an own school, or of the town."""
-    return [row for row in AppRequestRepository(work.session).list_requests(town_ids) if may_see(actor, row[0])]
+def list_requests(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[RequestRow]:
+    """Return the requests of a town that the actor may see, what waits first: those of own classes, of an own school, or all."""
+    return [row for row in AppRequestRepository(work.session).list_requests(town_id) if may_see(actor, row[0])]
 
 
 def may_see(actor: Actor, request: AppRequest) -> bool:

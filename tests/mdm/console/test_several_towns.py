@@ -12,8 +12,11 @@ from sqlalchemy import select
 from cartable.scope import SYSTEM, Role
 from mdm.accounts.models import Account
 from mdm.accounts.roles import add_role
+from profiles.apps.service import create_app
+from profiles.effective.app_requests import service as app_requests
+from profiles.effective.app_requests.service import RequestedApp
 from tests.mdm.console.conftest import Person
-from tests.mdm.console.forms import read
+from tests.mdm.console.forms import read, send
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
@@ -72,6 +75,34 @@ def test_classes_and_desk_are_those_of_the_town_in_the_bar(
     assert read_bar(read(client.get(f"/accounts?town_id={places[1].town_id}"))) == "Belleville"
     assert "Dans quelle ville" in read(client.get("/desk"))
     assert "À faire 0" not in read(client.get("/today")), "a number stands for what needs a decision"
+
+
+def ask_for_app(server: LiveServer, place: Place, name: str) -> UUID:
+    with server.runtime.open_unit_of_work() as work:
+        create_app(work, SYSTEM, place.town_id, name=name, bundle_identifier=f"org.{name}", app_store_id=None, manifest_url=None)
+        return app_requests.create_request(work, SYSTEM, place.class_ids[0], RequestedApp(name, "lire")).id
+
+
+def test_requests_for_apps_are_those_of_the_town_in_the_bar(
+    server: LiveServer, person: Callable[..., Person], places: list[Place]
+) -> None:
+    both = act_in_both(server, person, places, Role.TOWN_ADMIN)
+    ask_for_app(server, places[0], "Lecture")
+    asked = [ask_for_app(server, places[1], name) for name in ("Calcul", "Dessin")]
+    in_other = f"/app-requests?town={places[1].town_id}"
+    for address, own, other in (("/app-requests", "Lecture", "Calcul"), (in_other, "Calcul", "Lecture")):
+        page = read(both.client.get(address))
+        assert (own in page, other in page) == (True, False), "neither in the list, nor in the catalogue to choose from"
+    assert read_bar(read(both.client.get(in_other))) == "Belleville"
+    today = both.client.get(f"/today?town={places[1].town_id}")
+    assert ("2 demandes d'application" in read(today), in_other in today.text) == (True, True)
+    refused = send(both, f"/app-requests/{asked[0]}/refuse", answer=" ", town=places[1].town_id)
+    assert (refused.status_code, read_bar(read(refused))) == (422, "Belleville"), "a refused form stays in its town"
+    decided = send(both, f"/app-requests/{asked[0]}/refuse", answer="non", town=places[1].town_id)
+    assert decided.headers["location"] == f"{in_other}&done=refused"
+    assert "1 demande d'application" in read(both.client.get(f"/today?town={places[1].town_id}"))
+    head = person(places[1].town_id, Role.HEAD, school_id=places[1].school_id)
+    assert "CE2 Belleville" in read(head.client.get("/app-requests")), "who has one town need not name it"
 
 
 def test_activities_are_those_of_the_town_in_the_bar(

@@ -114,6 +114,7 @@ def test_an_app_that_is_given_and_taken_back_is_told_to_who_asked(town: Town) ->
         service.approve_request(work, town.admin, request.id, town.places.app.id, "bonne idée")
     [(recipient, subject, text)] = town.send()
     assert (recipient, "est donnée" in subject, "bonne idée" in text) == ("lea", True, True)
+    assert f"/app-requests?town={request.town_id}" in text, "whoever has several towns reads it in the right one"
     with town.runtime.open_unit_of_work() as work:
         service.end_request(work, town.admin, request.id)
     [(recipient, subject, text)] = town.send()

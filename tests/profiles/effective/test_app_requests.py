@@ -166,7 +166,7 @@ def test_who_teaches_another_class_or_leads_another_school_neither_asks_nor_sees
     request = service.create_request(work, town.teacher, town.school_class.id, WANTED)
     colleague = Actor(new_id(), "c", (RoleAssignment(Role.TEACHER, town.town.id, town.school.id, town.other_class.id),))
     for stranger in (colleague, neighbour.teacher, neighbour.head, neighbour.admin):
-        assert service.list_requests(work, stranger, [town.town.id]) == []
+        assert service.list_requests(work, stranger, town.town.id) == []
         with pytest.raises(AppRequestNotFound):
             service.support_request(work, stranger, request.id)
     with pytest.raises(Forbidden):
@@ -175,7 +175,7 @@ def test_who_teaches_another_class_or_leads_another_school_neither_asks_nor_sees
         service.refuse_request(work, town.head, request.id, "non")
     with pytest.raises(AppNotFound):
         service.approve_request(work, town.admin, request.id, neighbour.app.id)
-    assert [row[0].id for row in service.list_requests(work, town.head, [town.town.id])] == [request.id]
+    assert [row[0].id for row in service.list_requests(work, town.head, town.town.id)] == [request.id]
 
 
 def test_two_approvals_at_once_give_the_class_both_apps(runtime: Runtime) -> None:
