@@ -115,19 +115,19 @@ class AnchorFile:
         An anchor counts no longer when a later line accepted a restored database in which the chain ends before it. Raises
         `AnchorsUnreadable`.
         """
-        kept: dict[object, Anchor] = {}
+        last_by_day: dict[object, Anchor] = {}
         highest: Anchor | None = None
         for line in self.read_lines(json.dumps(chain)):
             end = line.ends.get(chain)
             if line.kind is AnchorKind.RESTORED:
                 limit = end.sequence if end is not None else 0
-                kept = {day: anchor for day, anchor in kept.items() if anchor.sequence <= limit}
+                last_by_day = {day: anchor for day, anchor in last_by_day.items() if anchor.sequence <= limit}
                 highest = highest if highest is not None and highest.sequence <= limit else None
             if end is not None:
                 anchor = Anchor(line.at, end.sequence, end.link)
-                kept[line.at.date()] = max(anchor, kept.get(line.at.date(), anchor), key=lambda each: each.sequence)
+                last_by_day[line.at.date()] = max(anchor, last_by_day.get(line.at.date(), anchor), key=lambda each: each.sequence)
                 highest = anchor if highest is None or anchor.sequence >= highest.sequence else highest
-        anchors = {*kept.values(), *([highest] if highest is not None else [])}
+        anchors = {*last_by_day.values(), *([highest] if highest is not None else [])}
         return sorted(anchors, key=lambda anchor: anchor.sequence)
 
     def list_chains(self) -> set[str]:

@@ -80,11 +80,11 @@ class Message:
 
     def translate(self, language: Language, **values: object) -> str:
         """Return the text in `language` with its values filled in. A value that is a message is translated as well."""
-        given = {**dict(self.values), **values}
-        text = self._look_up(language.catalogue, given.get("count"))
-        if not given:
+        all_values = {**dict(self.values), **values}
+        text = self._look_up(language.catalogue, all_values.get("count"))
+        if not all_values:
             return text
-        return text.format_map({k: v.translate(language) if isinstance(v, Message) else v for k, v in given.items()})
+        return text.format_map({k: v.translate(language) if isinstance(v, Message) else v for k, v in all_values.items()})
 
     def _look_up(self, catalogue: NullTranslations, count: object) -> str:
         if self.plural is not None and isinstance(count, int):
@@ -106,8 +106,10 @@ DEFAULT_LANGUAGE = FRENCH
 
 def find_languages(folder: Path) -> tuple[Language, ...]:
     """Return the languages that have a catalogue in `folder`, and English; by code."""
-    found = {file.parents[1].name: Language(file.parents[1].name, file) for file in folder.glob(f"*/{CATALOGUE_FILE}")}
-    return tuple(language for _, language in sorted({ENGLISH.code: ENGLISH, **found}.items()))
+    languages_by_code = {
+        file.parents[1].name: Language(file.parents[1].name, file) for file in folder.glob(f"*/{CATALOGUE_FILE}")
+    }
+    return tuple(language for _, language in sorted({ENGLISH.code: ENGLISH, **languages_by_code}.items()))
 
 
 @cache

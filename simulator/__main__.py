@@ -27,7 +27,7 @@ from simulator.store import AppStore
 
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser("python -m simulator", description="Simulated iPads that enrol and obey over real HTTPS.")
     parser.add_argument("--url", required=True, help="the server's address, https://host:port")
     parser.add_argument("--code", action="append", default=[], help="an invitation's code or whole address; may be repeated")
@@ -61,7 +61,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
 
 
 def build_plan(arguments: argparse.Namespace) -> FleetPlan:
-    """The fleet that the arguments ask for. Raises `SimulatorError`, `OSError`, `ValueError`."""
+    """Return the fleet that the arguments ask for. Raises `SimulatorError`, `OSError`, `ValueError`."""
     codes = list(arguments.code)
     if arguments.codes_file:
         lines = arguments.codes_file.read_text(encoding="utf-8").splitlines()
@@ -105,11 +105,11 @@ async def run_fleet(arguments: argparse.Namespace) -> int:
         try:
             await run_with_progress(
                 fleet.tally,
-                _progress_printer(quiet=arguments.quiet),
+                _make_progress_printer(quiet=arguments.quiet),
                 _enrol_and_run(fleet, arguments.seconds, woken=push_listener is not None),
             )
         except asyncio.CancelledError:
-            _progress_printer(quiet=arguments.quiet)("stopping")
+            _make_progress_printer(quiet=arguments.quiet)("stopping")
     sys.stdout.write("\n" * (not arguments.quiet) + fleet.tally.format_summary() + "\n")
     return 1 if fleet.tally.failures else 0
 
@@ -123,8 +123,8 @@ async def _enrol_and_run(fleet: Fleet, seconds: float | None, *, woken: bool) ->
         fleet.save_state()
 
 
-def _progress_printer(*, quiet: bool) -> Callable[[str], None]:
-    """One line that is written over on a terminal; a line every few seconds in a log."""
+def _make_progress_printer(*, quiet: bool) -> Callable[[str], None]:
+    """Return a function that shows the progress: one line that is written over on a terminal; a line every few seconds in a log."""
     terminal = sys.stderr.isatty()
     shown_at = 0.0
 
@@ -146,7 +146,7 @@ def _end_with_stdin() -> None:
 
 
 def main() -> int:
-    """The exit status: 0 all well, 1 a tablet could not enrol, 2 wrong arguments."""
+    """Run the command and return its exit status: 0 all well, 1 a tablet could not enrol, 2 wrong arguments."""
     arguments = parse_arguments(sys.argv[1:])
     if arguments.end_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()

@@ -34,12 +34,12 @@ def get_removal_date(installed: InstalledProfile) -> datetime | None:
 
 
 def is_cut_off(device: DeviceState) -> bool:
-    """Whether the profiles on the tablet keep it from reaching any network."""
+    """Return whether the profiles on the tablet keep it from reaching any network."""
     return _has_no_network(device) or _has_dead_proxy(device)
 
 
 def _has_no_network(device: DeviceState) -> bool:
-    """Whether it may join the networks of its profiles alone, and none of them is in range."""
+    """Return whether it may join the networks of its profiles alone, and none of them is in range."""
     restrictions = compute_effective_restrictions(device)
     if not any(restrictions.get(key) is True for key in _ONLY_ALLOWED_NETWORKS):
         return False

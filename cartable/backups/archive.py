@@ -58,16 +58,16 @@ def read_archive(source: Path, passphrase: bytes, target: Path | None = None) ->
         with source.open("rb") as file, io.BufferedReader(OpeningReader(file, passphrase)) as opened:
             with tarfile.open(fileobj=opened, mode="r|gz") as tar:
                 head = _read_head(tar)
-                found = {}
+                actual_hashes = {}
                 while (member := tar.next()) is not None:  # iterating would begin anew at the list
-                    found[member.name] = _read_member(tar, member, target)
+                    actual_hashes[member.name] = _read_member(tar, member, target)
             while opened.read(_CHUNK):
                 pass  # to the last piece, which proves that nothing was cut off
     except (NotReadable, tarfile.TarError, EOFError) as error:
         raise BackupFailed(f"{source} cannot be read: {error}.") from error
     except OSError as error:
         raise BackupFailed(f"{source} cannot be read: {error.strerror or error}.") from error
-    if found != dict(head.hashes):
+    if actual_hashes != dict(head.hashes):
         raise BackupFailed(f"{source} is damaged: its content is not what its list says.")
     return head
 

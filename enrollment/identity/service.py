@@ -198,21 +198,21 @@ def bind_certificate(work: UnitOfWork, fingerprint: str, tablet_id: UUID) -> Non
     IdentityRepository(work.session).set_tablet(fingerprint, tablet_id)
 
 
-def revoke_certificate(work: UnitOfWork, actor: Actor, certificate_id: UUID, why: str) -> DeviceCertificate:
+def revoke_certificate(work: UnitOfWork, actor: Actor, certificate_id: UUID, reason: str) -> DeviceCertificate:
     """Revoke a certificate and return it. Raises `CertificateNotFound`."""
     row = IdentityRepository(work.session).get_certificate(certificate_id)
     if row is None:
         raise CertificateNotFound
     if row.revoked_at is None:
-        audit.record_event(work, actor, "certificate.revoke", "certificate", row.id, town_id=None, why=why)
-        row.revoked_at, row.revocation_reason = work.now, why[:64]
+        audit.record_event(work, actor, "certificate.revoke", "certificate", row.id, town_id=None, why=reason)
+        row.revoked_at, row.revocation_reason = work.now, reason[:64]
     return row
 
 
-def revoke_tablet_certificates(work: UnitOfWork, actor: Actor, tablet_id: UUID, why: str) -> None:
+def revoke_tablet_certificates(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str) -> None:
     """Revoke every certificate of a tablet."""
     for row in IdentityRepository(work.session).list_unrevoked_by_tablet(tablet_id):
-        revoke_certificate(work, actor, row.id, why)
+        revoke_certificate(work, actor, row.id, reason)
 
 
 def compute_renew_from(not_before: datetime, not_after: datetime) -> datetime:

@@ -33,8 +33,10 @@ class ReservationRepository:
 
     def delete_of_decommissioned(self, town_id: UUID) -> None:
         """Delete the reservations of decommissioned tablets, so that their pupils and slots can be reserved again."""
-        gone = select(Tablet.id).where(Tablet.town_id == town_id, Tablet.state.in_(DECOMMISSIONED))
-        self.session.execute(delete(Reservation).where(Reservation.town_id == town_id, Reservation.tablet_id.in_(gone)))
+        decommissioned_ids = select(Tablet.id).where(Tablet.town_id == town_id, Tablet.state.in_(DECOMMISSIONED))
+        self.session.execute(
+            delete(Reservation).where(Reservation.town_id == town_id, Reservation.tablet_id.in_(decommissioned_ids))
+        )
 
     def exists_for_targets(self, targets: Sequence[TargetColumns]) -> bool:
         """Return whether a reservation exists for one of these pupils or slots."""

@@ -108,8 +108,8 @@ def _choose_tag_prefix(repository: PlaceRepository, slug: str, chosen: str | Non
     proposals = [chosen] if chosen is not None else propose_tag_prefixes(slug)
     if not proposals:
         raise InvalidTagPrefix(field="tag_prefix")
-    taken = repository.list_tag_prefixes(proposals)
-    free = next((prefix for prefix in proposals if prefix not in taken), None)
+    used_prefixes = repository.list_tag_prefixes(proposals)
+    free = next((prefix for prefix in proposals if prefix not in used_prefixes), None)
     if free is None:
         raise TownExists(field="tag_prefix")
     return free

@@ -138,7 +138,7 @@ def list_tablet_returns(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> li
 def list_tablet_returns_page(
     work: UnitOfWork, actor: Actor, rollover_id: UUID, page: PageRequest = FIRST_PAGE
 ) -> Page[TabletReturn]:
-    """The same page by page."""
+    """Return one page of what `list_tablet_returns` returns. Raises `RolloverNotFound`."""
     rollover = service.get_rollover(work, actor, rollover_id)
     repository = ReturnRepository(work.session)
     campaign = repository.find_campaign(rollover.id)

@@ -62,7 +62,7 @@ class ReturnRepository:
         return self.session.execute(statement.order_by(ReturnTablet.school_id, Tablet.tag, Tablet.id)).all()
 
     def list_tablets_page(self, actor: Actor, campaign_id: UUID, page: PageRequest) -> Page[tuple[ReturnTablet, Tablet, bool]]:
-        """The same page by page."""
+        """Return one page of what `list_tablets` returns."""
         statement = _select_campaign_tablets(actor, campaign_id)
         return fetch_page(self.session, statement, page, ReturnTablet.school_id, Tablet.tag, Tablet.id)
 

@@ -35,13 +35,13 @@ class AbsenceRepository:
 
     def list_seen_again(self, cutoffs: Mapping[datetime, Sequence[UUID]]) -> Sequence[Tablet]:
         """List the absent tablets that have been in contact since the cutoff of their town. `cutoffs`: towns by cutoff."""
-        seen = [Tablet.town_id.in_(town_ids) & (self.last_contact >= since) for since, town_ids in cutoffs.items()]
-        return self._load_batch(select(Tablet.id).where(Tablet.state == TabletState.ABSENT, or_(false(), *seen)))
+        conditions = [Tablet.town_id.in_(town_ids) & (self.last_contact >= since) for since, town_ids in cutoffs.items()]
+        return self._load_batch(select(Tablet.id).where(Tablet.state == TabletState.ABSENT, or_(false(), *conditions)))
 
     def list_not_seen(self, cutoffs: Mapping[datetime, Sequence[UUID]]) -> Sequence[Tablet]:
         """List the tablets in use whose last contact is earlier than the cutoff of their town; one never in contact is not listed."""
-        unseen = [Tablet.town_id.in_(town_ids) & (self.last_contact < since) for since, town_ids in cutoffs.items()]
-        return self._load_batch(select(Tablet.id).where(Tablet.state == TabletState.IN_USE, or_(false(), *unseen)))
+        conditions = [Tablet.town_id.in_(town_ids) & (self.last_contact < since) for since, town_ids in cutoffs.items()]
+        return self._load_batch(select(Tablet.id).where(Tablet.state == TabletState.IN_USE, or_(false(), *conditions)))
 
     def _load_batch(self, ids: Select[UUID]) -> Sequence[Tablet]:
         batch = ids.order_by(Tablet.id).limit(BATCH_SIZE)

@@ -236,9 +236,9 @@ def confirm_swap(work: UnitOfWork, actor: Actor, tablet: Tablet) -> Loan:
     return loan
 
 
-def close_loan(work: UnitOfWork, actor: Actor, loan: Loan, why: str) -> None:
+def close_loan(work: UnitOfWork, actor: Actor, loan: Loan, reason: str) -> None:
     """Close a loan and enqueue a reconcile job for its tablet, which also frees licences."""
-    audit.record_event(work, actor, "loan.close", "tablet", loan.tablet_id, town_id=loan.town_id, why=why)
+    audit.record_event(work, actor, "loan.close", "tablet", loan.tablet_id, town_id=loan.town_id, why=reason)
     loan.closed_at = work.now
     work.session.flush()
     work.enqueue_job(Topic.RECONCILE, loan.tablet_id)

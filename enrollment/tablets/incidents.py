@@ -100,11 +100,11 @@ def lend_loaner(work: UnitOfWork, actor: Actor, broken: Tablet, loaner: Tablet) 
     return incident
 
 
-def send_to_repair(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> Tablet:
+def send_to_repair(work: UnitOfWork, actor: Actor, tablet: Tablet, reason: str) -> Tablet:
     """Record that the repair service has the tablet. Raises `UnderEvidenceHold`, `TransitionNotAllowed`."""
     if tablet.evidence_hold:
         raise UnderEvidenceHold
-    service.change_state(work, actor, tablet, S.IN_REPAIR, why)
+    service.change_state(work, actor, tablet, S.IN_REPAIR, reason)
     return tablet
 
 

@@ -93,7 +93,7 @@ def prepare_tablet(work: UnitOfWork, actor: Actor, town_id: UUID, serial: str, t
     return tablet
 
 
-def set_inventory_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: S, why: str) -> Tablet:
+def set_inventory_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: S, reason: str) -> Tablet:
     """Set a tablet without a loan to received, prepared, stock or storage, and return it.
 
     Raises `TransitionNotAllowed`, `PupilHasTablet`, `Invalid` (another state).
@@ -102,7 +102,7 @@ def set_inventory_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: S
         raise Invalid(field="state")
     if LoanRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet
-    service.change_state(work, actor, tablet, after, why)
+    service.change_state(work, actor, tablet, after, reason)
     return tablet
 
 
@@ -115,7 +115,7 @@ def record_manual_wipe(work: UnitOfWork, actor: Actor, tablet: Tablet, proof: st
     return tablet
 
 
-def retire_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> Tablet:
+def retire_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, reason: str) -> Tablet:
     """Retire a tablet and return it.
 
     Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`, `BudgetUsedUp`, `DestructiveCommandsStopped`.
@@ -123,7 +123,7 @@ def retire_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> T
     _check_not_in_use(work, tablet)
     if tablet.state is not S.RETIRED:
         budget.spend(work, actor, tablet.town_id, IrreversibleAct.RETIRE)
-    service.change_state(work, actor, tablet, S.RETIRED, why)
+    service.change_state(work, actor, tablet, S.RETIRED, reason)
     return tablet
 
 

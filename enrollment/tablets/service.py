@@ -117,7 +117,7 @@ def update_systems(work: UnitOfWork, systems: Mapping[UUID, TabletDetails]) -> N
         work.enqueue_job(Topic.RECONCILE, *changed)
 
 
-def change_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> None:
+def change_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletState, reason: str) -> None:
     """Change the state of a tablet and audit it; the same state again changes nothing. Raises `TransitionNotAllowed`."""
     before = tablet.state
     if before == after:
@@ -125,7 +125,15 @@ def change_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletSt
     if not can_transition(before, after):
         raise TransitionNotAllowed(before=before.value, after=after.value)
     audit.record_event(
-        work, actor, "tablet.state", "tablet", tablet.id, town_id=tablet.town_id, before=before.value, after=after.value, why=why
+        work,
+        actor,
+        "tablet.state",
+        "tablet",
+        tablet.id,
+        town_id=tablet.town_id,
+        before=before.value,
+        after=after.value,
+        why=reason,
     )
     tablet.state = after
     if after in DECOMMISSIONED:
@@ -134,11 +142,11 @@ def change_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletSt
     work.enqueue_job(Topic.RECONCILE, tablet.id)  # the tablet's mode depends on its state
 
 
-def move_to_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> bool:
+def move_to_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletState, reason: str) -> bool:
     """Move a tablet to a state through allowed transitions and return True; return False and change nothing if there is no path."""
     path = find_transition_path(tablet.state, after)
     for state in path or ():
-        change_state(work, actor, tablet, state, why)
+        change_state(work, actor, tablet, state, reason)
     return path is not None
 
 

@@ -97,15 +97,15 @@ def authenticate_program(work: UnitOfWork, token: str) -> Actor:
     if not token.startswith(PREFIX):
         return authenticate_token(work, token).actor
     repository = AccountRepository(work.session)
-    found = repository.get_service_token(_hash_token(work, token), work.now)
-    if found is None:
+    token_and_account = repository.get_service_token(_hash_token(work, token), work.now)
+    if token_and_account is None:
         raise NotSignedIn
-    row, account = found
-    held = tuple(
+    row, account = token_and_account
+    role_assignments = tuple(
         RoleAssignment(role.role, role.town_id, role.school_id, role.class_id)
         for role in repository.list_roles(account.id, work.now)
     )
-    if not roles.may_grant(Actor(account.id, account.display_name, held), row.role, row.town_id, row.school_id):
+    if not roles.may_grant(Actor(account.id, account.display_name, role_assignments), row.role, row.town_id, row.school_id):
         raise NotSignedIn
     if row.last_used_at is None or work.now - row.last_used_at >= LAST_USED_PRECISION:
         row.last_used_at = work.now

@@ -206,10 +206,12 @@ def _check_own_factor(
     return refusal
 
 
-def may_change_factors(work: UnitOfWork, who: Authentication) -> bool:
+def may_change_factors(work: UnitOfWork, authentication: Authentication) -> bool:
     """Return whether this session may change second factors: it was reauthenticated, or has just begun and cannot do anything else."""
-    is_first = who.missing is SignInStep.SECOND_FACTOR_ENROLLMENT
-    return who.actor.reauthenticated or (is_first and work.now - who.session.created_at < REAUTHENTICATION_LIFETIME)
+    is_first = authentication.missing is SignInStep.SECOND_FACTOR_ENROLLMENT
+    return authentication.actor.reauthenticated or (
+        is_first and work.now - authentication.session.created_at < REAUTHENTICATION_LIFETIME
+    )
 
 
 def list_own_sessions(work: UnitOfWork, account: Account, page: PageRequest = FIRST_PAGE) -> Page[AccountSession]:

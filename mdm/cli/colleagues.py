@@ -47,8 +47,8 @@ def run(work: UnitOfWork, parsed: argparse.Namespace) -> None:
 def _find_class(work: UnitOfWork, school: School | None, label: str) -> SchoolClass:
     """Return the class of this school year with a label. Raises `NotFound`."""
     classes = people.list_classes_by_school(work, SYSTEM, school.town_id).get(school.id, []) if school is not None else []
-    wanted = " ".join(label.split()).casefold()
-    found = next((each for each in classes if each.label.casefold() == wanted), None)
-    if found is None:
+    folded_label = " ".join(label.split()).casefold()
+    school_class = next((each for each in classes if each.label.casefold() == folded_label), None)
+    if school_class is None:
         raise NotFound(field="class")
-    return found
+    return school_class

@@ -59,13 +59,13 @@ def collect_texts(root: Path = ROOT) -> Catalog:
     """Return a catalogue of every text that people read, without translations. Locations name files, without lines."""
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["babel"]["mappings"]
     template = Catalog(fuzzy=False)
-    found = extract_from_dir(
+    texts_in_files = extract_from_dir(
         root,
         method_map=[(mapping["pattern"], mapping["method"]) for mapping in settings],
         options_map={mapping["pattern"]: mapping for mapping in settings},
         keywords=_KEYWORDS,
     )
-    for file, _, texts, _, context in sorted(found, key=str):
+    for file, _, texts, _, context in sorted(texts_in_files, key=str):
         template.add(texts, locations=[(file, 0)], context=context)
     return template
 
@@ -133,7 +133,7 @@ def _forms(texts: str | tuple[str, ...] | list[str] | None) -> list[str]:
 
 
 def _same_placeholders(entry: Entry) -> bool:
-    """Whether every translation names what the text names. A form for one thing may leave out its `{count}`."""
+    """Return whether every translation names what the text names. A form for one thing may leave out its `{count}`."""
     sources = [placeholders(text) for text in _forms(entry.id)]
     allowed, needed = set().union(*sources), set.intersection(*sources) - {"count"}
     if not entry.pluralizable:

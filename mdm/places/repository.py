@@ -128,8 +128,8 @@ def _count(model: Any, school_id: UUID, *conditions: Any) -> ScalarSelect[int]:
 def _has_namesake(model: Any, new: UUID) -> Any:
     """Return the condition that the other school has a class or group of the same year and name."""
     other = aliased(model)
-    same = [other.school_id == new, other.school_year == model.school_year, other.label_key == model.label_key]
-    return exists().where(*same, *([other.kind == model.kind] if model is PupilGroup else []))
+    equalities = [other.school_id == new, other.school_year == model.school_year, other.label_key == model.label_key]
+    return exists().where(*equalities, *([other.kind == model.kind] if model is PupilGroup else []))
 
 
 def _add_code(model: Any, uai: str) -> dict[str, Any]:

@@ -167,11 +167,11 @@ class PrivacyRepository:
 
     def list_notice_recipients(self, town_id: UUID, audience: NoticeAudience, page: PageRequest) -> Page[UUID]:
         """List the ids of those whom a notice informs: guardians of pupils not erased, these pupils, or staff."""
-        here = (Pupil.town_id == town_id) & (Pupil.state != PupilState.ERASED)
-        guardian_ids = select(GuardianLink.guardian_id).join(Pupil, Pupil.id == GuardianLink.pupil_id).where(here)
+        is_pupil_of_town = (Pupil.town_id == town_id) & (Pupil.state != PupilState.ERASED)
+        guardian_ids = select(GuardianLink.guardian_id).join(Pupil, Pupil.id == GuardianLink.pupil_id).where(is_pupil_of_town)
         ids, condition = {
             NoticeAudience.GUARDIANS: (Guardian.id, Guardian.id.in_(guardian_ids)),
-            NoticeAudience.CHILDREN: (Pupil.id, here),
+            NoticeAudience.CHILDREN: (Pupil.id, is_pupil_of_town),
             NoticeAudience.STAFF: (StaffMember.id, StaffMember.town_id == town_id),
         }[audience]
         return fetch_scalar_page(self.session, select(ids).where(condition), page, ids)

@@ -43,8 +43,8 @@ class UnusedCompiledRepository:
         named = self.session.scalars(
             select(DeclarationSet.profiles).where(DeclarationSet.town_id.in_({row.town_id for row in rows}))
         )
-        kept = {sha256 for profiles in named for sha256 in profiles}
-        due = [row.sha256 for row in rows if row.sha256 not in kept]
+        declared = {sha256 for profiles in named for sha256 in profiles}
+        due = [row.sha256 for row in rows if row.sha256 not in declared]
         self.session.execute(
             delete(RenderedProfile).where(RenderedProfile.sha256.in_(due), RenderedProfile.last_used_at < before)
         )

@@ -52,14 +52,14 @@ def classify_tablet(tablet: StageTablet, began_at: datetime, now: datetime) -> S
     """Return how far a tablet is in a stage that began at an instant."""
     if tablet.has_failed:
         return StageTabletState.FAILED
-    seen = tablet.last_seen_at
-    if seen is None or seen < began_at:
-        if seen is None or seen <= began_at - SEEN_WITHIN:
+    last_seen_at = tablet.last_seen_at
+    if last_seen_at is None or last_seen_at < began_at:
+        if last_seen_at is None or last_seen_at <= began_at - SEEN_WITHIN:
             return StageTabletState.AWAY
         return StageTabletState.SILENT if now - began_at >= SILENT_AFTER else StageTabletState.WAITING
-    if tablet.confirmed_at is not None and seen >= max(tablet.confirmed_at, began_at) + SETTLING_TIME:
+    if tablet.confirmed_at is not None and last_seen_at >= max(tablet.confirmed_at, began_at) + SETTLING_TIME:
         return StageTabletState.PROVED
-    if now - seen >= SILENT_UNDER_NEW_RULES:
+    if now - last_seen_at >= SILENT_UNDER_NEW_RULES:
         return StageTabletState.SILENT
     return StageTabletState.APPLYING if tablet.confirmed_at is None else StageTabletState.CONFIRMED
 

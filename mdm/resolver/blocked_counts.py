@@ -76,9 +76,9 @@ def store_counts(work: UnitOfWork, counts: Mapping[tuple[UUID, str], int]) -> No
     repository = BlockedCountRepository(work.session)
     counting = repository.list_counting_towns()
     tablets = repository.count_tablets(counting)
-    kept = {key: number for key, number in counts.items() if key[0] in counting and tablets.get(key[0], 0) >= LEAST_TABLETS}
-    zones = get_town_zones(work, {town_id for town_id, _ in kept})
-    repository.add({town_id: work.now.astimezone(zone).date() for town_id, zone in zones.items()}, kept)
+    counted = {key: number for key, number in counts.items() if key[0] in counting and tablets.get(key[0], 0) >= LEAST_TABLETS}
+    zones = get_town_zones(work, {town_id for town_id, _ in counted})
+    repository.add({town_id: work.now.astimezone(zone).date() for town_id, zone in zones.items()}, counted)
 
 
 def get_counts_file(folder: Path) -> Path:

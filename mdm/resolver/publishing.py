@@ -75,13 +75,13 @@ class StorePublisher:
             if known == self._known and not self._is_outdated.is_set():
                 return False
             self._is_outdated.clear()
-            wanted = {each.content_sha256 for each in known[0]}
-            loaded = addresses.load_filters(wanted - self._rules.keys())
+            served_contents = {each.content_sha256 for each in known[0]}
+            loaded = addresses.load_filters(served_contents - self._rules.keys())
         for content, rules in loaded.items():
             self._write_names(name_store(content), rules)
             # Its names are in its store; here they would take hundreds of megabytes in a large town.
             self._rules[content] = _drop_names(rules)
-        self._rules = {content: rules for content, rules in self._rules.items() if content in wanted}
+        self._rules = {content: rules for content, rules in self._rules.items() if content in served_contents}
         self._write_index(*known)
         self._known = known
         return True

@@ -88,5 +88,5 @@ def load_checklist(work: UnitOfWork, actor: Actor, town_id: UUID) -> Checklist:
 
 def _list_acts(work: UnitOfWork, town_id: UUID) -> tuple[tuple[TourAct, bool], ...]:
     actions = frozenset().union(*(proof for proofs in _PROOFS.values() for proof in proofs))
-    seen = SetupRepository(work.session).list_actions_of_people(town_id, actions)
-    return tuple((act, any(proof <= seen for proof in proofs)) for act, proofs in _PROOFS.items())
+    recorded_actions = SetupRepository(work.session).list_actions_of_people(town_id, actions)
+    return tuple((act, any(proof <= recorded_actions for proof in proofs)) for act, proofs in _PROOFS.items())

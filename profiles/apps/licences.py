@@ -160,17 +160,17 @@ def reserve_licences(work: UnitOfWork, town_id: UUID, app_id: UUID, tablet_ids: 
     Returns the tablets that may install: with a licence that is given, or where the app is not counted. Two workers never give
     out the same last one: the pools are locked.
     """
-    wanted = list(dict.fromkeys(tablet_ids))
+    distinct_ids = list(dict.fromkeys(tablet_ids))
     repository = LicenceRepository(work.session)
     pools = {pool.token_id: pool for pool in repository.lock_pools(app_id)}
     tokens = repository.load_serving_tokens([town_id])[town_id]
-    schools = repository.get_schools(wanted)
-    licences = _group_by_tablet(repository.list_licences([pool.id for pool in pools.values()], wanted))
+    schools = repository.get_schools(distinct_ids)
+    licences = _group_by_tablet(repository.list_licences([pool.id for pool in pools.values()], distinct_ids))
     in_use = repository.count_in_use([pool.id for pool in pools.values()])
     free = {pool.id: pool.total - in_use.get(pool.id, 0) - pool.held_elsewhere for pool in pools.values()}
     ready: set[UUID] = set()
     to_sync: set[UUID] = set()
-    for tablet_id in wanted:
+    for tablet_id in distinct_ids:
         sources = tokens.list_sources(schools.get(tablet_id))
         usable = [pools[source] for source in sources if source in pools]
         if not usable:
@@ -247,10 +247,10 @@ def release_licences_of_tablets(work: UnitOfWork, tablet_ids: Collection[UUID]) 
         _start_grace(work, LicenceRepository(work.session).list_in_use_by_tablets(tablet_ids))
 
 
-def release_other_licences(work: UnitOfWork, kept: Mapping[UUID, Collection[UUID]]) -> list[FreedLicence]:
+def release_other_licences(work: UnitOfWork, app_ids_by_tablet: Mapping[UUID, Collection[UUID]]) -> list[FreedLicence]:
     """Give back what these tablets have besides the licences of these apps."""
-    rows = LicenceRepository(work.session).list_in_use_by_tablets(list(kept))
-    return _start_grace(work, [(row, pool) for row, pool in rows if pool.app_id not in kept[row.tablet_id]])
+    rows = LicenceRepository(work.session).list_in_use_by_tablets(list(app_ids_by_tablet))
+    return _start_grace(work, [(row, pool) for row, pool in rows if pool.app_id not in app_ids_by_tablet[row.tablet_id]])
 
 
 def release_licences_of_other_schools(

@@ -19,7 +19,7 @@ class Change:
 
 
 def diff(before: Mapping[str, Resolved], after: Mapping[str, Resolved]) -> list[Change]:
-    """The settings whose value changes, by key."""
+    """Return the settings whose value changes, by key."""
     changes = []
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)

@@ -19,12 +19,12 @@ def make_list(key: str, always: Sequence[str] = ()) -> Callable[[Sequence[str]],
 
 
 def expand_single_app(bundle_identifier: str) -> Values:
-    """The tablet stays in one app."""
+    """Return what keeps the tablet in one app."""
     return {"app.lock": {"App": {"Identifier": bundle_identifier}}}
 
 
 def expand_lock_screen(text: str) -> Values:
-    """A footnote on the lock screen, for whoever finds the tablet."""
+    """Return a footnote on the lock screen, for whoever finds the tablet."""
     return {"shareddeviceconfiguration.LockScreenFootnote": text}
 
 
@@ -42,7 +42,7 @@ def _page(page: Mapping[str, Any]) -> list[Values]:
 
 
 def expand_home_screen(layout: Mapping[str, Any]) -> Values:
-    """Dock and pages: on each page the apps, then folders, then web shortcuts."""
+    """Return the home screen's dock and pages: on each page the apps, then folders, then web shortcuts."""
     payload: Values = {"Pages": [_page(page) for page in layout["pages"]]}
     if "dock" in layout:
         payload["Dock"] = [_app(app) for app in layout["dock"]]
@@ -50,7 +50,7 @@ def expand_home_screen(layout: Mapping[str, Any]) -> Values:
 
 
 def expand_web_shortcuts(entries: Sequence[Mapping[str, Any]]) -> Values:
-    """Web shortcuts that the pupil cannot delete."""
+    """Return web shortcuts that the pupil cannot delete."""
     clips = {
         entry["url"]: {
             "Label": entry["name"], "URL": entry["url"], "IsRemovable": False, "FullScreen": entry.get("full_screen", False),
@@ -61,7 +61,7 @@ def expand_web_shortcuts(entries: Sequence[Mapping[str, Any]]) -> Values:
 
 
 def expand_wifi(networks: Sequence[Mapping[str, Any]]) -> Values:
-    """Networks that the tablet joins automatically: WPA2 or better with a password, open without one."""
+    """Return networks that the tablet joins automatically: WPA2 or better with a password, open without one."""
     payloads: dict[str, Values] = {}
     for network in networks:
         encryption = {"EncryptionType": "None"}
@@ -75,7 +75,7 @@ def expand_wifi(networks: Sequence[Mapping[str, Any]]) -> Values:
 
 
 def expand_printers(entries: Sequence[Mapping[str, Any]]) -> Values:
-    """AirPrint queues."""
+    """Return AirPrint queues."""
     queues: dict[tuple[str, str], Values] = {}
     for printer in entries:
         path = printer.get("path", "ipp/print")
@@ -86,7 +86,7 @@ def expand_printers(entries: Sequence[Mapping[str, Any]]) -> Values:
 
 
 def expand_browser(choice: str) -> Values:
-    """No browser (`off`), Safari without private browsing (`guarded`), or no limits (`free`)."""
+    """Return no browser (`off`), Safari without private browsing (`guarded`), or no limits (`free`)."""
     free = choice == "free"
     return {
         "allowSafari": choice != "off",
@@ -99,7 +99,7 @@ def expand_browser(choice: str) -> Values:
 
 
 def expand_screen_viewing(choice: str) -> Values:
-    """Whether the teacher's app may show a pupil's screen, and whether it asks the pupil first."""
+    """Return whether the teacher's app may show a pupil's screen, and whether it asks the pupil first."""
     return {"allowRemoteScreenObservation": choice != "off", "forceClassroomUnpromptedScreenObservation": choice == "always"}
 
 
@@ -109,13 +109,13 @@ _ADULT = 18
 
 
 def expand_content_age(age: int) -> Values:
-    """Apps up to an age rating; explicit content and adult books only for adults."""
+    """Return the limit of apps up to an age rating; explicit content and adult books only for adults."""
     adult = age >= _ADULT
     return {"ratingApps": _APPS_UP_TO[age], "allowExplicitContent": adult, "allowBookstoreErotica": adult}
 
 
 def expand_passcode(choice: str) -> Values:
-    """A passcode that children can handle. Wrong attempts never erase the tablet, since a playing child would cause that."""
+    """Return a passcode that children can handle. Wrong attempts never erase the tablet, since a playing child would cause that."""
     if choice == "none":
         return {"allowPasscodeModification": False}
     strong = choice == "strong"
@@ -129,7 +129,7 @@ def expand_passcode(choice: str) -> Values:
 
 
 def expand_update_delay(days: int) -> Values:
-    """For how many days a new system version is delayed; 0 for no delay."""
+    """Return for how many days a new system version is delayed; 0 for no delay."""
     return (
         {"forceDelayedSoftwareUpdates": True, "enforcedSoftwareUpdateDelay": days}
         if days

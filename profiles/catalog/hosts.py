@@ -8,7 +8,7 @@ from profiles.catalog.text_formats import TextFormat
 
 
 def clean_host(text: str) -> str | None:
-    """A host as lists keep it, without scheme and path, with A-labels for letters beyond ASCII; None when it is none."""
+    """Return a host as lists keep it, without scheme and path, with A-labels for letters beyond ASCII; None when it is none."""
     host = text.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0].strip(".")
     if not host.isascii():
         try:

@@ -129,7 +129,7 @@ def _resolve_one(setting: Setting, ordered: Sequence[PolicySource], constraints:
 
 
 def _take_in(setting: Setting, value: Any, equals: Sequence[PolicySource]) -> Any:
-    """The value after places of equal width: theirs, or theirs beside the wider ones' where the setting adds up."""
+    """Return the value after places of equal width: theirs, or theirs beside the wider ones' where the setting adds up."""
     key = setting.key
     if setting.opposite is not None and value is not None:
         opposed = {entry for source in equals for entry in source.values.get(setting.opposite, ())}
@@ -142,7 +142,7 @@ def _take_in(setting: Setting, value: Any, equals: Sequence[PolicySource]) -> An
 
 
 def _tighten(setting: Setting, bound: Any, value: Any, equals: Sequence[PolicySource]) -> Any:
-    """The bound for narrower places: the stricter of the former one and of what these places lock."""
+    """Return the bound for narrower places: the stricter of the former one and of what these places lock."""
     key = setting.key
     locked = [source.values[key] for source in equals if key in source.values and key in source.locks]
     if not locked:
@@ -169,7 +169,7 @@ def _smallest_but_zero(_setting: Setting, values: Sequence[Any]) -> Any:
 
 
 def _each(setting: Setting, values: Sequence[Any]) -> list[Any]:
-    """Every entry once; of two with the same identity, the one of the strongest."""
+    """Return every entry once; of two with the same identity, the one of the strongest."""
     entries: dict[str, Any] = {}
     for value in values:
         for entry in value:
@@ -192,7 +192,7 @@ _RULES: dict[MergeRule, Callable[[Setting, Sequence[Any]], Any]] = {
 
 
 def _explain(setting: Setting, value: Any, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]) -> tuple[Step, ...]:
-    """The steps of the walk with their outcomes, what is in force first, then the narrowest first."""
+    """Return what became of each source's value: what is in force first, then the narrowest first."""
     key = setting.key
     naming = [source for source in relevant if key in source.values]
     steps = [_explain_constraint(setting, value, constraint) for constraint in bounding]
@@ -225,7 +225,7 @@ def _explain_constraint(setting: Setting, value: Any, constraint: Constraint) ->
 def _outcome(
     setting: Setting, value: Any, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
 ) -> tuple[StepOutcome, tuple[str, ...]]:
-    """What became of the value of a source, and the names of those that replaced or bounded it."""
+    """Return what became of the value of a source, and the names of those that replaced or bounded it."""
     key, own = setting.key, source.values[setting.key]
     narrower = [each for each in relevant if each.depth > source.depth and key in each.values]
     is_locked = key in source.locks
@@ -244,7 +244,7 @@ def _outcome(
 def _outcome_of_entries(
     setting: Setting, value: Any, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
 ) -> tuple[StepOutcome, tuple[str, ...]]:
-    """The outcome where lists add up: whether the entries of a source are in the value, as they are."""
+    """Return the outcome where lists add up: whether the entries of a source are in the value, as they are."""
     own = source.values[setting.key]
     missing = [entry for entry in own if entry not in value]
     if not missing:
@@ -271,7 +271,7 @@ def _outcome_of_entries(
 def _list_bounds(
     setting: Setting, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
 ) -> tuple[str, ...]:
-    """The names of wider locks, equal places and constraints, each of which alone would make a source's value stricter."""
+    """Return the names of wider locks, equal places and constraints, each of which alone would make a source's value stricter."""
     key, own = setting.key, source.values[setting.key]
     bounds = [
         (each.name, each.values[key])

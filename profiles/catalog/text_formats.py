@@ -69,7 +69,7 @@ def _is_ip_address(text: str) -> bool:
 
 
 def _is_local_time(text: str) -> bool:
-    """Whether it is a time without a zone, to the second, as Apple writes one that counts by each tablet's own clock."""
+    """Return whether it is a time without a zone, to the second, as Apple writes one that counts by each tablet's own clock."""
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").isoformat() == text  # noqa: DTZ007 - it has no zone
     except ValueError:

@@ -64,8 +64,8 @@ class RiskTally:
         server = policy.get_server_host(group.after.town_id)
         for mode in Mode:
             before, after = policy.get_settings(group.before, mode), drafted.get_settings(group.after, mode)
-            found = find_risks(_Values(before), _Values(after), server, has_resolver=self.has_resolver)
-            for risk in dict.fromkeys(found):
+            risks = find_risks(_Values(before), _Values(after), server, has_resolver=self.has_resolver)
+            for risk in dict.fromkeys(risks):
                 modes_by_risk.setdefault(risk, []).append(mode)
                 for key in risk.settings:
                     value = after[key].value if key in after else None
@@ -132,7 +132,7 @@ _APP_SETTINGS = frozenset({"allowListedAppBundleIDs", "blockedAppBundleIDs"})
 
 
 def _changes_other_settings(group: DraftGroup, policy: PolicyData, drafted: PolicyData, mode: Mode) -> bool:
-    """Whether a draft changes more for a group than which apps it has and shows."""
+    """Return whether a draft changes more for a group than which apps it has and shows."""
     before, after = policy.get_settings(group.before, mode), drafted.get_settings(group.after, mode)
     if before is after:
         return False

@@ -161,15 +161,15 @@ def list_bundles(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageReques
 def _describe_bundles(work: UnitOfWork, town_id: UUID, presets: Sequence[Preset]) -> list[Bundle]:
     repository = PolicyRepository(work.session)
     published, documents = repository.get_published_presets([town_id]), repository.get_published_documents([town_id])
-    identifiers = {
+    identifiers_by_preset = {
         preset.id: _list_identifiers(published[preset.id].versions[0].content) for preset in presets if preset.id in published
     }
-    wanted = {identifier for each in identifiers.values() for identifier in each}
-    apps = AppRepository(work.session).list_apps_with_identifiers(town_id, wanted)
+    bundle_identifiers = {identifier for each in identifiers_by_preset.values() for identifier in each}
+    apps = AppRepository(work.session).list_apps_with_identifiers(town_id, bundle_identifiers)
     return [
         Bundle(
             preset,
-            tuple(app for app in apps if app.bundle_identifier in identifiers.get(preset.id, ())),
+            tuple(app for app in apps if app.bundle_identifier in identifiers_by_preset.get(preset.id, ())),
             tuple(_list_assignments(documents, preset.id)),
         )
         for preset in presets

@@ -145,7 +145,7 @@ def compile_situation(
         }
         common, own = split_common_content({mode: declared for mode, (declared, _) in pairs.items()})
         base = render_profile(town, common, "base")
-        by_mode = {mode: render_profile(town, content, _mode_part_name(content)) for mode, content in own.items()}
+        by_mode = {mode: render_profile(town, content, _build_part_name(content)) for mode, content in own.items()}
         compiled.declared_profiles = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
         compiled.declared = build_declarations(
             policy.get_url(situation.town_id),
@@ -173,10 +173,10 @@ class _NativeContents:
 
 
 def _take_out_declared_dns(
-    situation: Situation, policy: PolicyData, contents: Mapping[Mode, ProfileContent], kept: Collection[str]
+    situation: Situation, policy: PolicyData, contents: Mapping[Mode, ProfileContent], profile_payload_types: Collection[str]
 ) -> _NativeContents:
     """Take the DNS settings out of the contents where the system has a declaration for them."""
-    if DNS in kept or situation.os is None or situation.os < DNS_DECLARATION_FROM:
+    if DNS in profile_payload_types or situation.os is None or situation.os < DNS_DECLARATION_FROM:
         return _NativeContents(contents, {})
     dns = {
         mode: build_dns_declaration(
@@ -190,13 +190,13 @@ def _take_out_declared_dns(
 
 
 def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
-    """Whether tablets of the situation are managed by declarations."""
+    """Return whether tablets of the situation are managed by declarations."""
     from_version = work.settings.declarative_from
     return bool(from_version) and situation.os is not None and situation.os >= parse_version(from_version)
 
 
 def declares_apps(settings: Settings, system: tuple[int, ...] | None) -> bool:
-    """Whether apps are among the declarations of tablets with a system. On older systems they go by commands, with their values."""
+    """Return whether apps are among the declarations of tablets with a system. On older systems they go by commands, with their values."""
     return settings.declarative_apps and system is not None and system >= APP_DECLARATIONS_FROM
 
 
@@ -209,8 +209,8 @@ def _render_once(by_digest: dict[str, ProfileDocument], town: str, content: Prof
     return by_digest[key]
 
 
-def _mode_part_name(content: ProfileContent) -> str:
-    """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
+def _build_part_name(content: ProfileContent) -> str:
+    """Return what tells a mode's profile from those of other modes: while one comes and another goes, neither removes the other."""
     return f"mode.{content.digest[:16]}"
 
 

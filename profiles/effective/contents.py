@@ -83,5 +83,5 @@ def list_wanted_apps(situation: Situation, policy: PolicyData) -> list[App]:
     """Return the apps that a tablet of the situation has, in every mode the same: nothing is installed at a change of mode."""
     by_mode = [compose_mode_apps(situation, policy, mode) for mode in MODES]
     required = {app for apps in by_mode for app in apps.required}
-    found = (_find_app(policy, situation, app) for app in list_installed_apps(by_mode, required))
-    return [app for app in found if app is not None]
+    apps = (_find_app(policy, situation, app) for app in list_installed_apps(by_mode, required))
+    return [app for app in apps if app is not None]

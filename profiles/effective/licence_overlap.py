@@ -67,7 +67,7 @@ def list_licence_overlaps(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> 
 
 
 def _count_apps(groups: Iterable[RolloverGroup], policy: PolicyData, rollover: Rollover) -> Mapping[UUID, Counter[str]]:
-    """How many tablets need each app before and after, and how many hold it at once."""
+    """Return how many tablets need each app before and after, and how many hold it at once."""
     counts: dict[UUID, Counter[str]] = {}
     for group in groups:
         before, after = _places(group, rollover)
@@ -96,7 +96,7 @@ def _arrives(group: RolloverGroup) -> bool:
 
 
 def _places(group: RolloverGroup, rollover: Rollover) -> tuple[TabletPlace | None, TabletPlace | None]:
-    """Where a pupil's tablet stands in the year that ends and in the one that comes."""
+    """Return where a pupil's tablet stands in the year that ends and in the one that comes."""
     after = _place(rollover.town_id, group.school_after, group.class_after, group.grade_after.value)
     if group.decision is RolloverDecision.ABSENT:
         after = _place(rollover.town_id, group.school_id, group.class_id, group.grade.value)

@@ -178,7 +178,7 @@ def _find_preset(work: UnitOfWork, town_id: UUID, entry: PolicyEntry, name: Pres
 
 
 def _is_in_force(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> bool:
-    """Whether the newest version in force, or on its way to all, holds this content already."""
+    """Return whether the newest version in force, or on its way to all, holds this content already."""
     in_force = PolicyRepository(work.session).load_versions_in_force(owner)
     newest = in_force.get(VersionState.ROLLING) or in_force.get(VersionState.LIVE)
     return not compare_contents(to_content(newest) if newest is not None else PolicyContent(), normalise_content(content))

@@ -151,7 +151,7 @@ def _count_group(tally: _Tally, group: DraftGroup, policy: PolicyData, drafted: 
 
 
 def _list_draft_steps(settings: Mapping[str, Resolved], situation: Situation, owner: Versioned) -> Iterable[tuple[str, Step]]:
-    """The steps of the draft's own settings in a mode."""
+    """Return the steps of the draft's own settings in a mode."""
     labels = {document.document.label for document in situation.documents if is_of(document, owner)}
     for key, resolved in settings.items():
         for step in resolved.steps:
@@ -160,7 +160,7 @@ def _list_draft_steps(settings: Mapping[str, Resolved], situation: Situation, ow
 
 
 def _is_configuration_changed(group: DraftGroup, policy: PolicyData, drafted: PolicyData, differing: Sequence[Mode]) -> bool:
-    """Whether what these tablets are sent changes: a setting that they cannot take changes nothing."""
+    """Return whether what these tablets are sent changes: a setting that they cannot take changes nothing."""
     if not differing:
         return False
     if [app.id for app in list_wanted_apps(group.before, policy)] != [app.id for app in list_wanted_apps(group.after, drafted)]:

@@ -24,11 +24,11 @@ class CompiledRepository:
         self.session = session
 
     def list_known_profiles(self, hashes: Sequence[str], now: datetime) -> set[str]:
-        """Those of the hashes under which a profile is stored already; it is kept for the next weeks."""
+        """Return those of the hashes under which a profile is stored already; it is kept for the next weeks."""
         return self._list_known(RenderedProfile, hashes, now)
 
     def list_known_sets(self, hashes: Sequence[str], now: datetime) -> set[str]:
-        """Those of the hashes under which a set of declarations is stored already; it is kept for the next weeks."""
+        """Return those of the hashes under which a set of declarations is stored already; it is kept for the next weeks."""
         return self._list_known(DeclarationSet, hashes, now)
 
     def _list_known(self, model: Any, hashes: Sequence[str], now: datetime) -> set[str]:

@@ -54,7 +54,7 @@ def compute_address_key(situation: Situation, policy: PolicyData, mode: Mode) ->
 
 
 def _is_apart(situation: Situation, mode: Mode) -> bool:
-    """Whether something is said about the web in this mode that is not said in all modes."""
+    """Return whether something is said about the web in this mode that is not said in all modes."""
     parts: list[Iterable[str]] = [load_baseline().get(mode.value, {})]
     for document in situation.documents:
         content = document.version.content

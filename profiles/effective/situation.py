@@ -96,34 +96,34 @@ class PolicyData:
     _resolved: dict[tuple[object, Mode], dict[str, Resolved]] = field(default_factory=dict)
 
     def get_url(self, town_id: UUID) -> str:
-        """The address at which the tablets of a town reach this server."""
+        """Return the address at which the tablets of a town reach this server."""
         return build_town_url(self.own_url, self.town_hosts.get(town_id))
 
     def get_server_host(self, town_id: UUID) -> str:
-        """The host name in that address."""
+        """Return the host name in that address."""
         return urlsplit(self.get_url(town_id)).hostname or ""
 
     def get_source(self, document: AppliedDocument, mode: Mode) -> PolicySource:
-        """What a document sets in a mode."""
+        """Return what a document sets in a mode."""
         key = (document.key, mode)
         if key not in self._sources:
             self._sources[key] = document.source_in(mode)
         return self._sources[key]
 
     def get_settings(self, situation: Situation, mode: Mode) -> dict[str, Resolved]:
-        """The value of every setting of a situation in a mode, with its explanation."""
+        """Return the value of every setting of a situation in a mode, with its explanation."""
         key = (situation.settings_key, mode)
         if key not in self._resolved:
             self._resolved[key] = _resolve_settings(situation, self, mode)
         return self._resolved[key]
 
     def with_document(self, document: PublishedDocument) -> PolicyData:
-        """The policy with another version of a document in force."""
+        """Return the policy with another version of a document in force."""
         others = [each for each in self.documents if each.document_id != document.document_id]
         return replace(self, documents=[*others, document], _sources={}, _resolved={})
 
     def with_preset(self, preset: PublishedPreset) -> PolicyData:
-        """The policy with another version of a preset in force."""
+        """Return the policy with another version of a preset in force."""
         return replace(self, presets={**self.presets, preset.preset_id: preset}, _sources={}, _resolved={})
 
 
@@ -213,7 +213,7 @@ def _resolve_settings(situation: Situation, policy: PolicyData, mode: Mode) -> d
 
 
 def _list_constraints(situation: Situation, sources: Sequence[PolicySource], apps: EffectiveApps, mode: Mode) -> list[Constraint]:
-    """What bounds the documents in a mode, from the weakest to the strongest."""
+    """Return what bounds the documents in a mode, from the weakest to the strongest."""
     constraints = []
     if situation.hidden_apps and mode in GUARDIAN_MODES:
         constraints.append(Constraint("guardian", {BLOCKED_APPS: list(situation.hidden_apps)}, author="guardian"))
@@ -228,7 +228,7 @@ def _list_constraints(situation: Situation, sources: Sequence[PolicySource], app
 
 
 def _list_lesson_constraints(lesson: Lesson, apps: EffectiveApps) -> list[Constraint]:
-    """A lesson chooses among the apps of the class; it never adds what the class does not have."""
+    """Return the bounds of a lesson: it chooses among the apps of the class; it never adds what the class does not have."""
     match lesson.preset:
         case SessionPreset.SCREENS_DOWN:
             values: dict[str, object] = {ALLOWED_APPS: ["com.apple.webapp"], "allowCamera": False}

@@ -37,9 +37,9 @@ _OTHER_FILES = frozenset(
 class BadArchive(ValueError):
     """Not an archive of lists, or one that is damaged or too large; `why` is a stable word, `member` the file concerned."""
 
-    def __init__(self, why: str, member: str = "") -> None:
-        super().__init__(why)
-        self.why, self.member = why, member
+    def __init__(self, reason: str, member: str = "") -> None:
+        super().__init__(reason)
+        self.why, self.member = reason, member
 
 
 @dataclass(slots=True)

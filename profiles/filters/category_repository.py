@@ -44,12 +44,12 @@ class CategoryRepository:
         self._delete(present)
 
     def list_former(self, town_id: UUID, since: datetime) -> Sequence[FormerCategory]:
-        """The former contents of a town's categories that were replaced since an instant, by name."""
+        """Return the former contents of a town's categories that were replaced since an instant, by name."""
         statement = select(FormerCategory).where(FormerCategory.town_id == town_id, FormerCategory.replaced_at >= since)
         return self.session.scalars(statement.order_by(FormerCategory.name)).all()
 
     def find_current(self, town_id: UUID, name: str) -> FilterCategory | None:
-        """The category as it is in force."""
+        """Return the category as it is in force."""
         return next(iter(self._list(town_id, [name])), None)
 
     def put_back(self, former: FormerCategory, now: datetime) -> None:

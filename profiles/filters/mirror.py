@@ -100,8 +100,8 @@ def _fetch_checksum(url: str) -> str:
     text = _read_small_file_by_rsync(url) if is_rsync(url) else _read_small_file(url)
     if len(text) > MAX_CHECKSUM_BYTES:
         raise MirrorProblem(UpdateProblem.CHECKSUM)
-    found = re.search(rb"\b[0-9a-fA-F]{64}\b", text)
-    return found.group().decode().lower() if found else ""
+    match = re.search(rb"\b[0-9a-fA-F]{64}\b", text)
+    return match.group().decode().lower() if match else ""
 
 
 def _read_small_file_by_rsync(url: str) -> bytes:

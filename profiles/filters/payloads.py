@@ -70,7 +70,7 @@ def build_dns_declaration(payload: Mapping[str, Any], *, is_lenient: bool) -> di
 
 
 def _list_uncarried_categories(web: EffectiveFilter) -> list[str]:
-    """Settings that only a service which knows the lists could keep: no payload of Apple's has a place for them."""
+    """Return the settings that only a service which knows the lists could keep: no payload of Apple's has a place for them."""
     added = web.blocked_categories - LEGAL_CATEGORIES - BYPASS_CATEGORIES
     present = {
         "web.blocked_categories": bool(added),
@@ -152,5 +152,5 @@ def _build_resolver(web: EffectiveFilter, resolver: ResolverAddress, *, supervis
 
 
 def _list_urls(hosts: Sequence[str]) -> list[str]:
-    """Both schemes for each host: the built-in filter matches by prefix."""
+    """Return both schemes for each host: the built-in filter matches by prefix."""
     return [f"{scheme}://{host}" for host in sorted(hosts) for scheme in ("http", "https")]

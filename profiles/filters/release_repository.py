@@ -40,26 +40,26 @@ class ReleaseRepository:
             self.session.execute(insert(StagedCategory), values)
 
     def list_releases(self, town_id: UUID, page: PageRequest) -> Page[ListRelease]:
-        """One page of the releases of a town, the newest first."""
+        """Return one page of the releases of a town, the newest first."""
         statement = select(ListRelease).where(ListRelease.town_id == town_id)
         return fetch_scalar_page(self.session, statement, page, ListRelease.arrived_at, ListRelease.id, descending=True)
 
     def find_release(self, actor: Actor, release_id: UUID) -> ListRelease | None:
-        """A release that the actor may see."""
+        """Return a release that the actor may see."""
         return self.session.scalar(actor.restrict(select(ListRelease).where(ListRelease.id == release_id), ListRelease))
 
     def find_open(self, town_id: UUID) -> ListRelease | None:
-        """The release of a town that waits or is on trial."""
+        """Return the release of a town that waits or is on trial."""
         statement = select(ListRelease).where(ListRelease.town_id == town_id, ListRelease.status.in_(OPEN))
         return self.session.scalar(statement.execution_options(populate_existing=True))
 
     def list_ended_trials(self, now: datetime) -> Sequence[ListRelease]:
-        """The releases of all towns whose trial is over."""
+        """Return the releases of all towns whose trial is over."""
         is_over = (ListRelease.status == ReleaseStatus.TRIAL) & (ListRelease.trial_until <= now)
         return self.session.scalars(select(ListRelease).where(is_over).order_by(ListRelease.id)).all()
 
     def list_staged(self, release_id: UUID) -> list[CategoryContent]:
-        """The contents of a release."""
+        """Return the contents of a release."""
         rows = self.session.scalars(select(StagedCategory).where(StagedCategory.release_id == release_id))
         return [CategoryContent(row.name, row.white, row.hosts, row.content_sha256) for row in rows]
 

@@ -31,7 +31,7 @@ class FilterRepository:
         self.session = session
 
     def list_categories(self, town_id: UUID, page: PageRequest) -> Page[FilterCategory]:
-        """One page of the categories of a town, by name."""
+        """Return one page of the categories of a town, by name."""
         statement = select(FilterCategory).where(FilterCategory.town_id == town_id)
         return fetch_scalar_page(self.session, statement, page, FilterCategory.name)
 
@@ -40,12 +40,12 @@ class FilterRepository:
         return self.session.scalars(statement.order_by(FilterCategory.name)).all()
 
     def count_hosts(self, town_id: UUID) -> dict[str, int]:
-        """The number of hosts of each category of a town."""
+        """Return the number of hosts of each category of a town."""
         rows = self.session.execute(select(FilterCategory.name, FilterCategory.hosts).where(FilterCategory.town_id == town_id))
         return {row.name: row.hosts for row in rows}
 
     def get_updates(self, town_id: UUID) -> ListUpdates | None:
-        """Whether a town's lists come by themselves, and how the last attempt went."""
+        """Return whether a town's lists come by themselves, and how the last attempt went."""
         return self.session.scalar(select(ListUpdates).where(ListUpdates.town_id == town_id))
 
     def save_updates(self, row: ListUpdates) -> None:
@@ -54,12 +54,12 @@ class FilterRepository:
         self.session.flush()
 
     def list_towns_to_update(self, checked_before: datetime) -> list[UUID]:
-        """The towns whose lists come by themselves and were not looked at since an instant."""
+        """Return the towns whose lists come by themselves and were not looked at since an instant."""
         is_due = or_(ListUpdates.checked_at.is_(None), ListUpdates.checked_at < checked_before)
         return list(self.session.scalars(select(ListUpdates.town_id).where(ListUpdates.is_wanted, is_due)))
 
     def list_options(self, town_ids: Collection[UUID]) -> list[FilterOptions]:
-        """What towns chose for their filters beside the rules of places."""
+        """Return what towns chose for their filters beside the rules of places."""
         return list(self.session.scalars(select(FilterOptions).where(FilterOptions.town_id.in_(town_ids))))
 
     def save_options(self, row: FilterOptions) -> None:
@@ -68,17 +68,17 @@ class FilterRepository:
         self.session.flush()
 
     def list_contents(self, town_id: UUID) -> dict[str, str]:
-        """The hash of the content of each category of a town."""
+        """Return the hash of the content of each category of a town."""
         statement = select(FilterCategory.name, FilterCategory.content_sha256).where(FilterCategory.town_id == town_id)
         return {row.name: row.content_sha256 for row in self.session.execute(statement)}
 
     def find_categories_of_hosts(self, town_id: UUID, hosts: Collection[str], *, is_trial: bool = False) -> dict[str, list[str]]:
-        """The categories that list each host or a domain above it, in one query; `is_trial`: with the lists that are on trial."""
+        """Return the categories that list each host or a domain above it, in one query; `is_trial`: with the lists that are on trial."""
         serving = select_serving(is_trial=is_trial).subquery()
         return self._find_categories(select(serving).where(serving.c.town_id == town_id), hosts)
 
     def find_staged_categories(self, release_id: UUID, hosts: Collection[str]) -> dict[str, list[str]]:
-        """The categories of a release that waits or is on trial that list each host or a domain above it, in one query."""
+        """Return the categories of a release that waits or is on trial that list each host or a domain above it, in one query."""
         staged = select(StagedCategory.town_id, StagedCategory.name, StagedCategory.content_sha256)
         return self._find_categories(staged.where(StagedCategory.release_id == release_id), hosts)
 
@@ -98,7 +98,7 @@ class FilterRepository:
         return {host: sorted(set().union(*(names[name] for name in list_domains(host)))) for host in hosts}
 
     def find_categories(self, town_id: UUID, host: str, *, is_trial: bool = False) -> list[str]:
-        """The categories that list a host or a domain above it; `is_trial`: with the lists that are on trial."""
+        """Return the categories that list a host or a domain above it; `is_trial`: with the lists that are on trial."""
         return self.find_categories_of_hosts(town_id, [host], is_trial=is_trial)[host]
 
 

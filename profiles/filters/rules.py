@@ -211,7 +211,7 @@ def _list_decisions(web: EffectiveFilter, host: str, categories: set[str]) -> It
 
 
 def find_covering_entry(host: str, entries: Sequence[str]) -> str | None:
-    """The entry that covers a host: itself or a domain above it."""
+    """Return the entry that covers a host: itself or a domain above it."""
     known = set(entries)
     return next((name for name in list_domains(host) if name in known), None)
 
@@ -223,7 +223,7 @@ def intersect_hosts(first: Sequence[str], second: Sequence[str]) -> tuple[str, .
 
 
 def list_domains(host: str) -> list[str]:
-    """A host and the domains above it: a listed domain covers its sub-domains."""
+    """Return a host and the domains above it: a listed domain covers its sub-domains."""
     parts = host.lower().strip(".").split(".")
     return [".".join(parts[index:]) for index in range(max(1, len(parts) - 1))]
 

@@ -56,7 +56,7 @@ def normalise_content(content: PolicyContent) -> PolicyContent:
 
 
 def _find_unknown(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Problem | None:
-    """The first preset or app that the town does not have. The operator's document speaks to towns with different apps."""
+    """Return the first preset or app that the town does not have. The operator's document speaks to towns with different apps."""
     repository = PolicyRepository(work.session)
     unknown = repository.list_unknown_presets(owner.town_id, (use.preset_id for use in content.presets))
     for index, use in enumerate(content.presets):
@@ -90,12 +90,12 @@ def lint_content(content: PolicyContent, presets: Mapping[UUID, PublishedPreset]
 
 def merge_presets(content: PolicyContent, presets: Mapping[UUID, PublishedPreset], mode: Mode) -> dict[str, Any]:
     """Return what a content sets in a mode with the live versions of its presets."""
-    taken = [
+    preset_values = [
         apply_app_use(presets[use.preset_id].versions[0].content.values_in(mode), use.use)
         for use in content.presets
         if use.preset_id in presets and use.applies_in(mode)
     ]
-    return take_in_presets(content.values_in(mode), taken)
+    return take_in_presets(content.values_in(mode), preset_values)
 
 
 def check_app_verdicts(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> None:
@@ -106,13 +106,13 @@ def check_app_verdicts(work: UnitOfWork, owner: Versioned, content: PolicyConten
     if owner.town_id is None:
         return
     presets = _load_presets(work, owner, content)
-    given = _list_given_apps(content, presets)
-    refused = DataSheetRepository(work.session).find_refused_app(owner.town_id, given)
+    given_apps = _list_given_apps(content, presets)
+    refused = DataSheetRepository(work.session).find_refused_app(owner.town_id, given_apps)
     if refused is None:
         return
     live = PolicyRepository(work.session).get_version_in_state(owner, VersionState.LIVE)
     before = to_content(live) if live is not None else PolicyContent()
-    added = given - _list_given_apps(before, _load_presets(work, owner, before))
+    added = given_apps - _list_given_apps(before, _load_presets(work, owner, before))
     refused = DataSheetRepository(work.session).find_refused_app(owner.town_id, added)
     if refused is not None:
         raise AppRefused(app=refused.name)
@@ -140,7 +140,7 @@ def list_licence_needs(work: UnitOfWork, owner: Versioned, content: PolicyConten
 
 
 def _collect_bundle_apps(work: UnitOfWork, preset_id: UUID, town_id: UUID, content: PolicyContent) -> set[str]:
-    """The apps of a bundle, if a document that is in force requires them."""
+    """Return the apps of a bundle, if a document that is in force requires them."""
     documents = PolicyRepository(work.session).get_published_documents([town_id])
     uses = {
         use.use

@@ -25,7 +25,7 @@ class PresetUse:
     use: AppUse | None = None
 
     def applies_in(self, mode: Mode) -> bool:
-        """Whether the document takes it in in a mode."""
+        """Return whether the document takes it in in a mode."""
         return self.mode in (ALL_MODES, mode.value)
 
     def to_json(self) -> dict[str, Any]:
@@ -47,11 +47,11 @@ class PolicyContent:
     presets: tuple[PresetUse, ...] = ()
 
     def values_in(self, mode: Mode) -> dict[str, Any]:
-        """Its own values in a mode, in catalogue keys: what is set for the mode goes before what is set for all modes."""
+        """Return its own values in a mode, in catalogue keys: what is set for the mode goes before what is set for all modes."""
         return {**expand_composites(self.values.get(ALL_MODES, {})), **expand_composites(self.values.get(mode.value, {}))}
 
     def locks_in(self, mode: Mode) -> frozenset[str]:
-        """The catalogue keys that it locks in a mode: a lock on a composite locks all that the composite stands for."""
+        """Return the catalogue keys that it locks in a mode: a lock on a composite locks all that the composite stands for."""
         everywhere, here = self.locks.get(ALL_MODES, ()), self.locks.get(mode.value, ())
         parts = [self.values.get(part, {}) for part in (ALL_MODES, mode.value)]
         # What a composite stands for may depend on its value: a lock for all modes takes the values of every mode.
@@ -61,7 +61,7 @@ class PolicyContent:
 
 
 def apply_app_use(values: Mapping[str, Any], use: AppUse | None) -> dict[str, Any]:
-    """The values of a bundle as a document uses them: all of its apps under the one setting of that use."""
+    """Return the values of a bundle as a document uses them: all of its apps under the one setting of that use."""
     if use is None:
         return dict(values)
     apps = {app for each in AppUse for app in values.get(each.setting, ())}
@@ -69,13 +69,13 @@ def apply_app_use(values: Mapping[str, Any], use: AppUse | None) -> dict[str, An
 
 
 def take_in_presets(own: Mapping[str, Any], presets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Own values over those of presets. Own values replace a choice of presets and add to lists that add up."""
+    """Return own values over those of presets. Own values replace a choice of presets and add to lists that add up."""
     known = load_catalog()
     by_key: dict[str, list[Any]] = {}
     for preset in presets:
         for key, value in preset.items():
             by_key.setdefault(key, []).append(value)
-    taken = dict(own)
+    merged = dict(own)
     for key, values in by_key.items():
         setting = known.get(key)
         if setting is None:
@@ -84,10 +84,10 @@ def take_in_presets(own: Mapping[str, Any], presets: Iterable[Mapping[str, Any]]
         if setting.opposite is not None and setting.opposite in own:
             value = [entry for entry in value if entry not in own[setting.opposite]]
         if key not in own:
-            taken[key] = value
+            merged[key] = value
         elif setting.adds_up:
-            taken[key] = combine(setting, [own[key], value])
-    return taken
+            merged[key] = combine(setting, [own[key], value])
+    return merged
 
 
 def compare_contents(before: PolicyContent, after: PolicyContent) -> list[str]:

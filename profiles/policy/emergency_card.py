@@ -48,11 +48,11 @@ def keep_web_shortcuts_open(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Where Safari is forbidden, iPadOS opens no web shortcut either, and the card would be a dead picture.
     """
-    kept = dict(values)
-    if kept.get("allowSafari") is False:
-        del kept["allowSafari"]
-        kept[BLOCKED_APPS] = sorted({*kept.get(BLOCKED_APPS, ()), "com.apple.mobilesafari"})
-    return kept
+    adjusted = dict(values)
+    if adjusted.get("allowSafari") is False:
+        del adjusted["allowSafari"]
+        adjusted[BLOCKED_APPS] = sorted({*adjusted.get(BLOCKED_APPS, ()), "com.apple.mobilesafari"})
+    return adjusted
 
 
 @cache

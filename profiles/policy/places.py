@@ -95,6 +95,6 @@ def check_stage(work: UnitOfWork, town_id: UUID | None, concerned: Select[UUID],
     tablets = select_stage_tablets(work, stage, target)
     reached = repository.select_both(tablets, concerned)
     if not repository.count_tablets(reached):
-        why = "not_concerned" if repository.count_tablets(tablets) else "no_tablets"
-        raise BadStage(field="target", why=why)
+        reason = "not_concerned" if repository.count_tablets(tablets) else "no_tablets"
+        raise BadStage(field="target", why=reason)
     return reached

@@ -108,7 +108,7 @@ class Comparison:
     has_resolver: bool = False
 
     def is_new(self, *keys: str) -> bool:
-        """Whether the draft changes one of these settings."""
+        """Return whether the draft changes one of these settings."""
         return any(self.before.get(key) != self.after.get(key) for key in keys)
 
 
@@ -122,12 +122,12 @@ _Risks = Iterator[Risk]
 
 
 def is_confined(values: Values) -> bool:
-    """Whether a tablet joins no other Wi-Fi networks than those of its profiles."""
+    """Return whether a tablet joins no other Wi-Fi networks than those of its profiles."""
     return any(values.get(key) is True for key in ONLY_ALLOWED_NETWORKS)
 
 
 def _list_joined_networks(values: Values) -> dict[str, Any]:
-    """The networks that a tablet joins by itself, by name."""
+    """Return the networks that a tablet joins by itself, by name."""
     return {entry["SSID_STR"]: entry for entry in values.get(WIFI, ()) if entry.get("AutoJoin", True)}
 
 
@@ -258,7 +258,7 @@ def _is_settings_app_hidden(values: Values) -> bool:
 
 
 def is_dead_host(host: str) -> bool:
-    """Whether a host name or address can be no server for a tablet: reserved names, loopback, the empty address."""
+    """Return whether a host name or address can be no server for a tablet: reserved names, loopback, the empty address."""
     name = host.strip("[]. ").lower()
     try:
         address = ip_address(name)

@@ -39,7 +39,7 @@ class PolicyRepository:
         self.session = session
 
     def get_published_documents(self, town_ids: Sequence[UUID]) -> list[PublishedDocument]:
-        """The documents in force somewhere in these towns, the operator's own included. One query."""
+        """Return the documents in force somewhere in these towns, the operator's own included. One query."""
         rows = self.session.execute(
             select(PolicyDocument, PolicyVersion)
             .join(PolicyVersion, PolicyVersion.document_id == PolicyDocument.id)
@@ -55,7 +55,7 @@ class PolicyRepository:
         ]
 
     def get_published_presets(self, town_ids: Sequence[UUID]) -> dict[UUID, PublishedPreset]:
-        """The presets of these towns that have a version in force. One query."""
+        """Return the presets of these towns that have a version in force. One query."""
         rows = self.session.execute(
             select(Preset, PolicyVersion)
             .join(PolicyVersion, PolicyVersion.preset_id == Preset.id)
@@ -71,7 +71,7 @@ class PolicyRepository:
         }
 
     def get_groups_by_pupil(self, pupil_ids: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
-        """The groups of each of these pupils."""
+        """Return the groups of each of these pupils."""
         groups: dict[UUID, set[UUID]] = {}
         rows = self.session.execute(
             select(PolicyGroupMember.pupil_id, PolicyGroupMember.group_id).where(PolicyGroupMember.pupil_id.in_(list(pupil_ids)))
@@ -89,7 +89,7 @@ class PolicyRepository:
         return self.session.scalar(statement)
 
     def list_documents(self, actor: Actor, town_id: UUID, page: PageRequest) -> Page[PolicyDocument]:
-        """One page of the documents of a town that the actor may see."""
+        """Return one page of the documents of a town that the actor may see."""
         statement = actor.restrict(select(PolicyDocument).where(PolicyDocument.town_id == town_id), PolicyDocument)
         return fetch_scalar_page(self.session, statement, page, PolicyDocument.id)
 
@@ -100,46 +100,46 @@ class PolicyRepository:
         return self.session.scalar(select(Preset).where(Preset.town_id == town_id, Preset.kind == kind, Preset.name == name))
 
     def list_presets(self, actor: Actor, town_id: UUID, kind: PresetKind | None, page: PageRequest) -> Page[Preset]:
-        """One page of the presets of a town, of all kinds or of one, by name."""
+        """Return one page of the presets of a town, of all kinds or of one, by name."""
         statement = select(Preset).where(Preset.town_id == town_id)
         if kind is not None:
             statement = statement.where(Preset.kind == kind)
         return fetch_scalar_page(self.session, actor.restrict(statement, Preset), page, Preset.name, Preset.id)
 
     def list_unknown_presets(self, town_id: UUID | None, preset_ids: Iterable[UUID]) -> set[UUID]:
-        """Those of the presets that the town does not have."""
-        wanted = set(preset_ids)
-        if not wanted:
+        """Return those of the presets that the town does not have."""
+        distinct_ids = set(preset_ids)
+        if not distinct_ids:
             return set()
-        known = select(Preset.id).where(Preset.id.in_(wanted), Preset.town_id == town_id)
-        return wanted - set(self.session.scalars(known))
+        known = select(Preset.id).where(Preset.id.in_(distinct_ids), Preset.town_id == town_id)
+        return distinct_ids - set(self.session.scalars(known))
 
     def lock(self, owner: Versioned) -> None:
         """Lock a document or preset until the end of the transaction, so that one version at a time is published."""
         self.session.scalar(select(type(owner).id).where(type(owner).id == owner.id).with_for_update())
 
     def list_versions(self, owner: Versioned, page: PageRequest) -> Page[PolicyVersion]:
-        """One page of the versions of a document or preset, the newest first."""
+        """Return one page of the versions of a document or preset, the newest first."""
         statement = select(PolicyVersion).where(_belongs_to(owner))
         return fetch_scalar_page(self.session, statement, page, PolicyVersion.number, descending=True)
 
     def get_version(self, owner: Versioned, number: int) -> PolicyVersion | None:
-        """The version with a number, as the database has it now: another session may have changed it before we got the lock."""
+        """Return the version with a number, as the database has it now: another session may have changed it before we got the lock."""
         statement = select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.number == number)
         return self.session.scalar(statement.execution_options(populate_existing=True))
 
     def get_version_in_state(self, owner: Versioned, state: VersionState) -> PolicyVersion | None:
-        """The live version of a document or preset, or the one that is rolled out, as the database has it now."""
+        """Return the live version of a document or preset, or the one that is rolled out, as the database has it now."""
         statement = select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.state == state)
         return self.session.scalar(statement.execution_options(populate_existing=True))
 
     def load_versions_in_force(self, owner: Versioned) -> dict[VersionState, PolicyVersion]:
-        """The live version and the one that is rolled out, by state, as the database has them now."""
+        """Return the live version and the one that is rolled out, by state, as the database has them now."""
         statement = select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.state.in_(IN_FORCE))
         return {row.state: row for row in self.session.scalars(statement.execution_options(populate_existing=True))}
 
     def get_live_numbers(self, owners: Sequence[Versioned]) -> dict[UUID, int]:
-        """The number of the live version of each of these documents or presets that has one."""
+        """Return the number of the live version of each of these documents or presets that has one."""
         ids = [owner.id for owner in owners]
         owner_id = func.coalesce(PolicyVersion.document_id, PolicyVersion.preset_id)
         rows = self.session.execute(
@@ -155,20 +155,20 @@ class PolicyRepository:
         return (highest or 0) + 1
 
     def list_rolling(self) -> list[tuple[Versioned, PolicyVersion]]:
-        """Every roll-out under way."""
+        """Return every roll-out under way."""
         return self._list_with_owner(PolicyVersion.state == VersionState.ROLLING)
 
     def list_live(self, town_id: UUID) -> list[tuple[Versioned, PolicyVersion]]:
-        """Every live version of the documents and presets of a town."""
+        """Return every live version of the documents and presets of a town."""
         in_town = or_(PolicyDocument.town_id == town_id, Preset.town_id == town_id)
         return self._list_with_owner(PolicyVersion.state == VersionState.LIVE, in_town)
 
     def list_all_presets(self, town_id: UUID) -> Sequence[Preset]:
-        """Every preset of a town, those without a version too."""
+        """Return every preset of a town, those without a version too."""
         return self.session.scalars(select(Preset).where(Preset.town_id == town_id).order_by(Preset.id)).all()
 
     def list_ended(self, now: datetime) -> list[tuple[Versioned, PolicyVersion]]:
-        """Every temporary version in force whose time is over."""
+        """Return every temporary version in force whose time is over."""
         return self._list_with_owner(PolicyVersion.state.in_(IN_FORCE), PolicyVersion.until <= now)
 
     def _list_with_owner(self, *conditions: ColumnElement[bool]) -> list[tuple[Versioned, PolicyVersion]]:
@@ -183,7 +183,7 @@ class PolicyRepository:
         return [(document or preset, version) for document, preset, version in rows]
 
     def list_groups(self, actor: Actor, town_id: UUID, page: PageRequest) -> Page[PolicyGroup]:
-        """One page of the groups of a town, by name."""
+        """Return one page of the groups of a town, by name."""
         statement = actor.restrict(select(PolicyGroup).where(PolicyGroup.town_id == town_id), PolicyGroup)
         return fetch_scalar_page(self.session, statement, page, PolicyGroup.name, PolicyGroup.id)
 
@@ -194,12 +194,12 @@ class PolicyRepository:
         return self.session.scalar(select(PolicyGroup.id).where(PolicyGroup.town_id == town_id, PolicyGroup.name == name))
 
     def count_group_members(self, group_ids: Sequence[UUID]) -> dict[UUID, int]:
-        """How many pupils each of these groups has; groups without any are left out."""
+        """Return how many pupils each of these groups has; groups without any are left out."""
         statement = select(PolicyGroupMember.group_id, func.count()).where(PolicyGroupMember.group_id.in_(group_ids))
         return {row[0]: row[1] for row in self.session.execute(statement.group_by(PolicyGroupMember.group_id))}
 
     def list_group_pupils(self, group_id: UUID) -> list[Pupil]:
-        """The pupils of a group who have a name."""
+        """Return the pupils of a group who have a name."""
         return list(
             self.session.scalars(
                 select(Pupil)
@@ -222,27 +222,27 @@ class PolicyRepository:
         )
 
     def get_place(self, place: PlaceKind, target: UUID) -> Any | None:
-        """The school, class, group, pupil or tablet with an id."""
+        """Return the school, class, group, pupil or tablet with an id."""
         return self.session.get(_PLACES[place], target)
 
     def get_school_of_class(self, class_id: UUID) -> UUID | None:
-        """The school of a class."""
+        """Return the school of a class."""
         return self.session.scalar(select(SchoolClass.school_id).where(SchoolClass.id == class_id))
 
     def list_tablets(self, tablets: Select[UUID]) -> list[UUID]:
-        """The tablets that a statement selects."""
+        """Return the tablets that a statement selects."""
         return list(self.session.scalars(tablets))
 
     def list_tablet_page(self, tablets: Select[UUID], page: PageRequest) -> Page[UUID]:
-        """One page of the tablets that a statement selects."""
+        """Return one page of the tablets that a statement selects."""
         return fetch_scalar_page(self.session, select(Tablet.id).where(Tablet.id.in_(tablets)), page, Tablet.id)
 
     def count_tablets(self, tablets: Select[UUID]) -> int:
-        """How many tablets a statement selects."""
+        """Return how many tablets a statement selects."""
         return self.session.scalar(select(func.count()).select_from(tablets.subquery())) or 0
 
     def select_group(self, group_id: UUID) -> Select[UUID]:
-        """Statement: the tablets on loan to the pupils of a group."""
+        """Return a statement that selects the tablets on loan to the pupils of a group."""
         return (
             select(Loan.tablet_id)
             .join(PolicyGroupMember, PolicyGroupMember.pupil_id == Loan.pupil_id)
@@ -250,11 +250,11 @@ class PolicyRepository:
         )
 
     def select_pupil(self, pupil_id: UUID) -> Select[UUID]:
-        """Statement: the tablets on loan to a pupil."""
+        """Return a statement that selects the tablets on loan to a pupil."""
         return select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id == pupil_id)
 
     def select_role(self, town_id: UUID, role: TabletRole) -> Select[UUID]:
-        """Statement: the tablets of a town that are used in a role."""
+        """Return a statement that selects the tablets of a town that are used in a role."""
         lent = select(Loan.tablet_id).where(Loan.closed_at.is_(None))
         in_town = select(Tablet.id).where(Tablet.town_id == town_id)
         match role:
@@ -266,12 +266,12 @@ class PolicyRepository:
                 return in_town.where(Tablet.id.in_(lent.where(Loan.staff_id.is_not(None))))
 
     def select_any(self, statements: Sequence[Select[UUID]]) -> Select[UUID]:
-        """Statement: the tablets that at least one of these statements selects."""
+        """Return a statement that selects the tablets that at least one of these statements selects."""
         return select(Tablet.id).where(or_(false(), *(Tablet.id.in_(each) for each in statements))).order_by(Tablet.id)
 
-    def select_both(self, one: Select[UUID], other: Select[UUID]) -> Select[UUID]:
-        """Statement: the tablets that both statements select."""
-        return select(Tablet.id).where(Tablet.id.in_(one), Tablet.id.in_(other)).order_by(Tablet.id)
+    def select_both(self, first: Select[UUID], second: Select[UUID]) -> Select[UUID]:
+        """Return a statement that selects the tablets that both statements select."""
+        return select(Tablet.id).where(Tablet.id.in_(first), Tablet.id.in_(second)).order_by(Tablet.id)
 
 
 def _belongs_to(owner: Versioned) -> ColumnElement[bool]:
@@ -281,12 +281,12 @@ def _belongs_to(owner: Versioned) -> ColumnElement[bool]:
 
 
 def to_content(version: PolicyVersion) -> PolicyContent:
-    """The content of a stored version."""
+    """Return the content of a stored version."""
     return PolicyContent(version.values, version.locks, tuple(PresetUse.from_json(each) for each in version.presets))
 
 
 def to_published(version: PolicyVersion) -> PublishedVersion:
-    """A stored version in force, as the rules read it."""
+    """Return a stored version in force, as the rules read it."""
     rolling = version.state is VersionState.ROLLING
     return PublishedVersion(
         version_id=version.id,

@@ -39,7 +39,7 @@ class PublishedVersion:
     until: datetime | None = None
 
     def reaches(self, place: TabletPlace) -> bool:
-        """Whether its roll-out has come to a tablet."""
+        """Return whether its roll-out has come to a tablet."""
         match self.stage:
             case StageKind.TABLET:
                 return self.stage_target == place.tablet_id
@@ -69,7 +69,7 @@ class PublishedDocument:
         return f"{self.place.value} {name}" if name else self.place.value
 
     def concerns(self, place: TabletPlace) -> bool:
-        """Whether a tablet is in its place."""
+        """Return whether a tablet is in its place."""
         return self.town_id in (None, place.town_id) and self.target in list_targets(self.place, place)
 
 
@@ -106,7 +106,7 @@ class AppliedDocument:
         return (self.version.version_id, *(preset.version.version_id for preset in self.presets))
 
     def source_in(self, mode: Mode) -> PolicySource:
-        """What it sets in a mode, presets included, ready to be merged."""
+        """Return what it sets in a mode, presets included, ready to be merged."""
         content = self.version.content
         taken = [
             (preset.name, apply_app_use(preset.version.content.values_in(mode), preset.use.use))
@@ -130,7 +130,7 @@ class AppliedDocument:
 
 
 def list_targets(kind: PlaceKind, place: TabletPlace) -> set[str]:
-    """The targets under which documents of a kind concern a tablet."""
+    """Return the targets under which documents of a kind concern a tablet."""
     single: dict[PlaceKind, object] = {
         PlaceKind.ROLE: place.role.value,
         PlaceKind.SCHOOL: place.school_id,
@@ -148,7 +148,7 @@ def list_targets(kind: PlaceKind, place: TabletPlace) -> set[str]:
 
 
 def choose_version(versions: Sequence[PublishedVersion], place: TabletPlace) -> PublishedVersion | None:
-    """The version of a document or preset that a tablet gets: the one being rolled out where it has come, else the live one."""
+    """Return the version of a document or preset that a tablet gets: the one being rolled out where it has come, else the live one."""
     reached = [version for version in versions if version.reaches(place)]
     return max(reached, key=lambda version: version.stage is not None, default=None)
 
@@ -156,7 +156,7 @@ def choose_version(versions: Sequence[PublishedVersion], place: TabletPlace) -> 
 def apply_documents(
     documents: Iterable[PublishedDocument], presets: Mapping[UUID, PublishedPreset], place: TabletPlace
 ) -> tuple[AppliedDocument, ...]:
-    """The documents that a tablet gets, widest first, each with the versions of its presets."""
+    """Return the documents that a tablet gets, widest first, each with the versions of its presets."""
     applied = []
     for document in documents:
         version = choose_version(document.versions, place) if document.concerns(place) else None
@@ -170,7 +170,7 @@ def apply_documents(
 def _apply_presets(
     uses: Sequence[PresetUse], presets: Mapping[UUID, PublishedPreset], place: TabletPlace
 ) -> tuple[AppliedPreset, ...]:
-    """The presets among `uses` that have a version for the tablet, by name: their order never matters."""
+    """Return the presets among `uses` that have a version for the tablet, by name: their order never matters."""
     applied = []
     for use in uses:
         preset = presets.get(use.preset_id)

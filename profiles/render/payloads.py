@@ -58,7 +58,7 @@ def plan_payloads(values: Mapping[str, Any], catalog: Mapping[str, Setting], tab
     planner = PayloadPlanner(catalog, tablet)
 
     def sort_certificates_first(key: str) -> tuple[bool, str]:
-        """Other payloads refer to certificates, so these must be planned before."""
+        """Return the sort key of a setting: other payloads refer to certificates, so these are planned before."""
         return key not in catalog or not catalog[key].payload_type.startswith(_CERTIFICATES), key
 
     for key in sorted(values, key=sort_certificates_first):

@@ -81,15 +81,15 @@ def update_calendar(
 def merge_periods(base: Iterable[HolidayPeriod], newer: Iterable[HolidayPeriod]) -> list[HolidayPeriod]:
     """Return the newer periods, and those of the base that are no other dates of the same holidays, in their order."""
     replacing = list(newer)
-    kept = (period for period in base if not any(_is_same_holiday(period, each) for each in replacing))
-    return sorted({*kept, *replacing})
+    unreplaced = (period for period in base if not any(_is_same_holiday(period, each) for each in replacing))
+    return sorted({*unreplaced, *replacing})
 
 
-def _is_same_holiday(one: HolidayPeriod, other: HolidayPeriod) -> bool:
+def _is_same_holiday(first: HolidayPeriod, second: HolidayPeriod) -> bool:
     """Return whether two periods overlap, or have one name and begin within some weeks: the ministry moves holidays."""
-    if one.first <= other.last and other.first <= one.last:
+    if first.first <= second.last and second.first <= first.last:
         return True
-    return label_key(one.name) == label_key(other.name) and abs(one.first - other.first) <= _MOVED_BY
+    return label_key(first.name) == label_key(second.name) and abs(first.first - second.first) <= _MOVED_BY
 
 
 #: A holiday is moved by less than this.

@@ -245,5 +245,5 @@ def _list_zones(record: CalendarRecord) -> tuple[HolidayZone, ...]:
 
 
 def _match_zones(names: Sequence[str]) -> tuple[HolidayZone, ...]:
-    found = (_ZONES_BY_NAME.get(_zone_key(name)) for name in names)
-    return tuple(dict.fromkeys(zone for zone in found if zone is not None))
+    zones = (_ZONES_BY_NAME.get(_zone_key(name)) for name in names)
+    return tuple(dict.fromkeys(zone for zone in zones if zone is not None))

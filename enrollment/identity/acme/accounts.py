@@ -19,12 +19,12 @@ from enrollment.identity.acme.models import AcmeAccount
 from enrollment.identity.acme.repository import AcmeRepository
 
 
-def create_account(work: UnitOfWork, jwk: dict[str, Any], asked: dict[str, Any]) -> tuple[AcmeAccount, bool]:
+def create_account(work: UnitOfWork, jwk: dict[str, Any], payload: dict[str, Any]) -> tuple[AcmeAccount, bool]:
     """Return the account of a key and whether it was created now. Contacts are not stored. Raises `AcmeProblem`."""
     repository = AcmeRepository(work.session)
     thumbprint = jws.compute_thumbprint(jwk)
     created = False
-    if asked.get("onlyReturnExisting") is not True:
+    if payload.get("onlyReturnExisting") is not True:
         account = AcmeAccount(id=new_id(), thumbprint=thumbprint, jwk=jwk, created_at=work.now)
         created = repository.create_account(account)
     stored = repository.get_account_by_key(thumbprint)
@@ -35,9 +35,9 @@ def create_account(work: UnitOfWork, jwk: dict[str, Any], asked: dict[str, Any])
     return stored, created
 
 
-def update_account(work: UnitOfWork, account: AcmeAccount, asked: dict[str, Any]) -> None:
+def update_account(work: UnitOfWork, account: AcmeAccount, payload: dict[str, Any]) -> None:
     """Deactivate an account if the client requests it; other requests change nothing (RFC 8555 sections 7.3.2 and 7.3.6)."""
-    if asked.get("status") == "deactivated":
+    if payload.get("status") == "deactivated":
         account.deactivated_at = work.now
 
 

@@ -84,7 +84,7 @@ def _authenticate(work: UnitOfWork, addresses: AcmeUrls, signed: SignedRequest) 
 
 
 def _resolve_handler(path: str) -> tuple[AcmeHandler, UUID | None]:
-    """The handler of an address and the thing that it names. Raises `Problem`."""
+    """Return the handler of an address and the object that the address names. Raises `AcmeProblem`."""
     kind, *rest = path.split("/")
     handler = _HANDLERS.get((kind, *rest[1:]))
     target = _parse_uuid(rest[0]) if rest else None

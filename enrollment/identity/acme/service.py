@@ -45,13 +45,13 @@ RETENTION = timedelta(days=1)
 _REASONS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10})  # RFC 5280 section 5.3.1
 
 
-def create_order(work: UnitOfWork, account: AcmeAccount, asked: dict[str, Any]) -> AcmeOrder:
+def create_order(work: UnitOfWork, account: AcmeAccount, payload: dict[str, Any]) -> AcmeOrder:
     """Create an order for one valid client identifier and return it (RFC 8555 section 7.4). Raises `AcmeProblem`.
 
     A used client identifier is accepted: a tablet that has lost the response orders again and finalizes with the same key.
     """
-    secret = _parse_identifier(asked.get("identifiers"))
-    if "notBefore" in asked or "notAfter" in asked:
+    secret = _parse_identifier(payload.get("identifiers"))
+    if "notBefore" in payload or "notAfter" in payload:
         raise AcmeProblem(AcmeProblemType.MALFORMED, "notBefore and notAfter are not supported")
     try:
         challenge = identity.get_valid_challenge(work, secret, IdentityProtocol.ACME)
@@ -74,11 +74,11 @@ def create_order(work: UnitOfWork, account: AcmeAccount, asked: dict[str, Any]) 
     return order
 
 
-def _parse_identifier(given: Any) -> str:
+def _parse_identifier(identifiers: Any) -> str:
     """Return the value of the only identifier of an order. Raises `AcmeProblem`."""
-    if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], dict):
+    if not isinstance(identifiers, list) or len(identifiers) != 1 or not isinstance(identifiers[0], dict):
         raise AcmeProblem(AcmeProblemType.MALFORMED, "exactly one identifier")
-    kind, value = given[0].get("type"), given[0].get("value")
+    kind, value = identifiers[0].get("type"), identifiers[0].get("value")
     if kind != IDENTIFIER:
         raise AcmeProblem(AcmeProblemType.UNSUPPORTED_IDENTIFIER, f"only {IDENTIFIER}")
     if not isinstance(value, str) or not value.isascii():
@@ -152,7 +152,7 @@ def withdraw_order(order: AcmeOrder) -> None:
         order.state = OrderState.WITHDRAWN
 
 
-def finalize_order(work: UnitOfWork, account: AcmeAccount, order: AcmeOrder, asked: dict[str, Any]) -> None:
+def finalize_order(work: UnitOfWork, account: AcmeAccount, order: AcmeOrder, payload: dict[str, Any]) -> None:
     """Issue the certificate for the key of the CSR (RFC 8555 section 7.4); subject and extensions of the CSR are ignored.
 
     A repeated request with the same key gets the same certificate. Raises `AcmeProblem`.
@@ -161,7 +161,7 @@ def finalize_order(work: UnitOfWork, account: AcmeAccount, order: AcmeOrder, ask
         raise AcmeProblem(AcmeProblemType.ORDER_NOT_READY, f"the order is {order.state.value}")
     if work.settings.acme is Acme.REQUIRED and _build_evidence(order) is None:
         raise AcmeProblem(AcmeProblemType.ORDER_NOT_READY, "the order was proved under another policy: order again")
-    encoded = asked.get("csr")
+    encoded = payload.get("csr")
     if not isinstance(encoded, str):
         raise AcmeProblem(AcmeProblemType.MALFORMED, "csr is missing")
     try:
@@ -199,12 +199,14 @@ def build_certificate_chain(work: UnitOfWork, account: AcmeAccount, certificate_
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
 
 
-def revoke_certificate(work: UnitOfWork, asked: dict[str, Any], account: AcmeAccount | None, jwk: dict[str, Any] | None) -> None:
+def revoke_certificate(
+    work: UnitOfWork, payload: dict[str, Any], account: AcmeAccount | None, jwk: dict[str, Any] | None
+) -> None:
     """Revoke a certificate; allowed for the account that ordered it and for its own key (RFC 8555 section 7.6).
 
     Raises `AcmeProblem`.
     """
-    encoded, reason = asked.get("certificate"), asked.get("reason", 0)
+    encoded, reason = payload.get("certificate"), payload.get("reason", 0)
     if not isinstance(encoded, str):
         raise AcmeProblem(AcmeProblemType.MALFORMED, "certificate is missing")
     if isinstance(reason, bool) or not isinstance(reason, int) or reason not in _REASONS:

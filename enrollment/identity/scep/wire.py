@@ -59,10 +59,10 @@ class FailInfo(IntEnum):
 class ScepFailure(Exception):
     """The request is refused. `info` goes into the response, `why` into the log."""
 
-    def __init__(self, info: FailInfo, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, info: FailInfo, reason: str) -> None:
+        super().__init__(reason)
         self.info = info
-        self.why = why
+        self.why = reason
 
 
 class NotScep(ValueError):

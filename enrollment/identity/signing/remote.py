@@ -83,6 +83,6 @@ class RemoteSigner:
             raise self._become_unavailable(answer.refusal.value)
         return answer
 
-    def _become_unavailable(self, why: str) -> SignerUnavailable:
-        log.error("signer.unavailable", why=why)
+    def _become_unavailable(self, reason: str) -> SignerUnavailable:
+        log.error("signer.unavailable", why=reason)
         return SignerUnavailable()

@@ -89,13 +89,13 @@ class AdeRepository:
     def acquire_lease(self, server_id: UUID, holder: UUID, now: datetime, duration: timedelta) -> bool:
         """Acquire or extend the lease of a server. Return False when another holder has it."""
         free = or_(AdeServer.lease_holder == holder, AdeServer.lease_until.is_(None), AdeServer.lease_until < now)
-        taken = self.session.execute(
+        updated = self.session.execute(
             update(AdeServer)
             .where(AdeServer.id == server_id, free)
             .values(lease_holder=holder, lease_until=now + duration)
             .execution_options(synchronize_session=False)
         )
-        return bool(taken.rowcount)  # type: ignore[attr-defined]
+        return bool(updated.rowcount)  # type: ignore[attr-defined]
 
     def release_lease(self, server_id: UUID, holder: UUID) -> None:
         self.session.execute(
@@ -120,7 +120,7 @@ class AdeRepository:
 
     def mark_unseen_removed(self, server_id: UUID, generation: int, now: datetime) -> int:
         """Mark the devices that a complete full fetch has not listed as removed, and return their number."""
-        gone = self.session.execute(
+        updated = self.session.execute(
             update(AdeDevice)
             .where(
                 AdeDevice.server_id == server_id,
@@ -130,7 +130,7 @@ class AdeRepository:
             .values(removed_at=now)
             .execution_options(synchronize_session=False)
         )
-        return int(gone.rowcount)  # type: ignore[attr-defined]
+        return int(updated.rowcount)  # type: ignore[attr-defined]
 
     def get_profiles_by_variant(self, server_id: UUID) -> dict[ProfileVariant, AdeProfile]:
         rows = self.session.scalars(select(AdeProfile).where(AdeProfile.server_id == server_id))
@@ -145,7 +145,7 @@ class AdeRepository:
         self, server_id: UUID, variant: ProfileVariant, uuid: str, now: datetime, after: str, limit: int
     ) -> list[str]:
         """Return the serial numbers after `after` of active tablets without the profile of their variant that may be tried now."""
-        lacks = or_(
+        has_no_profile = or_(
             AdeDevice.profile_uuid.is_(None),
             AdeDevice.profile_uuid != uuid,
             AdeDevice.profile_status.is_(None),
@@ -160,7 +160,7 @@ class AdeRepository:
                 or_(AdeDevice.retry_at.is_(None), AdeDevice.retry_at <= now),
                 _inventory_status == InventoryStatus.ACTIVE.value,
                 _variant == variant.value,
-                lacks,
+                has_no_profile,
             )
         )
         return list(self.session.scalars(statement.order_by(AdeDevice.serial).limit(limit)))

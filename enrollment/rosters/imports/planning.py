@@ -80,16 +80,16 @@ def build_plan(
     repository, freeze = ImportRepository(work.session), incoming_year.get_summer_freeze(work, town_id)
     year = year or freeze.roster_year
     year_is_future = incoming_year.is_future_year(work, town_id, year)
-    given = check_uai(school_uai)[0] if school_uai else None
+    named_uai = check_uai(school_uai)[0] if school_uai else None
     rows: list[PupilRow | GuardianRow | StaffRow] = [*roster.rows, *roster.guardians, *roster.staff]
-    uais = {_get_school_uai(row, given) for row in rows} | ({given} if given else set())
+    uais = {_get_school_uai(row, named_uai) for row in rows} | ({named_uai} if named_uai else set())
     schools = repository.get_schools_by_uai(town_id, sorted(uais - {""}))
-    if given is not None and given not in schools:
+    if named_uai is not None and named_uai not in schools:
         raise NotFound(field="school_uai")
     if not schools:
         raise SchoolRequired(field="school_uai")
-    if given is not None:
-        schools = {given: schools[given]}
+    if named_uai is not None:
+        schools = {named_uai: schools[named_uai]}
     school_ids = [school.id for school in schools.values()]
     # Read before all that the plan is compared with: the confirmation checks that it is still the same.
     revision = repository.get_roster_revision(school_ids)
@@ -101,30 +101,30 @@ def build_plan(
     class_index = ClassIndex(classes, repository.get_group_keys_by_pupil(school_ids, year))
     known = _KnownRoster(schools, pupils, classes, class_index, year, year_is_future)
     plan = ImportPlan(year, school_ids, revision, removals_frozen=freeze.is_active or year_is_future)
-    pupil_changes = _plan_pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
+    pupil_changes = _plan_pupils(work, repository, town_id, roster, named_uai, known, only_classes=only_classes)
     plan.changes += _add_decision_previews(work, town_id, year, pupil_changes)
-    plan.changes += _plan_staff(work, repository, town_id, roster, given, known, {c.class_key for c in plan.changes})
-    plan.changes += _plan_guardians(work, repository, town_id, roster, given, known, plan.changes)
+    plan.changes += _plan_staff(work, repository, town_id, roster, named_uai, known, {c.class_key for c in plan.changes})
+    plan.changes += _plan_guardians(work, repository, town_id, roster, named_uai, known, plan.changes)
     plan.needs_second_person = not plan.removals_frozen and _exceeds_removal_guard(plan.changes, _count_people(repository, known))
     return plan
 
 
-def _get_school_uai(row: PupilRow | GuardianRow | StaffRow, given: str | None) -> str:
-    return check_uai(row.school_uai)[0] if row.school_uai else given or ""
+def _get_school_uai(row: PupilRow | GuardianRow | StaffRow, named_uai: str | None) -> str:
+    return check_uai(row.school_uai)[0] if row.school_uai else named_uai or ""
 
 
 def _group_by_school(
-    rows: Sequence[R], given: str | None, known: _KnownRoster, *, is_covered: bool
+    rows: Sequence[R], named_uai: str | None, known: _KnownRoster, *, is_covered: bool
 ) -> tuple[dict[UUID, list[R]], list[R]]:
     """Return the rows by school, and the rows of unknown or other schools. The school that the caller named has an entry even when the
     file is empty, so that its people count as having left.
     """
     rows_by_school: dict[UUID, list[R]] = defaultdict(list)
-    if given is not None and is_covered:
-        rows_by_school[known.schools_by_uai[given].id] = []
+    if named_uai is not None and is_covered:
+        rows_by_school[known.schools_by_uai[named_uai].id] = []
     rejected = []
     for row in rows:
-        school = known.schools_by_uai.get(_get_school_uai(row, given))
+        school = known.schools_by_uai.get(_get_school_uai(row, named_uai))
         if school is None:
             rejected.append(row)
         else:
@@ -132,16 +132,16 @@ def _group_by_school(
     return rows_by_school, rejected
 
 
-def _reject_row(row: PupilRow | GuardianRow | StaffRow, subject: Subject, given: str | None) -> RosterChange:
-    kept = (
+def _reject_row(row: PupilRow | GuardianRow | StaffRow, subject: Subject, named_uai: str | None) -> RosterChange:
+    values = (
         dump_pupil(row)
         if isinstance(row, PupilRow)
         else dump_guardian(row)
         if isinstance(row, GuardianRow)
         else dump_staff([row])
     )
-    why = "unknown_school" if given is None else "other_school_than_named"
-    return RosterChange(row.line, ChangeKind.INVALID, subject, None, row=kept, why=(why, *row.problems))
+    reason = "unknown_school" if named_uai is None else "other_school_than_named"
+    return RosterChange(row.line, ChangeKind.INVALID, subject, None, row=values, why=(reason, *row.problems))
 
 
 def _plan_pupils(
@@ -149,12 +149,12 @@ def _plan_pupils(
     repository: ImportRepository,
     town_id: UUID,
     roster: Roster,
-    given: str | None,
+    named_uai: str | None,
     known: _KnownRoster,
     *,
     only_classes: bool,
 ) -> list[RosterChange]:
-    rows_by_school, rejected = _group_by_school(roster.rows, given, known, is_covered="pupils" in roster.covers)
+    rows_by_school, rejected = _group_by_school(roster.rows, named_uai, known, is_covered="pupils" in roster.covers)
     pupils_by_school: dict[UUID, list[Pupil]] = defaultdict(list)
     for pupil in known.pupils:
         pupils_by_school[pupil.school_id].append(pupil)
@@ -172,7 +172,7 @@ def _plan_pupils(
         pupils = repository.list_pupils_by_hash(town_id, ines, names)
         return incoming_year.project_pupils(work, town_id, known.year, pupils) if known.year_is_future else pupils
 
-    return match_pupils(schools, find_elsewhere) + [_reject_row(row, Subject.PUPIL, given) for row in rejected]
+    return match_pupils(schools, find_elsewhere) + [_reject_row(row, Subject.PUPIL, named_uai) for row in rejected]
 
 
 def _add_decision_previews(work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[RosterChange]) -> list[RosterChange]:
@@ -203,12 +203,12 @@ def _plan_staff(
     repository: ImportRepository,
     town_id: UUID,
     roster: Roster,
-    given: str | None,
+    named_uai: str | None,
     known: _KnownRoster,
     planned_keys: set[str],
 ) -> list[RosterChange]:
-    rows_by_school, rejected = _group_by_school(roster.staff, given, known, is_covered="staff" in roster.covers)
-    changes = [_reject_row(row, Subject.STAFF, given) for row in rejected]
+    rows_by_school, rejected = _group_by_school(roster.staff, named_uai, known, is_covered="staff" in roster.covers)
+    changes = [_reject_row(row, Subject.STAFF, named_uai) for row in rejected]
     if not rows_by_school:
         return changes
     members = {member.id: member for member in repository.list_staff_of_town(town_id)}
@@ -228,12 +228,12 @@ def _plan_guardians(
     repository: ImportRepository,
     town_id: UUID,
     roster: Roster,
-    given: str | None,
+    named_uai: str | None,
     known: _KnownRoster,
     planned: Sequence[RosterChange],
 ) -> list[RosterChange]:
-    rows_by_school, rejected = _group_by_school(roster.guardians, given, known, is_covered="guardians" in roster.covers)
-    changes = [_reject_row(row, Subject.GUARDIAN, given) for row in rejected]
+    rows_by_school, rejected = _group_by_school(roster.guardians, named_uai, known, is_covered="guardians" in roster.covers)
+    changes = [_reject_row(row, Subject.GUARDIAN, named_uai) for row in rejected]
     if not rows_by_school:
         return changes
     children_by_guardian: dict[UUID, set[str]] = defaultdict(set)

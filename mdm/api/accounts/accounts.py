@@ -77,12 +77,16 @@ def create_token(request: Request, response: Response, body: Credentials, work: 
 
 
 @router.post("/password", response_model=AccessTokenOut)
-def change_password(request: Request, body: PasswordChangeIn, work: WorkDep, who: NewcomerDep) -> AccessTokenOut | JSONResponse:
+def change_password(
+    request: Request, body: PasswordChangeIn, work: WorkDep, authentication: NewcomerDep
+) -> AccessTokenOut | JSONResponse:
     """Change one's own password.
 
     Every session of the account ends; the answer has the token of a new one.
     """
-    outcome = service.change_password(work, who.account, who.session, body.current, body.new, get_sign_in_client(request))
+    outcome = service.change_password(
+        work, authentication.account, authentication.session, body.current, body.new, get_sign_in_client(request)
+    )
     if isinstance(outcome, DomainError):
         return answer_refusal(request, outcome)
     return build_token_out(work, outcome, must_change=False)

@@ -53,9 +53,9 @@ class RecoveryCodesOut(BaseModel):
 
 
 @router.get("/me/second-factors", response_model=SecondFactorsOut)
-def get_second_factors(work: WorkDep, who: EnrollingDep) -> SecondFactorsOut:
+def get_second_factors(work: WorkDep, authentication: EnrollingDep) -> SecondFactorsOut:
     """Get the caller's own second factors."""
-    overview = second_factors.get_overview(work, who.account)
+    overview = second_factors.get_overview(work, authentication.account)
     return SecondFactorsOut(
         totp_since=overview.totp_since,
         passkeys=[PasskeyOut(**{name: getattr(row, name) for name in PasskeyOut.model_fields}) for row in overview.passkeys],
@@ -64,51 +64,53 @@ def get_second_factors(work: WorkDep, who: EnrollingDep) -> SecondFactorsOut:
 
 
 @router.post("/me/totp", response_model=TotpSetupOut, status_code=201)
-def create_totp(work: WorkDep, who: EnrollingDep) -> TotpSetupOut:
+def create_totp(work: WorkDep, authentication: EnrollingDep) -> TotpSetupOut:
     """Create the secret for an app that computes one-time codes.
 
     It counts only once `POST /me/totp/confirm` has confirmed it.
     """
-    _require_fresh_password(work, who)
-    setup = second_factors.begin_totp(work, who.account)
+    _require_fresh_password(work, authentication)
+    setup = second_factors.begin_totp(work, authentication.account)
     return TotpSetupOut(secret=setup.secret, uri=setup.uri)
 
 
 @router.post("/me/totp/confirm", response_model=RecoveryCodesOut)
-def confirm_totp(body: TotpCodeIn, work: WorkDep, who: EnrollingDep) -> RecoveryCodesOut:
+def confirm_totp(body: TotpCodeIn, work: WorkDep, authentication: EnrollingDep) -> RecoveryCodesOut:
     """Confirm the app by one of its codes.
 
     The answer has recovery codes, unless the account has some already.
     """
-    _require_fresh_password(work, who)
-    return RecoveryCodesOut(recovery_codes=second_factors.confirm_totp(work, who.account, who.session, body.code))
+    _require_fresh_password(work, authentication)
+    return RecoveryCodesOut(
+        recovery_codes=second_factors.confirm_totp(work, authentication.account, authentication.session, body.code)
+    )
 
 
 @router.delete("/me/totp", status_code=204)
-def delete_totp(work: WorkDep, who: AuthenticationDep) -> None:
+def delete_totp(work: WorkDep, authentication: AuthenticationDep) -> None:
     """Delete the caller's own app."""
-    _require_fresh_password(work, who)
-    second_factors.remove_totp(work, who.account, who.actor.role_assignments)
+    _require_fresh_password(work, authentication)
+    second_factors.remove_totp(work, authentication.account, authentication.actor.role_assignments)
 
 
 @router.delete("/me/passkeys/{passkey_id}", status_code=204)
-def delete_passkey(passkey_id: UUID, work: WorkDep, who: AuthenticationDep) -> None:
+def delete_passkey(passkey_id: UUID, work: WorkDep, authentication: AuthenticationDep) -> None:
     """Delete one of the caller's own passkeys."""
-    _require_fresh_password(work, who)
-    second_factors.remove_passkey(work, who.account, who.actor.role_assignments, passkey_id)
+    _require_fresh_password(work, authentication)
+    second_factors.remove_passkey(work, authentication.account, authentication.actor.role_assignments, passkey_id)
 
 
 @router.post("/me/recovery-codes", response_model=RecoveryCodesOut, status_code=201)
-def create_recovery_codes(work: WorkDep, who: AuthenticationDep) -> RecoveryCodesOut:
+def create_recovery_codes(work: WorkDep, authentication: AuthenticationDep) -> RecoveryCodesOut:
     """Create new recovery codes.
 
     The former ones are void.
     """
-    _require_fresh_password(work, who)
-    return RecoveryCodesOut(recovery_codes=second_factors.replace_recovery_codes(work, who.account))
+    _require_fresh_password(work, authentication)
+    return RecoveryCodesOut(recovery_codes=second_factors.replace_recovery_codes(work, authentication.account))
 
 
-def _require_fresh_password(work: WorkDep, who: Authentication) -> None:
+def _require_fresh_password(work: WorkDep, authentication: Authentication) -> None:
     """Raise `ReauthenticationRequired` unless the session may change second factors."""
-    if not sessions.may_change_factors(work, who):
+    if not sessions.may_change_factors(work, authentication):
         raise ReauthenticationRequired

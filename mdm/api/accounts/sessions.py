@@ -52,31 +52,37 @@ class EndedSessionsOut(BaseModel):
 
 
 @router.get("/sessions")
-def list_sessions(work: WorkDep, who: AuthenticationDep, page: PageParams) -> PageOut[SessionOut]:
+def list_sessions(work: WorkDep, authentication: AuthenticationDep, page: PageParams) -> PageOut[SessionOut]:
     """List the caller's own sessions, newest first."""
     return PageOut.of(
-        sessions.list_own_sessions(work, who.account, page), lambda session: _build_session_out(session, who.session.id)
+        sessions.list_own_sessions(work, authentication.account, page),
+        lambda session: _build_session_out(session, authentication.session.id),
     )
 
 
 @router.delete("/sessions/current", status_code=204)
-def end_current_session(work: WorkDep, who: AuthenticationDep) -> None:
+def end_current_session(work: WorkDep, authentication: AuthenticationDep) -> None:
     """End the session of this request.
 
     Its token is void at once.
     """
-    sessions.end_session(work, who.account, who.session.id)
+    sessions.end_session(work, authentication.account, authentication.session.id)
 
 
 @router.post("/sessions/current/confirm", response_model=ReauthenticationOut)
-def confirm_session(request: Request, body: ConfirmationIn, work: WorkDep, who: AuthenticationDep) -> object:
+def confirm_session(request: Request, body: ConfirmationIn, work: WorkDep, authentication: AuthenticationDep) -> object:
     """Confirm by the password, and the second factor, that the caller is still the owner of the session.
 
     What cannot be taken back, and what concerns accounts, keys or a whole town, is refused with `reauthentication_required` unless
     this was done in the last ten minutes. Five wrong passwords end the session.
     """
     refusal = sessions.reauthenticate(
-        work, who.account, who.session, body.password, FactorProof(code=body.code), get_sign_in_client(request)
+        work,
+        authentication.account,
+        authentication.session,
+        body.password,
+        FactorProof(code=body.code),
+        get_sign_in_client(request),
     )
     if refusal is not None:
         return answer_refusal(request, refusal)
@@ -84,15 +90,15 @@ def confirm_session(request: Request, body: ConfirmationIn, work: WorkDep, who: 
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-def end_session(session_id: UUID, work: WorkDep, who: AuthenticationDep) -> None:
+def end_session(session_id: UUID, work: WorkDep, authentication: AuthenticationDep) -> None:
     """End one of the caller's own sessions."""
-    sessions.end_session(work, who.account, session_id)
+    sessions.end_session(work, authentication.account, session_id)
 
 
 @router.delete("/sessions", response_model=EndedSessionsOut)
-def end_all_sessions(work: WorkDep, who: AuthenticationDep) -> EndedSessionsOut:
+def end_all_sessions(work: WorkDep, authentication: AuthenticationDep) -> EndedSessionsOut:
     """End all of the caller's own sessions, this one included."""
-    return EndedSessionsOut(ended=sessions.end_all_sessions(work, who.account))
+    return EndedSessionsOut(ended=sessions.end_all_sessions(work, authentication.account))
 
 
 @router.delete("/accounts/{account_id}/sessions", response_model=EndedSessionsOut)

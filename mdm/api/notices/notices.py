@@ -83,17 +83,17 @@ class NoticeOut(BaseModel):
 
 
 @router.get("/me/notices", response_model=NoticeChoiceOut)
-def get_notice_choice(work: WorkDep, who: AuthenticationDep) -> NoticeChoiceOut:
+def get_notice_choice(work: WorkDep, authentication: AuthenticationDep) -> NoticeChoiceOut:
     """Get of which alarms the caller is written to."""
-    level = service.get_choice(work, who.account)
-    return NoticeChoiceOut(level=level, email=who.account.email, language=who.account.language)
+    level = service.get_choice(work, authentication.account)
+    return NoticeChoiceOut(level=level, email=authentication.account.email, language=authentication.account.language)
 
 
 @router.put("/me/notices", response_model=NoticeChoiceOut)
-def save_notice_choice(body: NoticeChoiceIn, work: WorkDep, who: AuthenticationDep) -> NoticeChoiceOut:
+def save_notice_choice(body: NoticeChoiceIn, work: WorkDep, authentication: AuthenticationDep) -> NoticeChoiceOut:
     """Save of which alarms the caller is written to."""
-    service.save_choice(work, who.account, **body.model_dump())
-    return get_notice_choice(work, who)
+    service.save_choice(work, authentication.account, **body.model_dump())
+    return get_notice_choice(work, authentication)
 
 
 @router.post("/towns/{town_id}/notice-addresses", response_model=NoticeAddressOut, status_code=201)

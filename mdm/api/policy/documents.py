@@ -49,9 +49,9 @@ def open_policy_document(body: DocumentIn, work: WorkDep, actor: ActorDep) -> Do
 def list_policy_documents(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[DocumentOut]:
     """List the policy documents of a town. Those that the caller may see."""
     repository = PolicyRepository(work.session)
-    found = repository.list_documents(actor, town_id, page)
-    live = repository.get_live_numbers(found.items)
-    return PageOut.of(found, lambda document: _describe(document, live))
+    documents_page = repository.list_documents(actor, town_id, page)
+    live = repository.get_live_numbers(documents_page.items)
+    return PageOut.of(documents_page, lambda document: _describe(document, live))
 
 
 @router.get(

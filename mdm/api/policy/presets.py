@@ -44,9 +44,9 @@ def list_presets(
 ) -> PageOut[PresetOut]:
     """List the presets of a town. Of all kinds or of one."""
     repository = PolicyRepository(work.session)
-    found = repository.list_presets(actor, town_id, kind, page)
-    live = repository.get_live_numbers(found.items)
-    return PageOut.of(found, lambda preset: _describe(preset, live))
+    presets = repository.list_presets(actor, town_id, kind, page)
+    live = repository.get_live_numbers(presets.items)
+    return PageOut.of(presets, lambda preset: _describe(preset, live))
 
 
 @router.get("/presets/{preset_id}", response_model=PresetOut)

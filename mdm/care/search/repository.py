@@ -37,11 +37,13 @@ class SearchRepository:
 
     def list_tablets(self, actor: Actor, town_id: UUID, text: str, limit: int) -> Sequence[Tablet]:
         """Return the tablets whose tag or serial number has the text, exact ones first; exact ones of other towns too."""
-        wanted = text.strip().upper()
-        is_exact = or_(Tablet.tag == wanted, Tablet.serial == wanted, Tablet.tag.endswith(f"-{wanted.zfill(5)}", autoescape=True))
-        contains = or_(Tablet.tag.contains(wanted, autoescape=True), Tablet.serial.contains(wanted, autoescape=True))
+        text_key = text.strip().upper()
+        is_exact = or_(
+            Tablet.tag == text_key, Tablet.serial == text_key, Tablet.tag.endswith(f"-{text_key.zfill(5)}", autoescape=True)
+        )
+        contains = or_(Tablet.tag.contains(text_key, autoescape=True), Tablet.serial.contains(text_key, autoescape=True))
         is_in_town: ColumnElement[bool] = Tablet.town_id == town_id
-        statement = select(Tablet).where(or_(and_(is_in_town, contains), Tablet.tag == wanted, Tablet.serial == wanted))
+        statement = select(Tablet).where(or_(and_(is_in_town, contains), Tablet.tag == text_key, Tablet.serial == text_key))
         order = (case((is_exact, 0), else_=1), case((is_in_town, 0), else_=1), Tablet.tag, Tablet.id)
         return self.session.scalars(actor.restrict(statement, Tablet).order_by(*order).limit(limit)).all()
 

@@ -41,10 +41,10 @@ def save_view(work: UnitOfWork, actor: Actor, name: str, query: str) -> SavedVie
 
     Raises `Invalid`, `TooManyViews`.
     """
-    name, kept = name.strip(), urlencode([pair for pair in parse_qsl(query) if pair[0] in VIEW_FIELDS])
+    name, filter_query = name.strip(), urlencode([pair for pair in parse_qsl(query) if pair[0] in VIEW_FIELDS])
     if actor.account_id is None or not 1 <= len(name) <= MAX_VIEW_NAME or not name.isprintable():
         raise Invalid(field="name", maximum=MAX_VIEW_NAME)
-    if not kept or len(kept) > MAX_VIEW_QUERY:
+    if not filter_query or len(filter_query) > MAX_VIEW_QUERY:
         raise Invalid(field="query", maximum=MAX_VIEW_QUERY)
     locks.lock_account(work, actor.account_id)
     views = list_views(work, actor)
@@ -52,7 +52,7 @@ def save_view(work: UnitOfWork, actor: Actor, name: str, query: str) -> SavedVie
     if view is None and len(views) >= MAX_VIEWS:
         raise TooManyViews(maximum=MAX_VIEWS)
     view = view or SavedView(account_id=actor.account_id, name=name)
-    view.query, view.saved_at = kept, work.now
+    view.query, view.saved_at = filter_query, work.now
     work.session.add(view)
     work.session.flush()
     return view

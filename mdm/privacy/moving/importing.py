@@ -172,11 +172,11 @@ class _Arrival:
     def _choose_accounts(self, batch: list[Row]) -> list[Row]:
         """Return the accounts that are new here. A person who came with another town is known by id; a login of another one is refused."""
         known = self.repository.list_accounts([row["id"] for row in batch], [row["login"] for row in batch])
-        taken = set(known.values())
-        refused = [row for row in batch if row["id"] not in known and row["login"] in taken]
+        known_logins = set(known.values())
+        refused = [row for row in batch if row["id"] not in known and row["login"] in known_logins]
         self._left_out_accounts |= {row["id"] for row in refused}
         self.imported.known_logins += [row["login"] for row in refused]
-        return [row for row in batch if row["id"] not in known and row["login"] not in taken]
+        return [row for row in batch if row["id"] not in known and row["login"] not in known_logins]
 
     def _require_absent(self, table: Table, batch: Iterable[Row]) -> None:
         column = IDENTIFYING.get(table.name)

@@ -146,9 +146,9 @@ class AppsAndBooksRepository:
             )
             .group_by(App.app_store_id)
         )
-        for adam_id, given in rows:
+        for adam_id, assigned in rows:
             if adam_id is not None:
-                counts[adam_id] = counts.get(adam_id, 0) + given
+                counts[adam_id] = counts.get(adam_id, 0) + assigned
         return counts
 
     def get_apps_by_store_id(self, town_id: UUID) -> dict[int, UUID]:

@@ -202,8 +202,8 @@ def _check_schools(repository: AppsAndBooksRepository, token: LicenceToken, scho
     if len(chosen) != len(set(school_ids)):
         raise NotFound
     served = repository.list_schools([other.id for other in repository.list_tokens(token.town_id) if other.id != token.id])
-    taken = {school.id for schools in served.values() for school in schools}
+    served_school_ids = {school.id for schools in served.values() for school in schools}
     for school in chosen:
-        if school.id in taken:
+        if school.id in served_school_ids:
             raise SchoolHasContentToken(school=school.name)
     return chosen

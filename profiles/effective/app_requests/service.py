@@ -119,13 +119,13 @@ def approve_request(
         raise AppNotReviewed(app=app.name)
     _record(work, actor, "approve", request, bundle_identifier=app.bundle_identifier)
     requests = AppRequestRepository(work.session)
-    given, bundle = requests.list_given_apps(request.class_id), requests.find_bundle(request.class_id)
+    given_app_ids, bundle = requests.list_given_apps(request.class_id), requests.find_bundle(request.class_id)
     request.state, request.app_id, request.answer, request.decided_at = (
         AppRequestState.APPROVED, app.id, (answer or "").strip() or None, work.now,
     )  # fmt: skip
     work.session.flush()
-    if app.id not in given:
-        bundle = _publish(work, actor, request, bundle, {*given, app.id}, consent)
+    if app.id not in given_app_ids:
+        bundle = _publish(work, actor, request, bundle, {*given_app_ids, app.id}, consent)
     request.bundle_id = bundle.id if bundle is not None else None
     work.session.flush()
     work.enqueue_job(Topic.APP_REQUEST, request.id)
@@ -162,9 +162,9 @@ def end_request(work: UnitOfWork, actor: Actor, request_id: UUID, consent: Conse
     work.session.flush()
     work.enqueue_job(Topic.APP_REQUEST, request.id)
     requests = AppRequestRepository(work.session)
-    given = requests.list_given_apps(request.class_id)
-    if request.app_id is not None and request.app_id not in given:
-        _publish(work, actor, request, requests.find_bundle(request.class_id), given, consent)
+    given_app_ids = requests.list_given_apps(request.class_id)
+    if request.app_id is not None and request.app_id not in given_app_ids:
+        _publish(work, actor, request, requests.find_bundle(request.class_id), given_app_ids, consent)
     return request
 
 
