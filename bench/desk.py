@@ -132,7 +132,12 @@ def _seed_town(runtime: Runtime, count: int, fleet: int) -> tuple[UUID, list[See
         classes, tag = [], None
         for number in range(count):
             row = SchoolClass(
-                town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"Classe {number}", label_key=f"C{number}"
+                town_id=town.id,
+                school_id=school.id,
+                school_year="2026-2027",
+                label=f"Classe {number}",
+                label_key=f"C{number}",
+                label_order=f"C{number}",
             )
             work.session.add(row)
             work.session.flush()

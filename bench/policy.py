@@ -135,7 +135,9 @@ def seed_town(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
             work.session.flush()
             for index in range(CLASSES):
                 label = f"C{index}"
-                made = SchoolClass(town_id=town.id, school_id=school.id, school_year="2026-2027", label=label, label_key=label)
+                made = SchoolClass(
+                    town_id=town.id, school_id=school.id, school_year="2026-2027", label=label, label_key=label, label_order=label
+                )
                 work.session.add(made)
                 work.session.flush()
                 classes.append((school.id, made.id, _GRADES[index % 5]))

@@ -93,7 +93,15 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
     work.session.flush()
     succession.record_school_succession(work, SYSTEM, schools[0].id, schools[-1].id)
     classes = [
-        SchoolClass(id=new_id(), town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"C{n}", label_key=f"C{n}")
+        SchoolClass(
+            id=new_id(),
+            town_id=town.id,
+            school_id=school.id,
+            school_year="2026-2027",
+            label=f"C{n}",
+            label_key=f"C{n}",
+            label_order=f"C{n}",
+        )
         for school in schools[:SCHOOLS]
         for n in range(CLASSES)
     ]

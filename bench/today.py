@@ -79,7 +79,13 @@ def seed_town(runtime: Runtime, count: int) -> UUID:
         work.session.flush()
         classes = [
             SchoolClass(
-                id=new_id(), town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"C{n}", label_key=f"C{n}"
+                id=new_id(),
+                town_id=town.id,
+                school_id=school.id,
+                school_year="2026-2027",
+                label=f"C{n}",
+                label_key=f"C{n}",
+                label_order=f"C{n}",
             )
             for n in range(CLASSES)
         ]

@@ -47,23 +47,25 @@ class PeopleRepository:
         return self.session.scalar(actor.restrict(select(SchoolClass).where(SchoolClass.id == class_id), SchoolClass))
 
     def list_classes_of_town(self, actor: Actor, town_id: UUID, year: str) -> Sequence[SchoolClass]:
-        """Return the classes of a school year that the actor may see in a town, by label."""
+        """Return the classes of a school year that the actor may see in a town, from nursery school up."""
         statement = select(SchoolClass).where(SchoolClass.town_id == town_id, SchoolClass.school_year == year)
-        return self.session.scalars(actor.restrict(statement, SchoolClass).order_by(SchoolClass.label_key, SchoolClass.id)).all()
+        return self.session.scalars(
+            actor.restrict(statement, SchoolClass).order_by(SchoolClass.label_order, SchoolClass.id)
+        ).all()
 
     def get_class_labels(self, class_ids: Collection[UUID]) -> dict[UUID, str]:
         rows = self.session.execute(select(SchoolClass.id, SchoolClass.label).where(SchoolClass.id.in_(class_ids)))
         return {row.id: row.label for row in rows}
 
     def list_classes_with_pupil_counts(self, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
-        """Return the classes of a school, by label, each with its number of active pupils."""
+        """Return the classes of a school, from nursery school up, each with its number of active pupils."""
         count = func.count(Pupil.id)
         return self.session.execute(
             select(SchoolClass, count)
             .outerjoin(Pupil, (Pupil.class_id == SchoolClass.id) & (Pupil.state == PupilState.ACTIVE))
             .where(SchoolClass.school_id == school_id)
             .group_by(SchoolClass.id)
-            .order_by(SchoolClass.label, SchoolClass.id)
+            .order_by(SchoolClass.label_order, SchoolClass.id)
         ).all()
 
     def list_pupils_of_class(self, class_id: UUID) -> Sequence[Pupil]:

@@ -75,7 +75,11 @@ class School(TownOwned, Base):
 
 
 class SchoolClass(TownOwned, Base):
-    """A class of one school year. `label` is displayed as received; `label_key` is what labels are compared by."""
+    """A class of one school year.
+
+    `label` is displayed as received; `label_key` is what labels are compared by; by `label_order` classes are listed, from nursery
+    school up (`enrollment.people.class_order`).
+    """
 
     __tablename__ = "school_class"
 
@@ -84,6 +88,7 @@ class SchoolClass(TownOwned, Base):
     school_year: Mapped[str] = mapped_column(String(9))
     label: Mapped[str] = mapped_column(String(200))
     label_key: Mapped[str] = mapped_column(String(200))
+    label_order: Mapped[str] = mapped_column(String(200))
     onde_id: Mapped[str | None] = mapped_column(String(32))
     __table_args__ = (UniqueConstraint("school_id", "school_year", "label_key"),)
 

@@ -235,7 +235,7 @@ class RolloverRepository:
         return self.session.scalars(
             select(SchoolClass)
             .where(SchoolClass.school_id.in_(school_ids), SchoolClass.school_year == year)
-            .order_by(SchoolClass.label, SchoolClass.id)
+            .order_by(SchoolClass.label_order, SchoolClass.id)
         ).all()
 
     def find_class_by_key(self, school_id: UUID, year: str, key: str) -> SchoolClass | None:

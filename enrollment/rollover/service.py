@@ -16,6 +16,7 @@ from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
+from enrollment.people.class_order import compute_class_order
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.text import compute_name_order, label_key
 from enrollment.places.models import Grade, School, SchoolClass
@@ -102,8 +103,9 @@ def create_class(
     school_class = repository.find_class_by_key(school_id, rollover.to_year, key)
     if school_class is None:
         school_class = SchoolClass(
-            town_id=rollover.town_id, school_id=school_id, school_year=rollover.to_year, label=label.strip(), label_key=key
-        )
+            town_id=rollover.town_id, school_id=school_id, school_year=rollover.to_year, label=label.strip(), label_key=key,
+            label_order=compute_class_order(label),
+        )  # fmt: skip
         work.session.add(school_class)
         work.session.flush()
     audit.record_event(

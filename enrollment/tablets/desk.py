@@ -40,12 +40,16 @@ RETURN_CAMPAIGN_LENGTH = timedelta(days=60)
 def prepare_by_scan(
     work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, serial: str, tag: str | None
 ) -> ResponseBody:
-    """Prepare the tablet of a purchase order by one scan. Raises what `inventory.prepare_tablet` raises."""
+    """Prepare the tablet of a purchase order by one scan. Raises what `inventory.prepare_tablet` raises.
+
+    `needs_wipe` in the response: it holds the data of the person who had it last, and is lent to nobody else before it is erased.
+    """
 
     def operation() -> ResponseBody:
         known = TabletRepository(work.session).get_by_scan(actor, town_id, parse_scan(serial))
         again = known is not None and known.state is TabletState.PREPARED
-        return {"act": "bench", "again": again, **_summarise_tablet(inventory.prepare_tablet(work, actor, town_id, serial, tag))}
+        tablet = inventory.prepare_tablet(work, actor, town_id, serial, tag)
+        return {"act": "bench", "again": again, "needs_wipe": tablet.needs_wipe, **_summarise_tablet(tablet)}
 
     actor.require_permission(Permission.HANDLE, town_id)
     return run_once(work, actor, town_id, request_id, {"act": "bench", "serial": serial, "tag": tag}, operation)

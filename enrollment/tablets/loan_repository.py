@@ -113,7 +113,7 @@ class LoanRepository:
             .where(Pupil.town_id == town_id, Pupil.state == PupilState.ACTIVE, Pupil.id.not_in(lent))
         )
         statement = actor.restrict(statement, Pupil, Permission.ROSTER)
-        return fetch_page(self.session, statement, page, School.name, func.coalesce(SchoolClass.label_key, ""), Pupil.id)
+        return fetch_page(self.session, statement, page, School.name, func.coalesce(SchoolClass.label_order, ""), Pupil.id)
 
     def list_loans_of_pupil(self, pupil_id: UUID) -> Sequence[Row[Loan, Tablet]]:
         """Return the loans of a pupil with their tablets, newest first."""

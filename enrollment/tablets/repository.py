@@ -170,7 +170,7 @@ class TabletRepository:
             .outerjoin(Tablet, Tablet.id == Loan.tablet_id)
             .where(SchoolClass.town_id == town_id)
             .group_by(School.id, SchoolClass.id)
-            .order_by(School.name, School.id, SchoolClass.label, SchoolClass.id)
+            .order_by(School.name, School.id, SchoolClass.label_order, SchoolClass.id)
         )
         return self.session.execute(actor.restrict(statement, SchoolClass, permission)).all()
 

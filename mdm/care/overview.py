@@ -28,8 +28,7 @@ from mdm.devices.manifests import build_manifest_contents
 from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, PushTarget
 from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
-from mdm.queue.models import ArchivedCommand, CommandBody, CommandResult, CommandState, QueuedCommand
-from mdm.queue.repository import UNSENT_STATES
+from mdm.queue.models import UNSENT_STATES, ArchivedCommand, CommandBody, CommandResult, CommandState, QueuedCommand
 from mdm.reconcile.models import ProfileReason, ProfileState, TabletApp, TabletProfile, TrialState
 from mdm.reconcile.renewals import IdentityStatus, get_identity_status
 from mdm.reconcile.repository import ReconcileRepository

@@ -63,7 +63,7 @@ _SORT_KEYS: dict[TabletColumn, KeyColumn] = {
     TabletColumn.SERIAL: Tablet.serial,
     TabletColumn.STATE: _rank(Tablet.state, TabletState),
     TabletColumn.SCHOOL: func.coalesce(School.name, _NO_TEXT),
-    TabletColumn.SCHOOL_CLASS: func.coalesce(SchoolClass.label, _NO_TEXT),
+    TabletColumn.SCHOOL_CLASS: func.coalesce(SchoolClass.label_order, _NO_TEXT),
     TabletColumn.GRADE: _rank(Pupil.grade, Grade),
     TabletColumn.MODEL: func.coalesce(Tablet.model_name, _NO_TEXT),
     TabletColumn.BATTERY: cast(func.coalesce(Tablet.battery_level * 100, _NO_NUMBER), Integer),

@@ -49,6 +49,7 @@ class EndReason(StrEnum):
 
 
 OPEN_STATES = (CommandState.QUEUED, CommandState.SENT, CommandState.NOT_NOW)
+UNSENT_STATES = (CommandState.QUEUED, CommandState.NOT_NOW)
 _OPEN = text("state IN ('queued', 'sent', 'not_now')")
 _BY_A_PERSON = text("reason IS NOT NULL OR requested_by IS NOT NULL")
 

@@ -18,10 +18,7 @@ from cartable.paging import KeyPart, Page, PageRequest
 from cartable.scope import Actor
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.queue.models import OPEN_STATES, CommandBody, CommandResult, CommandState, EndReason, Lane, QueuedCommand
-
-UNSENT_STATES = (CommandState.QUEUED, CommandState.NOT_NOW)
-
+from mdm.queue.models import OPEN_STATES, UNSENT_STATES, CommandBody, CommandResult, CommandState, EndReason, Lane, QueuedCommand
 
 _GIVEN = {"enrollment_id": "bigint", "body_id": "bigint", "dedupe_key": "text"}
 _INSERT_INDIVIDUAL = """

@@ -1614,6 +1614,7 @@ def upgrade() -> None:
         sa.Column("school_year", sa.String(length=9), nullable=False),
         sa.Column("label", sa.String(length=200), nullable=False),
         sa.Column("label_key", sa.String(length=200), nullable=False),
+        sa.Column("label_order", sa.String(length=200), nullable=False),
         sa.Column("onde_id", sa.String(length=32), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_school_class_school_id_school")),

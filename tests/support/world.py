@@ -10,6 +10,7 @@ from uuid import UUID
 from cartable.ids import new_id
 from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import UnitOfWork
+from enrollment.people.class_order import compute_class_order
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
@@ -50,7 +51,14 @@ class TownFactory:
 
     def create_class(self, school: School, label: str = "CE2 A") -> SchoolClass:
         return self._add(
-            SchoolClass(town_id=school.town_id, school_id=school.id, school_year="2026-2027", label=label, label_key=label)
+            SchoolClass(
+                town_id=school.town_id,
+                school_id=school.id,
+                school_year="2026-2027",
+                label=label,
+                label_key=label,
+                label_order=compute_class_order(label),
+            )
         )
 
     def create_pupil(

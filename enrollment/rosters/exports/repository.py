@@ -46,7 +46,7 @@ class ExportRepository:
 
     def _list_classes(self, school_ids: list[UUID], year: str) -> list[SchoolClass]:
         statement = select(SchoolClass).where(SchoolClass.school_id.in_(school_ids), SchoolClass.school_year == year)
-        return list(self.session.scalars(statement.order_by(SchoolClass.school_id, SchoolClass.label_key, SchoolClass.id)))
+        return list(self.session.scalars(statement.order_by(SchoolClass.school_id, SchoolClass.label_order, SchoolClass.id)))
 
     def _list_pupils(self, school_ids: list[UUID], year: str, today: date, *, include_absent: bool) -> list[Pupil]:
         present = Pupil.state == PupilState.ACTIVE

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from cartable.ids import new_id
 from cartable.unit_of_work import UnitOfWork
+from enrollment.people.class_order import compute_class_order
 from enrollment.people.models import Pupil, PupilState
 from enrollment.people.text import label_key
 from enrollment.people.undo_log import Json, UndoLog
@@ -144,6 +145,7 @@ class _PupilWriter:
                 id=new_id(), town_id=self.town_id, school_id=UUID(key[0]), school_year=self.year, label=label,
                 onde_id=row["onde_class_id"] or None,
                 label_key=f"{label_key(label)} {key[1]}"[:200] if row["onde_class_id"] else label_key(label),
+                label_order=compute_class_order(label),
             )  # fmt: skip
             self.work.session.add(school_class)
             self.undo_log.created["class"].append(str(school_class.id))
@@ -153,12 +155,14 @@ class _PupilWriter:
 
     def _update_class(self, school_class: SchoolClass, row: Json) -> None:
         """Add ONDE's number to a class that was known by its label, or the new label to a class that is known by its number."""
-        number = row["onde_class_id"]
+        number, label = row["onde_class_id"], row["class_label"]
         if number and not school_class.onde_id:
             self.undo_log.set_fields("class", school_class, {"onde_id": number})
-        elif number and row["class_label"] and school_class.label != row["class_label"]:
-            key = f"{label_key(row['class_label'])} #{number}"[:200]
-            self.undo_log.set_fields("class", school_class, {"label": row["class_label"], "label_key": key})
+        elif number and label and school_class.label != label:
+            key = f"{label_key(label)} #{number}"[:200]
+            self.undo_log.set_fields(
+                "class", school_class, {"label": label, "label_key": key, "label_order": compute_class_order(label)}
+            )
 
 
 def _build_pupil_values(change: Json, classes: dict[tuple[str, str], UUID]) -> Json:

@@ -5,6 +5,8 @@ Many tablets are erased in `bulk`, which requires an open return campaign. See d
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from cartable import audit
@@ -18,8 +20,21 @@ from enrollment.tablets.cart_repository import CartRepository
 from enrollment.tablets.errors import UnderEvidenceHold
 from enrollment.tablets.models import Tablet
 from mdm.care.command_helpers import is_command_open, send_command
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.security import EraseDevice
 from mdm.protocol.machine_info import is_older_version
+from mdm.queue import service as queue
+from mdm.queue.models import CommandState
+
+
+@dataclass(frozen=True, slots=True)
+class EraseProgress:
+    """An erase that was ordered. `confirmed_at`: when the tablet reported that it erases itself; without it nothing is erased yet."""
+
+    command_id: int
+    state: CommandState
+    ordered_at: datetime
+    confirmed_at: datetime | None
 
 
 def erase_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -> None:
@@ -37,6 +52,18 @@ def erase_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, t
     budget.spend(work, actor, tablet.town_id, IrreversibleAct.ERASE)
     audit.record_event(work, actor, "tablet.erase", "tablet", tablet.id, town_id=tablet.town_id, ticket=ticket)
     send_command(work, actor, tablet, _build_erase_command(work, tablet), reason=reason)
+
+
+def get_erase_progress(work: UnitOfWork, tablet_id: UUID) -> EraseProgress | None:
+    """Return what became of the newest erase of a tablet in its present enrollment; None when none was ordered."""
+    latest = DeviceRepository(work.session).get_latest_enrollment(tablet_id)
+    if latest is None:
+        return None
+    enrollment = latest[0]
+    command = queue.get_last_command(work, enrollment.id, EraseDevice())
+    if command is None or command.generation != enrollment.generation:
+        return None
+    return EraseProgress(command.id, command.state, command.created_at, enrollment.erased_at)
 
 
 def _build_erase_command(work: UnitOfWork, tablet: Tablet) -> EraseDevice:

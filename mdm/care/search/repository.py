@@ -31,7 +31,7 @@ class SearchRepository:
                 SchoolClass.school_year == year,
                 SchoolClass.label_key.contains(label_key(text), autoescape=True),
             )
-            .order_by(SchoolClass.label_key, School.name, SchoolClass.id)
+            .order_by(SchoolClass.label_order, School.name, SchoolClass.id)
         )
         return self.session.execute(actor.restrict(statement, SchoolClass).limit(limit)).all()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from cartable.scope import Actor, Permission
@@ -24,6 +25,17 @@ SHORTEST_TEXT = 2
 MAX_TEXT = 64
 
 
+class SearchKind(StrEnum):
+    """What a search may find."""
+
+    PUPILS = "pupils"
+    STAFF = "staff"
+    CLASSES = "classes"
+    SCHOOLS = "schools"
+    TABLETS = "tablets"
+    APPS = "apps"
+
+
 @dataclass(frozen=True, slots=True)
 class FoundPupil:
     """A pupil with the label of the class and the tablet, where there is one."""
@@ -33,22 +45,32 @@ class FoundPupil:
     tablet: Tablet | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SearchResults:
     """What a text names in a town, best first in each list. `tablets` may contain one of another town with exactly this tag or number."""
 
-    pupils: tuple[FoundPupil, ...] = ()
-    staff: tuple[StaffMember, ...] = ()
-    classes: tuple[tuple[SchoolClass, str], ...] = ()
-    schools: tuple[School, ...] = ()
-    tablets: tuple[Tablet, ...] = ()
-    apps: tuple[App, ...] = ()
+    pupils: Sequence[FoundPupil] = ()
+    staff: Sequence[StaffMember] = ()
+    classes: Sequence[tuple[SchoolClass, str]] = ()
+    schools: Sequence[School] = ()
+    tablets: Sequence[Tablet] = ()
+    apps: Sequence[App] = ()
 
 
-def search(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, *, limit: int, audits: bool) -> SearchResults:
-    """Return what a text names in a town. Whose record a person sees is counted; with `audits` the search is also an audited act.
+def search(
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    text: str,
+    *,
+    limit: int,
+    audits: bool,
+    kinds: Collection[SearchKind] = frozenset(SearchKind),
+) -> SearchResults:
+    """Return what a text names in a town: of each kind the first ones, up to `limit`.
 
-    The number of statements depends on permissions alone.
+    Whose record a person sees is counted; with `audits` the search is also an audited act. The number of statements depends on
+    permissions and kinds alone.
     """
     text = text.strip()[:MAX_TEXT]
     if len(text) < SHORTEST_TEXT:
@@ -57,14 +79,20 @@ def search(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, *, limit: i
     year = school_year_of(places.get_town_date(work, town_id))
     can_author = actor.has_permission_somewhere(Permission.AUTHOR, town_id)
     can_see_staff = actor.has_permission_somewhere(Permission.ROSTER, town_id)
-    return SearchResults(
-        pupils=_find_pupils(work, actor, town_id, text, limit, audits=audits),
-        staff=tuple(staff.search_staff(work, actor, town_id, text, limit)) if can_see_staff else (),
-        classes=tuple((row[0], row[1]) for row in repository.list_classes(actor, town_id, year, text, limit)),
-        schools=tuple(_match_schools(places.list_schools(work, actor, town_id), text))[:limit],
-        tablets=tuple(repository.list_tablets(actor, town_id, text, limit)),
-        apps=tuple(repository.list_apps(town_id, text, limit)) if can_author else (),
-    )
+    results = SearchResults()
+    if SearchKind.PUPILS in kinds:
+        results.pupils = _find_pupils(work, actor, town_id, text, limit, audits=audits)
+    if SearchKind.STAFF in kinds and can_see_staff:
+        results.staff = staff.search_staff(work, actor, town_id, text, limit)
+    if SearchKind.CLASSES in kinds:
+        results.classes = [(row[0], row[1]) for row in repository.list_classes(actor, town_id, year, text, limit)]
+    if SearchKind.SCHOOLS in kinds:
+        results.schools = _match_schools(places.list_schools(work, actor, town_id), text)[:limit]
+    if SearchKind.TABLETS in kinds:
+        results.tablets = repository.list_tablets(actor, town_id, text, limit)
+    if SearchKind.APPS in kinds and can_author:
+        results.apps = repository.list_apps(town_id, text, limit)
+    return results
 
 
 def _find_pupils(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, limit: int, *, audits: bool) -> tuple[FoundPupil, ...]:

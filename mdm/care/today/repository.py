@@ -76,7 +76,7 @@ class TodayRepository:
             .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
             .where(*_is_in_place(scope), Tablet.state.in_(IN_HANDS), or_(contact.is_(None), contact < since))
             .group_by(School.id, SchoolClass.id)
-            .order_by(func.count().desc(), School.id, SchoolClass.id)
+            .order_by(func.count().desc(), School.name, School.id, SchoolClass.label_order, SchoolClass.id)
         )
         return self.session.execute(actor.restrict(statement, Tablet, Permission.CARE)).all()
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, ReauthenticationRequired
-from cartable.i18n import available_languages
+from cartable.i18n import Language, available_languages
 from cartable.scope import Permission
 from mdm.accounts import passkeys, second_factors, sessions
 from mdm.accounts.errors import PasskeyRefused, WrongSecondFactor
@@ -22,7 +22,8 @@ from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField
-from mdm.console.frame import OWN_ACCOUNT_PAGE, authenticate, check_csrf, is_own_address, render_page
+from mdm.console.frame import OWN_ACCOUNT_PAGE, authenticate, check_csrf, get_language, is_own_address, render_page
+from mdm.console.notices.labels import NOTICE_LEVELS
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day
 from mdm.notices.service import get_choice
@@ -56,15 +57,16 @@ def show_account(request: Request, work: WorkDep, then: str = "") -> Response:
         has_factor=bool(overview.count),
         recovery_codes=overview.recovery_codes,
         **_list_providers(work, who),
-        **_describe_notices(work, who),
+        **_describe_notices(work, who, get_language(request)),
     )
 
 
-def _describe_notices(work: WorkDep, who: Authentication) -> dict[str, Any]:
+def _describe_notices(work: WorkDep, who: Authentication, language: Language) -> dict[str, Any]:
     """Return the choice of notices of a person who gets any: of alarms, or of requests for apps."""
     gets_any = who.actor.operates() or any(who.actor.list_permitted_towns(each) for each in _NOTICE_PERMISSIONS)
     return {
         "notice_level": get_choice(work, who.account).value if gets_any else "",
+        "notice_levels": [(level.value, label.translate(language)) for level, label in NOTICE_LEVELS.items()],
         "email": who.account.email or "",
         "notice_language": who.account.language,
         "language_names": [(each.code, each.name) for each in available_languages()],

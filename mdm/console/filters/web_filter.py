@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
-from mdm.console.filters.labels import MEANS, list_category_names
+from mdm.console.filters.labels import MEANS, describe_deciding, list_category_names
 from mdm.console.forms import CsrfField, attempt, parse_id
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import FILTER_PARTS, mode_label
@@ -181,8 +181,8 @@ def _try_host(
     return {
         "is_open": is_open,
         "reason": VERDICTS[verdict.reason].translate(language),
-        "decided_by": display_host(verdict.decided_by),
-        "categories": ", ".join(found.wanted.categories),
+        "decided_by": describe_deciding(verdict, language),
+        "categories": ", ".join(list_category_names(found.wanted.categories, language)),
         "closing": [FILTER_PARTS[part].translate(language) for part in found.closing],
         "is_enforced": is_open or bool(found.closing),
     }, ""

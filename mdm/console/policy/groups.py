@@ -155,10 +155,11 @@ def _render_group(
     language = get_language(request)
     members = groups.list_members(work, actor, group)
     names = {school.id: school.name for school in places.list_schools(work, actor, group.town_id)}
+    of_schools = people.list_classes_by_school(work, actor, group.town_id)
     classes = [
         (row.id, f"{names.get(school_id, '–')} – {row.label}")
-        for school_id, rows in people.list_classes_by_school(work, actor, group.town_id).items()
-        for row in rows
+        for school_id in sorted(of_schools, key=lambda each: (names.get(each, "–").casefold(), str(each)))
+        for row in of_schools[school_id]
     ]
     labels = dict(classes)
     in_class = people.list_pupils_of_class(work, actor, class_id) if class_id is not None else []
@@ -171,7 +172,7 @@ def _render_group(
         name=group.name if name is None else name,
         members=_list_by_class(members, labels),
         count=len(members),
-        classes=sorted(classes, key=lambda each: each[1].casefold()),
+        classes=classes,
         class_id=class_id,
         class_name=labels.get(class_id, "") if class_id is not None else "",
         pupils=_describe_pupils(in_class, {pupil.id for pupil in members}),
@@ -179,12 +180,13 @@ def _render_group(
 
 
 def _list_by_class(members: Sequence[Pupil], labels: dict[UUID, str]) -> list[tuple[UUID | None, str, list[str]]]:
-    """Return the names of the members by class, with the class to open for a change."""
+    """Return the names of the members by class, in the order of `labels`, with the class to open for a change."""
     by_class: dict[UUID | None, list[str]] = {}
     for pupil in members:
         by_class.setdefault(pupil.class_id, []).append(full_name(pupil))
-    rows = ((class_id, labels.get(class_id, "") if class_id else "", sorted(names)) for class_id, names in by_class.items())
-    return sorted(rows, key=lambda row: row[1].casefold())
+    positions = {class_id: position for position, class_id in enumerate(labels)}
+    in_order = sorted(by_class, key=lambda each: (-1 if each is None else positions.get(each, len(labels)), str(each)))
+    return [(class_id, labels.get(class_id, "") if class_id else "", sorted(by_class[class_id])) for class_id in in_order]
 
 
 def _describe_pupils(pupils: Sequence[Pupil], member_ids: set[UUID]) -> list[dict[str, Any]]:

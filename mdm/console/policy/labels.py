@@ -8,10 +8,12 @@ from typing import Any
 
 from cartable.i18n import Language, Message
 from mdm.console.apps.labels import place_label
+from mdm.console.filters.labels import list_category_names
 from mdm.console.labels import LABEL_AND_VALUE, mode_label
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.fields import Field
 from profiles.catalog.kinds import ValueKind
+from profiles.catalog.text_formats import TextFormat
 from profiles.filters.rules import VerdictReason
 from profiles.policy.baseline import BASELINE
 from profiles.policy.emergency_card import EMERGENCY_CARD
@@ -111,12 +113,19 @@ def value_label(field: Field, value: Any, language: Language) -> str:
     if isinstance(value, bool):
         return (_YES if value else _NO).translate(language)
     if isinstance(value, list):
-        words = ", ".join(value_label(field, entry, language) for entry in value) or "–"
-        return words if len(words) <= _MAX_VALUE else words[:_MAX_VALUE] + "…"
+        return _describe_list(field, value, language)
     if isinstance(value, Mapping):
         return _describe_object(field, value, language)
     label = field.labels.get(str(value))
     return label.translate(language) if label is not None else str(value)[:_MAX_VALUE]
+
+
+def _describe_list(field: Field, value: list[Any], language: Language) -> str:
+    """Return the entries of a list in words; categories of sites are all shown, because each one closes or opens something."""
+    if field.text_format is TextFormat.CATEGORY:
+        return ", ".join(list_category_names(value, language)) or "–"
+    words = ", ".join(value_label(field, entry, language) for entry in value) or "–"
+    return words if len(words) <= _MAX_VALUE else words[:_MAX_VALUE] + "…"
 
 
 def _describe_object(field: Field, value: Mapping[str, Any], language: Language) -> str:

@@ -17,6 +17,7 @@ from mdm.accounts.models import LinkPurpose
 from mdm.console.accounts.labels import ROLES
 from mdm.console.apps.labels import LEGAL_BASES, PLACES, VERDICTS
 from mdm.console.care.command_labels import KINDS as COMMANDS
+from mdm.console.notices.labels import NOTICE_LEVELS
 from mdm.console.people.labels import AFTER_SCHOOL, ASSIGNMENTS, FILES
 from mdm.console.policy.labels import GUARDIAN_RULES, PRESET_KINDS, STAGES
 from mdm.console.privacy.audit_detail_keys import DETAIL_KEYS
@@ -27,7 +28,6 @@ from mdm.console.system.labels import STOP_REASONS
 from mdm.console.tablets.custody_labels import AGREEMENTS, INVITED
 from mdm.console.tablets.custody_labels import KINDS as INCIDENTS
 from mdm.console.tablets.reports import KINDS as REPORTS
-from mdm.notices.models import NoticeLevel
 
 MAX_LENGTH = 300
 _DETAIL = Message("{name}: {value}", context="audit detail")
@@ -64,11 +64,6 @@ CHAIN_FAULTS: dict[FaultKind, Message] = {
 LINK_PURPOSES: dict[LinkPurpose, Message] = {
     LinkPurpose.INVITATION: Message("invitation", context="audit"),
     LinkPurpose.PASSWORD_RESET: Message("another password", context="audit detail"),
-}
-NOTICE_LEVELS: dict[NoticeLevel, Message] = {
-    NoticeLevel.ALL: Message("everything that concerns me"),
-    NoticeLevel.CRITICAL: Message("what must be looked at now"),
-    NoticeLevel.NONE: Message("nothing"),
 }
 ROSTER_CHANGES: dict[ChangeKind, Message] = {kind: DETAIL_KEYS[kind.value] for kind in ChangeKind}
 #: Of each detail whose values are codes: the labels of every enum that it may come from.

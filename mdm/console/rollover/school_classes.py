@@ -201,13 +201,20 @@ def _describe_ending_classes(
             counts["ticked"] += group.decided
             counts[group.decision.value] += group.pupils
             levels.setdefault(group.class_id, set()).add(group.grade)
-    rows = [
-        {"id": key or NO_CLASS, "label": classes[key].label if key else language.gettext("Without a class"), "counts": counts,
+    in_order = sorted(
+        of,
+        key=lambda each: (
+            each is None,
+            min(level.rank for level in levels[each]),
+            classes[each].label_order if each else "",
+            str(each),
+        ),
+    )
+    return [
+        {"id": key or NO_CLASS, "label": classes[key].label if key else language.gettext("Without a class"), "counts": of[key],
          "levels": _format_grades(levels[key])}
-        for key, counts in of.items()
+        for key in in_order
     ]  # fmt: skip
-    first = {key or NO_CLASS: min(each.rank for each in grades) for key, grades in levels.items()}
-    return sorted(rows, key=lambda row: (row["id"] == NO_CLASS, first[row["id"]], str(row["label"]), str(row["id"])))
 
 
 def _format_grades(levels: Iterable[Grade]) -> str:
@@ -241,7 +248,7 @@ def _classes_with_leavers(groups: Iterable[RolloverGroup], classes: Mapping[UUID
 def _describe_return_days(days: Sequence[ReturnDay], classes: Iterable[SchoolClass], language: Language) -> list[dict[str, str]]:
     day_by_class = {each.class_id: each.day.isoformat() for each in days}
     rows = [{"key": NO_CLASS, "label": language.gettext("The whole school"), "day": day_by_class.get(None, "")}]
-    for each in sorted(classes, key=lambda school_class: (school_class.label, str(school_class.id))):
+    for each in sorted(classes, key=lambda school_class: (school_class.label_order, str(school_class.id))):
         rows.append({"key": str(each.id), "label": each.label, "day": day_by_class.get(each.id, "")})
     return rows
 

@@ -186,7 +186,7 @@ def _list_classes(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[tuple[s
         for row in rows
         if actor.has_permission(Permission.TEACH, town_id, school_id, row.id)
     ]
-    return sorted(classes, key=lambda each: (each[0], each[1].label_key))
+    return sorted(classes, key=lambda each: (each[0], each[1].label_order))
 
 
 def _describe_session(work: UnitOfWork, chosen: SchoolClass, row: ClassSession | None) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from enrollment.tablets.incidents import IncidentReport as Told
 from enrollment.tablets.labels import ACCESSORIES, STATES
 from enrollment.tablets.models import AccessoryKind, BreakageCause, Condition, TabletState
 from mdm.console.labels import LABEL_AND_VALUE
-from mdm.console.tablets.desk_messages import ADVICE, DONE
+from mdm.console.tablets.desk_messages import ADVICE, DONE, ERASE_FIRST
 
 E = TypeVar("E", bound=StrEnum)
 MAX_SCAN_LENGTH = 200
@@ -82,7 +82,8 @@ def carry_out(work: UnitOfWork, actor: Actor, town_id: UUID, act: DeskPage, form
             answer = _ACTIONS[act](work, actor, town_id, _parse_uuid(form.request_id, "request_id"), form)
     except DomainError as refusal:
         return describe_error(refusal, language)
-    return DeskOutcome(good=True, title=describe_result(answer, language), answer=answer)
+    advice = ERASE_FIRST.translate(language) if answer.get("needs_wipe") else ""
+    return DeskOutcome(good=True, title=describe_result(answer, language), advice=advice, answer=answer)
 
 
 def describe_error(refusal: DomainError, language: Language) -> DeskOutcome:
@@ -98,7 +99,9 @@ def describe_error(refusal: DomainError, language: Language) -> DeskOutcome:
 def describe_result(answer: dict[str, Any], language: Language) -> str:
     """Return what was done in one line, without a child's name."""
     act, tag, other = answer["act"], answer.get("tag", ""), ""
-    if act == "bench" and answer["again"]:
+    if act == "bench" and answer.get("needs_wipe"):
+        act = "bench_wipe"
+    elif act == "bench" and answer["again"]:
         act = "bench_again"
     if act == "swap":
         tag, other = (tablet["tag"] for tablet in answer["tablets"])

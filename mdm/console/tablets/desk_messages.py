@@ -6,7 +6,7 @@ from cartable.i18n import Language, Message
 
 #: The pages of the desk with their names and what to do there.
 PAGES: dict[str, tuple[Message, Message]] = {
-    "bench": (Message("Prepare"), Message("Scan the serial number: the tablet is ready.")),
+    "bench": (Message("Prepare"), Message("Scan the serial number: the tablet is prepared.")),
     "swap": (Message("Swap"), Message("Two children have exchanged their tablets and keep them: scan both.")),
     "breakage": (Message("Breakage"), Message("Scan the broken tablet, then the loaner. The child leaves with it.")),
     "return": (Message("Take back"), Message("Untick what is missing, then scan the tablet.")),
@@ -59,6 +59,7 @@ SCRIPT: dict[str, Message] = {
 DONE: dict[str, Message] = {
     "bench": Message("{tag} ready"),
     "bench_again": Message("{tag} was ready already"),
+    "bench_wipe": Message("{tag} prepared, but not ready: erase it first"),
     "hand_over": Message("{tag} handed over"),
     "swap": Message("{tag} and {other} swapped"),
     "return": Message("{tag} given back"),
@@ -67,6 +68,10 @@ DONE: dict[str, Message] = {
     "breakage": Message("{tag} reported as broken"),
     "breakage_loaner": Message("{tag} broken, {other} lent"),
 }
+#: What a person does next with a tablet that holds the data of its last holder.
+ERASE_FIRST = Message(
+    "It holds the data of the child who had it last. Erase it on its page, under “Life of the tablet”, or by hand and note it there."
+)
 #: What to do about an error, by its code.
 ADVICE: dict[str, Message] = {
     "serial_not_ordered": Message("Set it aside: the order was not entered, or it is from elsewhere."),

@@ -26,20 +26,30 @@ from enrollment.tablets.labels import ACCESSORIES, STATES
 from enrollment.tablets.models import AccessoryKind, AgreementState, ApprovalAction, Tablet, TabletState
 from enrollment.tablets.rules import can_transition
 from mdm.api.deps import WorkDep
-from mdm.care.erasing.service import erase_tablet
+from mdm.care.erasing.service import erase_tablet, get_erase_progress
 from mdm.care.lost_mode import positions
 from mdm.care.tablet_life import MOVES, LifeAct, list_life_acts
 from mdm.care.tablet_summary import load_summary
 from mdm.channel.authenticate import retire_enrollments
 from mdm.console.forms import CsrfField, attempt, parse_day
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
+from mdm.console.labels import state_label
 from mdm.console.page_route import PageRoute
 from mdm.console.tablets.custody_labels import AGREEMENTS
 from mdm.console.tablets.life_labels import APPROVALS, LIFE_ACTS
 from mdm.console.times import format_instant, show_times_in
+from mdm.queue.models import OPEN_STATES, UNSENT_STATES, CommandState
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _DONE = Message("Done. The history of the tablet has it.")
+#: What follows from an act that is not done yet when its form is answered. Of an erase the page itself shows how far it is.
+_WAITING: dict[str, Message] = {
+    LifeAct.ERASE.value: Message("The erase is ordered. How far it is stands below."),
+    LifeAct.POSITION.value: Message("Requested. Nothing is asked of the tablet before another person has approved it."),
+    LifeAct.ACTIVATION_LOCK.value: Message("Requested of Apple. The lock is on when Apple has confirmed it."),
+    LifeAct.APPROVAL.value: Message("Requested. Nothing changes before another person has approved it."),
+    "position_approved": Message("Approved. The position is asked of the tablet, and its answer is shown here."),
+}
 _SHORTEST_REASON = 3
 
 
@@ -74,7 +84,7 @@ class LifeForm(BaseModel):
 def show_life(request: Request, work: WorkDep, tablet_id: UUID, done: str = "") -> Response:
     """Show what may be recorded or decided of a tablet, and what waits for a second person."""
     actor, _ = require_sign_in(request, work)
-    return _render_life(request, work, actor, tablets.get_tablet(work, actor, tablet_id), done=bool(done))
+    return _render_life(request, work, actor, tablets.get_tablet(work, actor, tablet_id), done=done)
 
 
 @router.post("/tablets/{tablet_id}/life/{act}")
@@ -85,7 +95,7 @@ def carry_out(request: Request, work: WorkDep, tablet_id: UUID, act: LifeAct, fo
     refusal = attempt(work, lambda: _ACTIONS[act](work, actor, tablet_id, form))
     if refusal is not None:
         return _render_life(request, work, actor, tablets.get_tablet(work, actor, tablet_id), refusal=refusal, act=act, form=form)
-    return RedirectResponse(f"/tablets/{tablet_id}/life?done=1", status_code=303)
+    return RedirectResponse(f"/tablets/{tablet_id}/life?done={act.value}", status_code=303)
 
 
 @router.post("/tablets/{tablet_id}/approvals/{request_id}/approve")
@@ -115,7 +125,7 @@ def approve_position(request: Request, work: WorkDep, tablet_id: UUID, request_i
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     refusal = attempt(work, lambda: positions.approve_position(work, actor, request_id))
-    return _answer(request, work, actor, tablet_id, refusal)
+    return _answer(request, work, actor, tablet_id, refusal, done="position_approved")
 
 
 @router.post("/tablets/{tablet_id}/positions/{request_id}/read")
@@ -128,10 +138,12 @@ def read_position(request: Request, work: WorkDep, tablet_id: UUID, request_id: 
     return _render_life(request, work, actor, tablet, position=_describe_position(row.position) or {"is_unknown": True})
 
 
-def _answer(request: Request, work: UnitOfWork, actor: Actor, tablet_id: UUID, refusal: DomainError | None) -> Response:
+def _answer(
+    request: Request, work: UnitOfWork, actor: Actor, tablet_id: UUID, refusal: DomainError | None, *, done: str = "approved"
+) -> Response:
     if refusal is not None:
         return _render_life(request, work, actor, tablets.get_tablet(work, actor, tablet_id), refusal=refusal)
-    return RedirectResponse(f"/tablets/{tablet_id}/life?done=1", status_code=303)
+    return RedirectResponse(f"/tablets/{tablet_id}/life?done={done}", status_code=303)
 
 
 def _lock(work: UnitOfWork, actor: Actor, tablet_id: UUID, permission: Permission = Permission.HANDLE) -> Tablet:
@@ -220,7 +232,7 @@ def _render_life(
     actor: Actor,
     tablet: Tablet,
     *,
-    done: bool = False,
+    done: str = "",
     refusal: DomainError | None = None,
     act: LifeAct | None = None,
     form: LifeForm | None = None,
@@ -233,7 +245,8 @@ def _render_life(
     return render_page(
         request,
         "tablets/life.html",
-        notice=_DONE.translate(language) if done and refusal is None else "",
+        notice=_WAITING.get(done, _DONE).translate(language) if done and refusal is None else "",
+        erase=_describe_erase(work, actor, tablet, language),
         refusal=refusal,
         tablet=tablet,
         state=STATES[tablet.state].translate(language),
@@ -258,6 +271,24 @@ def _render_life(
         positions=_list_positions(work, actor, tablet),
         position=position,
     )
+
+
+def _describe_erase(work: UnitOfWork, actor: Actor, tablet: Tablet, language: Language) -> dict[str, Any] | None:
+    """Return how far an erase is, in words: ordered, on its way, confirmed or refused; None when none was ordered."""
+    progress = get_erase_progress(work, tablet.id)
+    if progress is None:
+        return None
+    is_confirmed = progress.confirmed_at is not None
+    return {
+        "ordered": format_instant(progress.ordered_at),
+        "confirmed": format_instant(progress.confirmed_at) if is_confirmed else "",
+        "state": state_label(progress.state, language),
+        "is_open": progress.state in OPEN_STATES,
+        "is_sent": progress.state is CommandState.SENT,
+        "cancel": f"/tablets/{tablet.id}/cancel/{progress.command_id}"
+        if progress.state in UNSENT_STATES and actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id)
+        else "",
+    }
 
 
 def _list_waiting(work: UnitOfWork, actor: Actor, tablet: Tablet, language: Language) -> list[dict[str, Any]]:

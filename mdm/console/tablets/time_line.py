@@ -34,7 +34,7 @@ ACTION_LABELS: dict[str, Message] = {
     "approval.write_off.request": Message("write-off requested"),
     "position.approve": Message("position request approved"),
     "position.request": Message("position requested"),
-    "tablet.activation_lock": Message("activation lock code read"),
+    "tablet.activation_lock": Message("activation lock requested"),
     "tablet.authenticate": Message("is enrolling"),
     "tablet.automated": Message("automated enrolment"),
     "tablet.bypass_code": Message("bypass code read"),
@@ -45,7 +45,7 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.readopt": Message("Back after a restore of the server"),
     "tablet.enrolled": Message("enrolled"),
     "tablet.erase": Message("erase ordered"),
-    "tablet.erase_in_bulk": Message("erased in bulk"),
+    "tablet.erase_in_bulk": Message("erase in bulk ordered"),
     "tablet.found": Message("found, in hand"),
     "tablet.join": Message("invitation used"),
     "tablet.lift_lost": Message("end of lost mode requested"),
@@ -64,7 +64,7 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.state": Message("state"),
     "tablet.tag": Message("tag changed"),
     "tablet.unreserve": Message("reservation withdrawn"),
-    "tablet.wiped": Message("erase detected"),
+    "tablet.wiped": Message("noted as erased by hand"),
 }
 #: Orders that this server gives, by Apple's name of the command. The name stays beside the word: technicians look it up.
 COMMAND_LABELS: dict[str, Message] = {

@@ -18,7 +18,7 @@ from enrollment.places import service as places
 from enrollment.tablets import service as tablets
 from mdm.api.deps import WorkDep
 from mdm.care.web_filter import try_host
-from mdm.console.filters.labels import REMEDIES
+from mdm.console.filters.labels import REMEDIES, describe_deciding, list_category_names
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.labels import FILTER_PARTS, LABEL_AND_VALUE, mode_label, person_label
 from mdm.console.page_route import PageRoute
@@ -32,7 +32,6 @@ from mdm.console.policy.labels import (
 )
 from mdm.console.schedule.labels import candidate_label
 from mdm.console.times import format_instant, show_times_in
-from profiles.catalog.hosts import display_host
 from profiles.catalog.merge import Resolved
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.effective.explain import Explanation, explain, list_coming_modes
@@ -145,8 +144,8 @@ def _try_host(work: UnitOfWork, facts: TabletFacts, host: str, language: Languag
     return {
         "is_open": verdict.decision is HostDecision.ALLOW,
         "reason": VERDICTS[verdict.reason].translate(language),
-        "decided_by": display_host(verdict.decided_by),
-        "categories": ", ".join(outcome.explanation.categories),
+        "decided_by": describe_deciding(verdict, language),
+        "categories": ", ".join(list_category_names(outcome.explanation.categories, language)),
         "in_force": [FILTER_PARTS[part].translate(language) for part in outcome.on_tablet.parts],
         "closed_by": [FILTER_PARTS[part].translate(language) for part in outcome.closing],
         "own_networks": outcome.on_tablet.own_networks,

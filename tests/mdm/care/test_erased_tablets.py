@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
@@ -23,6 +25,7 @@ from mdm.care.overview_repository import TabletFilter
 from mdm.devices import service as devices
 from mdm.devices.models import DeviceEnrollment
 from mdm.devices.service import get_enrolled_channel
+from mdm.queue.models import CommandState
 from mdm.reconcile.models import ProfileState
 from tests.mdm.reconcile.enrolled_tablet import EnrolledTablet
 from tests.support.world import TownFactory, create_actor
@@ -115,3 +118,23 @@ def test_lists_are_filtered_by_what_tablets_report(runtime: Runtime) -> None:
         assert find(TabletFilter(system=17)) == [tablets[2].tag]
         assert find(TabletFilter(system=1)) == []
         assert overview.list_systems(work, SYSTEM) == [26, 17]
+
+
+def test_an_erase_is_ordered_until_the_tablet_reports_it(runtime: Runtime, clock: ManualClock) -> None:
+    tablet = EnrolledTablet(runtime, clock)
+    tablet.connect()
+    with runtime.open_unit_of_work() as work:
+        assert erasing.get_erase_progress(work, tablet.tablet_id) is None
+        erasing.erase_tablet(work, SYSTEM, tablet.tablet_id, "back from repair", "INC-1")
+        ordered = erasing.get_erase_progress(work, tablet.tablet_id)
+        assert ordered is not None
+        assert (ordered.state, ordered.ordered_at, ordered.confirmed_at) == (CommandState.QUEUED, clock.now(), None)
+    clock.advance(timedelta(hours=1))
+    tablet.connect()
+    with runtime.open_unit_of_work() as work:
+        confirmed = erasing.get_erase_progress(work, tablet.tablet_id)
+        assert confirmed is not None
+        assert (confirmed.state, confirmed.confirmed_at) == (CommandState.ACKNOWLEDGED, clock.now())
+        enrollment = work.session.get_one(DeviceEnrollment, tablet.enrollment.id)
+        devices.start_next_generation(work, enrollment, work.session.get_one(Tablet, tablet.tablet_id), "F" * 64, "t")
+        assert erasing.get_erase_progress(work, tablet.tablet_id) is None, "what a former enrollment was told is over"

@@ -94,3 +94,12 @@ def test_only_who_governs_sees_the_pages(person: Callable[..., Person], town_id:
 
 def test_every_role_has_a_label() -> None:
     assert set(ROLES) == set(Role)
+
+
+def test_no_role_is_chosen_before_somebody_chooses_one(person: Callable[..., Person], town_id: UUID) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    for page in ("/accounts", "/service-tokens"):
+        fields = re.search(r'<select id="role"[^>]*required[^>]*>(.*?)</select>', admin.client.get(page).text, re.DOTALL)
+        assert fields, page
+        assert fields[1].startswith('<option value="">'), "the first choice is none, and it is the one that is shown"
+        assert "selected" not in fields[1]

@@ -309,3 +309,18 @@ def test_the_day_of_the_agreement_is_the_one_entered(server: LiveServer, person:
     )
     with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(Loan.agreed_on)).all() == [date(2025, 9, 3)]
+
+
+def test_a_tablet_with_the_data_of_a_child_is_prepared_and_not_called_ready(server: LiveServer, person: Enter) -> None:
+    world = desk_world(server.runtime, size=1)
+    technician = person(world.town_id)
+    assert technician.scan(world.town_id, "bench", scan=world.serials[0]).json()["title"].endswith("prête")
+    with server.runtime.open_unit_of_work() as work:
+        work.session.scalars(select(Tablet).where(Tablet.tag == world.tags[0])).one().needs_wipe = True
+    request_id = str(uuid4())
+    answers = [technician.scan(world.town_id, "bench", scan=world.tags[0], request_id=request_id).json() for _ in range(2)]
+    assert answers[0] == answers[1], "a scan that is sent again says the same"
+    assert "pas prête" in answers[0]["title"]
+    assert "Vie de la tablette" in answers[0]["advice"]
+    today = technician.client.get(f"/desk/{world.town_id}/bench").text
+    assert f"{world.tags[0]} préparée, mais pas prête" in today

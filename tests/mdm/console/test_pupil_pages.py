@@ -8,9 +8,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from cartable.scope import Role
+from cartable.scope import SYSTEM, Role
+from enrollment.people import service as people
 from enrollment.people.models import AccessKind, Guardian, GuardianLink, RecordAccess
-from enrollment.places.models import Grade
+from enrollment.places.models import Grade, School, Town
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.repository import ScheduleRepository
 from tests.mdm.console.conftest import Person
@@ -169,3 +170,25 @@ def test_the_pages_cost_the_same_for_any_number_of_children(
         for _ in range(20):
             world.create_pupil(school_class)
     assert measure() == before
+
+
+def test_classes_are_listed_from_cp_to_cm2_on_every_page(
+    server: LiveServer, person: Callable[..., Person], place: PupilTown
+) -> None:
+    labels = ["CM1 A", "CP B", "GS", "CE1 A", "CM2", "CP A"]
+    with server.runtime.open_unit_of_work() as work:
+        world = TownFactory(work)
+        school = work.session.get_one(School, place.school_id)
+        for number, label in enumerate(labels):
+            pupil = world.create_pupil(world.create_class(school, label), last=f"N{chr(65 + number)}")
+            tablet = world.create_tablet(work.session.get_one(Town, place.town_id))
+            world.lend_tablet(tablet, pupil)
+    in_order = ["GS", "CP A", "CP B", "CE1 A", "CE2 A", "CM1 A", "CM2"]
+    admin = person(place.town_id, Role.TOWN_ADMIN)
+    for page in ("/pupils", f"/desk/{place.town_id}", "/accounts", f"/pupils/schools/{place.school_id}"):
+        shown = re.findall(rf">\s*({'|'.join(in_order)})\s*<", admin.client.get(page).text)
+        assert list(dict.fromkeys(shown)) == in_order, page
+    tablets = admin.client.get("/", params={"sort": "class", "columns": "class"}).text
+    assert list(dict.fromkeys(re.findall(rf"<td[^>]*>\s*({'|'.join(in_order)})\s*<", tablets))) == in_order
+    with server.runtime.open_unit_of_work() as work:
+        assert [row.label for row, _ in people.list_classes(work, SYSTEM, place.school_id)] == in_order, "as the API returns them"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -130,3 +132,34 @@ def test_suggestions_cost_the_same_for_few_and_for_many(town: NamedTown, person:
     with count_statements(town.server.runtime.engine) as many:
         assert len(suggest(admin, "legoff")["Enfants"]) == 5
     assert len(few) == len(many) <= 24
+
+
+def test_a_search_that_shows_only_the_first_says_so_and_leads_to_the_others(
+    town: NamedTown, person: Callable[..., Person]
+) -> None:
+    with town.server.runtime.open_unit_of_work() as work:
+        world = TownFactory(work)
+        school = work.session.get_one(School, town.school_id)
+        school_class = world.create_class(school, "CP A")
+        for number in range(21):
+            world.create_pupil(school_class, last="RAMEAU", first=f"Élève{chr(ord('A') + number)}")
+        for number in range(19):
+            world.create_class(school, f"CE1 {number}")
+    admin = person(town.town_id, Role.TOWN_ADMIN)
+    page = admin.client.get("/search", params={"q": "rameau"})
+    assert page.text.count("RAMEAU</a>") == 20
+    assert "Les 20 premiers sont affichés" in read(page)
+    more = re.search(r'href="(/search\?q=rameau&amp;kind=pupils)"', page.text)
+    assert more is not None
+    every = admin.client.get(html.unescape(more[1]))
+    assert every.text.count("RAMEAU</a>") == 21
+    assert "premiers sont affichés" not in read(every)
+    assert "premiers sont affichés" not in read(admin.client.get("/search", params={"q": "ce1"})), "19 of them are all"
+
+
+def test_more_of_one_kind_opens_no_record_of_another(town: NamedTown, person: Callable[..., Person]) -> None:
+    helpdesk = person(town.town_id, Role.HELPDESK)
+    assert "LEGOFFIC" not in read(helpdesk.client.get("/search", params={"q": "legoff", "kind": "tablets"}))
+    assert helpdesk.client.get("/search", params={"q": "legoff", "kind": "secrets"}).status_code == 422
+    with town.server.runtime.open_unit_of_work() as work:
+        assert not work.session.scalars(select(RecordAccess)).all()

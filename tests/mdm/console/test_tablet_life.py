@@ -18,6 +18,7 @@ from mdm.accounts.models import Account
 from mdm.care.tablet_life import LifeAct
 from mdm.console.tablets.life import _ACTIONS
 from mdm.console.tablets.life_labels import LIFE_ACTS
+from mdm.devices import service as devices
 from tests.mdm.console.conftest import Person
 from tests.mdm.console.forms import read, send
 from tests.support.accounts import make_trusted
@@ -143,3 +144,39 @@ def test_the_label_tells_a_finder_whom_to_call_and_no_more(
     unknown = tag[:-5] + "99999"
     assert read(technician.client.get(f"/t/{unknown}")) == page.replace(tag, unknown), "a stranger learns no tag by asking"
     assert "Zoé" not in read(technician.client.get("/t/<b>x"))
+
+
+def test_an_erase_is_called_ordered_until_the_tablet_has_reported_it(
+    server: LiveServer, person: Callable[..., Person], place: LifeTown
+) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        enrollment_id = TownFactory(work).enroll_tablet(work.session.get_one(Tablet, place.stock_id)).id
+    admin = person(place.town_id, Role.TOWN_ADMIN)
+    page = f"/tablets/{place.stock_id}/life"
+    assert "Annuler l'effacement" not in read(admin.client.get(page))
+    ordered = send(admin, f"{page}/erase", reason="retour", ticket="INC-1")
+    assert ordered.status_code == 303
+    text = read(admin.client.get(ordered.headers["location"]))
+    assert "C'est fait" not in text
+    assert "Pas encore effacée : la tablette s'efface à son prochain contact." in text
+    cancel = re.search(r'action="(/tablets/[^"]+/cancel/[0-9]+)"', admin.client.get(page).text)
+    assert cancel is not None
+    assert send(admin, cancel[1]).status_code == 303
+    assert "Pas effacée : annulée" in read(admin.client.get(page))
+    assert send(admin, f"{page}/erase", reason="retour", ticket="INC-2").status_code == 303
+    with server.runtime.open_unit_of_work() as work:
+        devices.record_erase(work, enrollment_id)
+    assert "La tablette a signalé" in read(admin.client.get(page))
+
+
+def test_what_waits_for_another_person_is_not_called_done(
+    server: LiveServer, person: Callable[..., Person], place: LifeTown
+) -> None:
+    helpdesk = person(place.town_id, Role.HELPDESK)
+    with server.runtime.open_unit_of_work() as work:
+        for account in work.session.scalars(select(Account)):
+            make_trusted(work, account)
+    page = f"/tablets/{place.lent_id}/life"
+    asked = send(helpdesk, f"{page}/approval", action="place_evidence_hold", reason="réquisition")
+    text = read(helpdesk.client.get(asked.headers["location"]))
+    assert ("C'est fait" in text, "Rien ne change avant qu'une autre personne" in text) == (False, True)
