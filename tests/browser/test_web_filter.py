@@ -61,4 +61,6 @@ def _try_adult_site(page: Page) -> None:
     page.get_by_label("Mode", exact=True).select_option("home")
     page.get_by_role("button", name="Essayer").click()
     check_page(page)
-    expect(page.locator("main").get_by_role("status")).to_contain_text("une catégorie fermée à tous les enfants (adult)")
+    expect(page.locator("main").get_by_role("status")).to_contain_text(
+        "une catégorie fermée à tous les enfants (pornographie, adult)"
+    )

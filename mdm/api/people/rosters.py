@@ -145,7 +145,7 @@ def preview_roster(
     school_uai: Uai = None,
     kind: Annotated[FileKind | None, Form(description="Whom the file lists, where its header does not show it.")] = None,
     keep_contacts: Annotated[
-        bool, Form(description="Keep the e-mail address and mobile number of guardians, for their portal.")
+        bool, Form(description="Keep the e-mail address and mobile number of guardians: they tell two of one name apart.")
     ] = False,
     only_classes: Annotated[
         bool, Form(description="The file lists some classes only: nobody of another class has left.")

@@ -13,9 +13,10 @@ from cartable.scope import Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
-from mdm.console.frame import check_csrf, choose_town, list_permitted_towns, render_page, require_sign_in
+from mdm.console.frame import check_csrf, choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day
+from mdm.console.web_categories import name_category
 from mdm.resolver import blocked_counts
 from profiles.filters.options import load_options
 
@@ -55,7 +56,10 @@ def _render(request: Request, work: UnitOfWork, town: UUID | None, refusal: Doma
         town=chosen,
         may_author=may_author,
         is_wanted=load_options(work, chosen.id).counts_questions,
-        categories=sorted({category for each in days for category in each.by_category}),
+        categories=[
+            (each, name_category(each, get_language(request)))
+            for each in sorted({category for day in days for category in day.by_category})
+        ],
         days=[(format_day(each.day), each.by_category) for each in days],
         least_tablets=blocked_counts.LEAST_TABLETS,
         least_shown=blocked_counts.LEAST_SHOWN,

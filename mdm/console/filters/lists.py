@@ -17,7 +17,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from mdm.api.deps import RuntimeDep, WorkDep
 from mdm.console.filters import releases as release_pages
-from mdm.console.filters.labels import UPDATE_PROBLEMS, list_category_names
+from mdm.console.filters.labels import UPDATE_PROBLEMS
 from mdm.console.forms import CsrfField
 from mdm.console.frame import (
     check_csrf,
@@ -29,6 +29,7 @@ from mdm.console.frame import (
 )
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day, format_instant
+from mdm.console.web_categories import list_category_names, name_category
 from profiles.effective.list_previews import ListImportPreview, preview_list_import
 from profiles.filters import former_lists, list_updates, service
 from profiles.filters.comparison import ContentChange
@@ -125,6 +126,7 @@ def import_lists(
 def preview_undo(request: Request, work: WorkDep, town: UUID, category: str) -> Response:
     """Show what putting back the former content of a category would change."""
     actor, _ = require_sign_in(request, work)
+    language = get_language(request)
     chosen = choose_town(work, actor, Permission.AUTHOR, town)
     preview = former_lists.preview_undo(work, actor, chosen.id, category)
     return render_page(
@@ -132,7 +134,8 @@ def preview_undo(request: Request, work: WorkDep, town: UUID, category: str) -> 
         "filters/undo.html",
         town=chosen,
         name=preview.former.name,
-        role=_describe_role(preview.former.name, get_language(request)),
+        label=name_category(preview.former.name, language),
+        role=_describe_role(preview.former.name, language),
         content=preview.former.content_sha256,
         day=format_day(preview.former.imported_at),
         hosts_now=preview.hosts_now,
@@ -183,7 +186,7 @@ def _render_lists(
         towns=list_permitted_towns(work, actor, Permission.AUTHOR),
         categories=[
             {
-                "name": each.name,
+                "name": name_category(each.name, language),
                 "hosts": each.hosts,
                 "role": _describe_role(each.name, language),
                 "day": format_day(each.imported_at),
@@ -193,6 +196,7 @@ def _render_lists(
         former=[
             {
                 "name": each.name,
+                "label": name_category(each.name, language),
                 "hosts": each.hosts,
                 "day": format_day(each.imported_at),
                 "replaced": format_instant(each.replaced_at),
@@ -216,7 +220,7 @@ def _describe_updates(row: ListUpdates | None, language: Language) -> dict[str, 
         "checked": format_instant(row.checked_at) if row.checked_at else "",
         "updated": format_instant(row.updated_at) if row.updated_at else "",
         "problem": UPDATE_PROBLEMS[row.problem].translate(language) if row.problem else "",
-        "shrunk": row.shrunk or [],
+        "shrunk": list_category_names(row.shrunk or (), language),
     }
 
 
@@ -248,7 +252,13 @@ def _describe_changes(preview: ListImportPreview, language: Language) -> list[di
     for name, number in sorted(preview.counts.changes.hosts.items()):
         change = preview.changes.get(name, ContentChange(0, 0))
         before = preview.counts.before.get(name, 0)
-        row = {"name": name, "before": before, "after": number, "leaving": change.leaving, "coming": change.coming}
+        row = {
+            "name": name_category(name, language),
+            "before": before,
+            "after": number,
+            "leaving": change.leaving,
+            "coming": change.coming,
+        }
         rows.append(row | {"role": _describe_role(name, language)})
     return rows
 

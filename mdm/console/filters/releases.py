@@ -19,6 +19,7 @@ from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, choose_town, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
 from mdm.console.times import format_instant
+from mdm.console.web_categories import list_category_names, name_category
 from profiles.effective.list_previews import preview_opened_hosts
 from profiles.filters import former_lists, options, releases
 from profiles.filters.models import ListRelease, ReleaseStatus
@@ -44,19 +45,22 @@ def show_release(request: Request, work: WorkDep, release_id: UUID) -> Response:
     actor, _ = require_sign_in(request, work)
     row = releases.get_release(work, actor, release_id)
     town = choose_town(work, actor, Permission.AUTHOR, row.town_id)
+    language = get_language(request)
+    kept = {each.name for each in former_lists.list_former_of_release(work, actor, row)}
     has_trial = bool(options.load_options(work, town.id).trial_schools) and row.status is ReleaseStatus.WAITING
     return render_page(
         request,
         "filters/release.html",
         town=town,
-        release=describe_release(row, get_language(request)),
-        changes=row.changes,
+        release=describe_release(row, language),
+        changes=[each | {"label": name_category(each["name"], language)} for each in row.changes],
         samples=row.changes,
         opened_hosts=preview_opened_hosts(work, row) if row.status in OPEN else None,
-        shrunk=row.shrunk,
-        floor=sorted(LEGAL_CATEGORIES.intersection(row.shrunk)),
+        shrunk=list_category_names(row.shrunk, language),
+        floor=list_category_names(LEGAL_CATEGORIES.intersection(row.shrunk), language),
         has_trial=has_trial,
-        kept={each.name for each in former_lists.list_former_of_release(work, actor, row)},
+        kept=kept,
+        kept_names=list_category_names(kept, language),
     )
 
 

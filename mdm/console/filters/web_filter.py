@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from mdm.api.deps import WorkDep
-from mdm.console.filters.labels import MEANS, describe_deciding, list_category_names
+from mdm.console.filters.labels import MEANS, describe_deciding
 from mdm.console.forms import CsrfField, attempt, parse_id
 from mdm.console.frame import check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.labels import FILTER_PARTS, mode_label
@@ -23,6 +23,7 @@ from mdm.console.page_route import PageRoute
 from mdm.console.policy.documents import PlacePolicy, load_place_policy, open_owner
 from mdm.console.policy.labels import VERDICTS
 from mdm.console.system.labels import RESOLVER_STATUSES
+from mdm.console.web_categories import list_category_names
 from mdm.resolver.service import ResolverStatus, load_resolver_state
 from profiles.catalog.hosts import display_host
 from profiles.effective.explain_web import explain_host_at_place, load_town_filter

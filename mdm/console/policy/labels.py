@@ -8,8 +8,8 @@ from typing import Any
 
 from cartable.i18n import Language, Message
 from mdm.console.apps.labels import place_label
-from mdm.console.filters.labels import list_category_names
 from mdm.console.labels import LABEL_AND_VALUE, mode_label
+from mdm.console.web_categories import list_category_names
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.fields import Field
 from profiles.catalog.kinds import ValueKind

@@ -18,7 +18,7 @@ from enrollment.places import service as places
 from enrollment.tablets import service as tablets
 from mdm.api.deps import WorkDep
 from mdm.care.web_filter import try_host
-from mdm.console.filters.labels import REMEDIES, describe_deciding, list_category_names
+from mdm.console.filters.labels import REMEDIES, describe_deciding
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.labels import FILTER_PARTS, LABEL_AND_VALUE, mode_label, person_label
 from mdm.console.page_route import PageRoute
@@ -32,6 +32,7 @@ from mdm.console.policy.labels import (
 )
 from mdm.console.schedule.labels import candidate_label
 from mdm.console.times import format_instant, show_times_in
+from mdm.console.web_categories import list_category_names
 from profiles.catalog.merge import Resolved
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.effective.explain import Explanation, explain, list_coming_modes

@@ -103,3 +103,10 @@ def test_no_role_is_chosen_before_somebody_chooses_one(person: Callable[..., Per
         assert fields, page
         assert fields[1].startswith('<option value="">'), "the first choice is none, and it is the one that is shown"
         assert "selected" not in fields[1]
+
+
+def test_who_has_forgotten_the_password_is_told_whom_to_ask(server: LiveServer) -> None:
+    trust = ssl.create_default_context(cafile=str(server.ca))
+    with httpx.Client(base_url=server.url, verify=trust, timeout=20, headers={"Accept-Language": "fr"}) as stranger:
+        refused = stranger.post("/sign-in", data={"login": "nobody", "password": "forgotten"})
+    assert "Mot de passe oublié ? Un administrateur de votre ville" in html.unescape(refused.text)

@@ -37,7 +37,8 @@ BY_HAND: dict[str, set[type[Enum]]] = {
 NOT_TOLD = {
     "before=before.value", "fault=fault.kind.value", "kind=alarm.kind.value", "kind=invitation.kind.value", "kind=row.kind.value",
     "kind=spec.kind.value", "legal_basis=facts.legal_basis.value", "limit=used_up.value", "purpose=link.purpose.value",
-    "reason=state.stop_reason.value", "role=role.value", "role=row.role.value", "stage=stage.kind.value", "zone=zone.value",
+    "reason=state.stop_reason.value", "role=role.value", "role=row.role.value", "stage=stage.kind.value", "topic=row.topic.value",
+    "zone=zone.value",
 }  # fmt: skip
 
 

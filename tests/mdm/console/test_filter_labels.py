@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cartable.i18n import find_language
-from mdm.console.filters.labels import CATEGORIES, describe_deciding, list_category_names
+from mdm.console.filters.labels import describe_deciding
 from mdm.console.policy.labels import value_label
+from mdm.console.web_categories import CATEGORIES, list_category_names
 from profiles.catalog.composites import list_authorable_fields
 from profiles.filters.rules import (
     BYPASS_CATEGORIES,
@@ -34,7 +35,7 @@ def test_a_category_that_decided_is_named_in_words_and_an_entry_stays_as_it_is()
     french = find_language("fr")
     assert french is not None
     closed = HostVerdict(HostDecision.BLOCK, VerdictReason.CATEGORY, "social_networks")
-    assert describe_deciding(closed, french) == "réseaux sociaux (social_networks)"
+    assert describe_deciding(closed, french) == "réseaux sociaux, social_networks"
     permitted = HostVerdict(HostDecision.ALLOW, VerdictReason.PERMITTED, "games")
     assert describe_deciding(permitted, french) == "games", "an entry of the town's list, not a category"
 

@@ -159,7 +159,7 @@ def test_new_lists_are_looked_at_tried_in_a_school_and_stopped(
     assert page in admin.client.get("/filter-lists").text
     shown = html.unescape(admin.client.get(page).text)
     assert "b.example" in shown
-    assert "Parmi elles, fermées à tout enfant : adult" in shown
+    assert "Parmi elles, fermées à tout enfant : pornographie (adult)" in shown
     assert "Les essayer dans les écoles choisies" in shown
     assert admin.client.post(f"{page}/approve", data={"csrf": admin.csrf}).status_code == 303
     assert "à l'essai dans quelques écoles" in html.unescape(admin.client.get("/filter-lists").text)

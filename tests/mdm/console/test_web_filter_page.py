@@ -80,7 +80,7 @@ def test_an_address_is_tried_for_a_grade_in_a_mode_and_what_is_not_enforced_is_s
     admin = person(town_id, Role.TOWN_ADMIN)
     at_home = {"host": "www.jeux.example", "grade": "CE2", "mode": "home"}
     page = read(admin.client.get("/web-filter", params=at_home))
-    assert "fermé par les règles : une catégorie bloquée (games)" in page
+    assert "fermé par les règles : une catégorie bloquée (jeux, games)" in page
     assert "Inapplicable avec ces moyens" in page, "the built-in filter knows no categories"
     with server.runtime.open_unit_of_work() as work:
         publish_document(work, town_id, PlaceKind.TOWN, "", {"all": {"web.delivery": {"kind": "resolver"}}})
@@ -90,7 +90,7 @@ def test_an_address_is_tried_for_a_grade_in_a_mode_and_what_is_not_enforced_is_s
     assert "ouvert selon les règles : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "mode": "school"}))
     assert "ouvert selon les règles : aucune règle" in read(admin.client.get("/web-filter", params={**at_home, "grade": "CM2"}))
     adult = {**at_home, "host": "adulte.example", "mode": "school"}
-    assert "une catégorie fermée à tous les enfants (adult)" in read(admin.client.get("/web-filter", params=adult))
+    assert "une catégorie fermée à tous les enfants (pornographie, adult)" in read(admin.client.get("/web-filter", params=adult))
     assert "n'est pas un nom d'hôte" in read(admin.client.get("/web-filter", params={"host": "no host"}))
 
 
@@ -136,7 +136,7 @@ def test_a_town_wishes_that_its_lists_come_by_themselves(
         row = FilterRepository(work.session).get_updates(town_id)
         assert row is not None
         row.checked_at, row.problem, row.shrunk = work.now, UpdateProblem.SHRUNK, ["adult"]
-    assert "semblent abîmées et attendent votre décision. (adult)" in read(admin.client.get("/filter-lists"))
+    assert "semblent abîmées et attendent votre décision. (pornographie (adult))" in read(admin.client.get("/filter-lists"))
     send(admin, f"/filter-lists/{town_id}/updates")
     assert 'value="true" checked' not in admin.client.get("/filter-lists").text
 
@@ -172,6 +172,6 @@ def test_counts_are_off_until_a_town_asks_and_the_data_protection_officer_sees_t
         store_counts(work, {(town_id, "games"): 12, (town_id, "adult"): 3})
     shown = read(officer.client.get("/web-filter/counts"))
     assert "Elles sont comptées." in shown
-    assert "adult games" in shown
+    assert "pornographie (adult) jeux (games)" in shown
     assert "moins de 5 12" in shown
     assert officer.client.post(page, data={"csrf": officer.csrf}).status_code in (403, 404)
