@@ -24,7 +24,7 @@ from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, School, SchoolClass
-from enrollment.places.rules import uai_check_letter
+from enrollment.places.rules import compute_uai_check_letter
 from enrollment.places.towns import create_town
 from enrollment.rollover import applying, drafting, incoming_year, returns, succession
 from enrollment.tablets.models import Loan, Tablet, TabletState
@@ -88,7 +88,7 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
     """Add twelve schools. The first continues under another code, so that pupils and tablets change their school too."""
     town = create_town(work, SYSTEM, name="Mesure")
     codes = [f"{920000 + number:07d}" for number in range(SCHOOLS + 1)]
-    schools = [School(id=new_id(), town_id=town.id, uai=code + uai_check_letter(code), name=code) for code in codes]
+    schools = [School(id=new_id(), town_id=town.id, uai=code + compute_uai_check_letter(code), name=code) for code in codes]
     work.session.add_all(schools)
     work.session.flush()
     succession.record_school_succession(work, SYSTEM, schools[0].id, schools[-1].id)

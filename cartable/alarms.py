@@ -257,7 +257,7 @@ def acknowledge_alarm(work: UnitOfWork, actor: Actor, alarm_id: UUID) -> Alarm:
 
     An alarm of the whole server is acknowledged by the operator only.
     """
-    is_permitted = actor.visibility_of(Alarm, Permission.GOVERN)
+    is_permitted = actor.build_visibility(Alarm, Permission.GOVERN)
     if actor.operates():
         is_permitted = or_(is_permitted, Alarm.town_id.is_(None))
     alarm = work.session.scalar(select(Alarm).where(Alarm.id == alarm_id, is_permitted).with_for_update())

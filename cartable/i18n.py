@@ -113,19 +113,19 @@ def find_languages(folder: Path) -> tuple[Language, ...]:
 
 
 @cache
-def available_languages() -> tuple[Language, ...]:
+def list_available_languages() -> tuple[Language, ...]:
     """Return the languages of the product, the default one first."""
     return tuple(sorted(find_languages(CATALOGUES), key=lambda language: (language.code != DEFAULT_LANGUAGE.code, language.code)))
 
 
 def find_language(code: str, among: Collection[Language] | None = None) -> Language | None:
     """Return the language with this code or tag (`pt-BR` finds `pt_BR`, else `pt`); None when there is none."""
-    by_code = {language.code.lower(): language for language in (available_languages() if among is None else among)}
+    by_code = {language.code.lower(): language for language in (list_available_languages() if among is None else among)}
     tag = code.strip().lower().replace("-", "_")
     return by_code.get(tag) or by_code.get(tag.partition("_")[0])
 
 
-def preferred_language(
+def choose_language(
     accept_language: str | None, default: Language = DEFAULT_LANGUAGE, among: Collection[Language] | None = None
 ) -> Language:
     """Choose a language from an `Accept-Language` header (RFC 9110 section 12.5.4), by quality then order."""

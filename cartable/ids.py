@@ -13,7 +13,7 @@ def new_id() -> uuid.UUID:
     return uuid.uuid4()
 
 
-def short_code(length: int = 10) -> str:
+def make_short_code(length: int = 10) -> str:
     """Return a random code that a person can type, without 0/O, 1/I/L and U. 10 characters are about 49 bits."""
     return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(length))
 

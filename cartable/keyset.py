@@ -29,7 +29,7 @@ def fetch_keyed_rows(
 
     Raises `InvalidCursor`.
     """
-    after = request.decode([_python_type(key) for key in keys])
+    after = request.decode([_get_python_type(key) for key in keys])
     if after is not None:
         position = tuple_(*keys)
         values = tuple_(*(literal(part, key.type) for part, key in zip(after, keys, strict=True)))
@@ -46,7 +46,7 @@ def fetch_scalar_page(
     return fetch_page(session, statement, request, *keys, descending=descending).map(lambda row: row[0])
 
 
-def _python_type(key: KeyColumn) -> type[KeyPart]:
+def _get_python_type(key: KeyColumn) -> type[KeyPart]:
     column_type = key.type
     if isinstance(column_type, TypeDecorator):  # it does not know its own
         column_type = column_type.impl_instance

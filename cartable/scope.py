@@ -192,7 +192,7 @@ class Actor:
         """Return the towns in which the actor has any role. Empty for the server itself."""
         return {grant.town_id for grant in self.role_assignments if grant.town_id is not None}
 
-    def visibility_of(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
+    def build_visibility(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
         """Return the SQL condition for the rows of `model` (with `town_id`, maybe `school_id`) that the actor may see.
 
         Of a class a model shows what its method `is_of_class` says; a model without this method shows nothing.
@@ -215,7 +215,7 @@ class Actor:
 
     def restrict(self, statement: S, model: Any, permission: Permission = Permission.SEE) -> S:
         """Return `statement`, limited to the rows of `model` that the actor may see."""
-        return statement.where(self.visibility_of(model, permission))
+        return statement.where(self.build_visibility(model, permission))
 
 
 #: The server acting by itself: scheduled jobs, results from tablets, first set-up.

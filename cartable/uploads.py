@@ -43,7 +43,7 @@ DEFAULT_LIMITS = ReadingLimits()
 
 
 @contextmanager
-def reading_upload() -> Iterator[None]:
+def hold_upload_slot() -> Iterator[None]:
     """Give the block a turn to read a file. Raises `UploadsBusy`.
 
     No unit of work may be open: on SQLite every tablet would wait for its end.
@@ -59,9 +59,9 @@ def reading_upload() -> Iterator[None]:
 def read_upload(function: Callable[..., Result], *arguments: object, limits: ReadingLimits | None = None) -> Result:
     """Return what a parser makes of a file, in a turn and in a child process. Raises `UploadsBusy`, `FileTooDemanding`, the parser's errors.
 
-    The parser is a function of a module; arguments and result are plain data. As for `reading_upload`, no unit of work may be open.
+    The parser is a function of a module; arguments and result are plain data. As for `hold_upload_slot`, no unit of work may be open.
     """
-    with reading_upload():
+    with hold_upload_slot():
         limits = limits or DEFAULT_LIMITS
         return run_limited(
             function, *arguments,

@@ -11,7 +11,7 @@ from typing import ClassVar
 from simulator.behaviour_base import BehavingTablet, Behaviour, Disconnection
 from simulator.commands import NEEDS_UNLOCK, NEVER_NOT_NOW
 from simulator.errors import SimulatorError
-from simulator.randomness import seeded_random
+from simulator.randomness import make_seeded_random
 from simulator.refusing import (
     CannotApply,
     LateFetches,
@@ -64,7 +64,7 @@ class CorruptResults(Behaviour):
         self.remaining -= 1
         ways = (
             body[: len(body) // 2],
-            b"\x00\xff" + seeded_random(len(body)).randbytes(64),
+            b"\x00\xff" + make_seeded_random(len(body)).randbytes(64),
             b"",
             b"<plist><array/></plist>",
             body.replace(b"CommandUUID", b"CommandUU1D"),
@@ -275,4 +275,4 @@ def parse_behaviour(text: str) -> Behaviour:
 
 def choose_behaviour(seed: object, index: int) -> Behaviour:
     """Choose the behaviour of one tablet of a mixed class; the same seed and index give the same behaviour."""
-    return parse_behaviour(seeded_random("behaviour", seed, index).choices(list(MIXED_CLASS), list(MIXED_CLASS.values()))[0])
+    return parse_behaviour(make_seeded_random("behaviour", seed, index).choices(list(MIXED_CLASS), list(MIXED_CLASS.values()))[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.randomness import seeded_random
+from simulator.randomness import make_seeded_random
 
 _SERIAL_LETTERS = "CDFGHJKLMNPQRTVWXY0123456789"
 
@@ -28,7 +28,7 @@ class Hardware:
     @classmethod
     def from_seed(cls, *seed: object) -> Hardware:
         """Return the hardware for `seed`: always the same, and different for every other seed."""
-        draw = seeded_random("hardware", *seed)
+        draw = make_seeded_random("hardware", *seed)
         product, name, number, chip = draw.choice(_MODELS)
         version, build = draw.choice(_SYSTEMS)
         mac = [draw.randrange(256) for _ in range(4)]

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 from simulator.conversation import ConversationEnding, ConversationLog
 from simulator.errors import SimulatorError
-from simulator.randomness import seeded_random
+from simulator.randomness import make_seeded_random
 from simulator.tablet import SimulatedTablet
 
 POLL_AGAIN_AFTER = {
@@ -38,7 +38,7 @@ class TabletLoop:
         self._on_conversation = on_conversation
         self._stopping = False
         self._server_errors = 0
-        self._draw = seeded_random("life", tablet.serial)
+        self._draw = make_seeded_random("life", tablet.serial)
 
     def stop(self) -> None:
         """End after the conversation under way."""

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from cartable.client_address import group_address, resolve_client_address
 from cartable.errors import DomainError
-from cartable.i18n import Language, preferred_language
+from cartable.i18n import Language, choose_language
 from cartable.ids import normalise_code
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.profile_signing import sign_profile
@@ -147,4 +147,4 @@ class JoiningPages:
 
 
 def _get_language(request: Request) -> Language:
-    return preferred_language(request.headers.get("accept-language"))
+    return choose_language(request.headers.get("accept-language"))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.errors import Invalid, NotFound
-from cartable.ids import normalise_code, short_code
+from cartable.ids import make_short_code, normalise_code
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.errors import InvitationExpired, InvitationNotFound, InvitationUsedUp
@@ -48,7 +48,7 @@ def create_invitations(work: UnitOfWork, actor: Actor, spec: InvitationSpec) -> 
 
 
 def _build_invitation(work: UnitOfWork, actor: Actor, spec: InvitationSpec, **target: UUID | None) -> Invitation:
-    code = short_code()
+    code = make_short_code()
     per_tablet = spec.kind in (InvitationKind.PUPIL, InvitationKind.CART_SLOT, InvitationKind.STAFF)
     return Invitation(
         town_id=spec.town_id,

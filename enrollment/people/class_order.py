@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.places.models import Grade
 
 #: Longest order of a label, as the column has it.
@@ -30,7 +30,7 @@ def compute_class_order(label: str) -> str:
     It begins with the youngest grade that the label names, so that a class of CP and CE1 is after those of CP and before those of
     CE1; labels without a grade come last. Numbers count by their value: "CP 2" is before "CP 10".
     """
-    text = _PUNCTUATION.sub(" ", label_key(label)).strip()
+    text = _PUNCTUATION.sub(" ", make_label_key(label)).strip()
     ranks = [_CODES.index(_NAMES.get(name) or code.replace(" ", "")) for name, code in _GRADE.findall(text)]
     numbered = _NUMBER.sub(lambda number: number.group().zfill(4), text)
     return f"{min(ranks, default=len(_CODES))} {numbered}"[:MAX_LENGTH]

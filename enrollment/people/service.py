@@ -19,7 +19,7 @@ from enrollment.people.repository import PeopleRepository
 from enrollment.people.text import compute_name_order
 from enrollment.places.models import SchoolClass
 from enrollment.places.repository import PlaceRepository
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.places.service import get_town_date
 
 MAX_SEARCH_RESULTS = 50
@@ -34,7 +34,7 @@ def list_classes(work: UnitOfWork, actor: Actor, school_id: UUID) -> Sequence[Ro
 
 def list_classes_by_school(work: UnitOfWork, actor: Actor, town_id: UUID) -> dict[UUID, list[SchoolClass]]:
     """Return the classes of this school year that the actor may see in a town, by school."""
-    year = school_year_of(get_town_date(work, town_id))
+    year = get_school_year(get_town_date(work, town_id))
     classes: dict[UUID, list[SchoolClass]] = {}
     for row in PeopleRepository(work.session).list_classes_of_town(actor, town_id, year):
         classes.setdefault(row.school_id, []).append(row)

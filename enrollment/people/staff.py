@@ -131,7 +131,7 @@ def record_departure(work: UnitOfWork, actor: Actor, staff_id: UUID) -> StaffMem
     return member
 
 
-def summarise(work: UnitOfWork, member: StaffMember) -> StaffSummary:
+def load_summary(work: UnitOfWork, member: StaffMember) -> StaffSummary:
     """Return an adult with the assignments of today."""
     today = get_town_date(work, member.town_id)
     assignments = StaffRepository(work.session).list_assignments_of(member.id)

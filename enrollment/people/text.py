@@ -20,19 +20,19 @@ def strip_accents(text: str) -> str:
     return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
 
 
-def label_key(text: str) -> str:
+def make_label_key(text: str) -> str:
     """Return the form by which names and labels are compared: upper case, no accents, single spaces."""
     return _SPACES.sub(" ", strip_accents(text.upper())).strip()
 
 
 def compute_name_order(last_name: str, first_name: str) -> tuple[str, str]:
     """Return the key by which people are sorted: last name, then first name, whatever their case and accents."""
-    return label_key(last_name), label_key(first_name)
+    return make_label_key(last_name), make_label_key(first_name)
 
 
 def split_name(text: str) -> list[str]:
     """Return the words of a name as they are compared in a search: upper case, without accents, hyphens and apostrophes."""
-    return _WORD.findall(label_key(text).translate(_SPELLED_OUT))
+    return _WORD.findall(make_label_key(text).translate(_SPELLED_OUT))
 
 
 def list_searchable_words(names: Iterable[str | None]) -> set[str]:
@@ -48,7 +48,7 @@ def list_searchable_words(names: Iterable[str | None]) -> set[str]:
 
 def compute_name_hash(keyring: Keyring, town_id: UUID, last_name: str, first_name: str) -> str:
     """Return the keyed hash of a name. Spellings that differ in accents or case alone have one hash; each town has its own hashes."""
-    return keyring.keyed_hash(f"{label_key(last_name)}|{label_key(first_name)}", f"pupil.name:{town_id}")
+    return keyring.keyed_hash(f"{make_label_key(last_name)}|{make_label_key(first_name)}", f"pupil.name:{town_id}")
 
 
 def compute_email_hash(keyring: Keyring, town_id: UUID, email: str) -> str:

@@ -14,7 +14,7 @@ _PHONE = re.compile(r"\+?[0-9][0-9 ().-]{1,38}[0-9]")
 MAX_SLUG = 40
 
 
-def uai_check_letter(digits: str) -> str:
+def compute_uai_check_letter(digits: str) -> str:
     """Return the check letter that follows the first seven digits of a school code (UAI)."""
     return _LETTERS[int(digits) % 23]
 
@@ -26,7 +26,7 @@ def check_uai(text: str) -> tuple[str, str | None]:
         return uai, "uai_length"
     if not _SHAPE.fullmatch(uai):
         return uai, "uai_format"
-    return uai, None if uai[7] == uai_check_letter(uai[:7]) else "uai_check_letter"
+    return uai, None if uai[7] == compute_uai_check_letter(uai[:7]) else "uai_check_letter"
 
 
 def get_first_day(school_year: str) -> date:
@@ -34,7 +34,7 @@ def get_first_day(school_year: str) -> date:
     return date(int(school_year[:4]), 9, 1)
 
 
-def school_year_of(day: date) -> str:
+def get_school_year(day: date) -> str:
     """Return the school year of a day, named by its two calendar years. A school year begins on 1 September."""
     start = day.year if day.month >= 9 else day.year - 1
     return f"{start}-{start + 1}"

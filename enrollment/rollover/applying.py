@@ -20,7 +20,7 @@ from enrollment.rollover.drafting import refresh_lines
 from enrollment.rollover.errors import RolloverNotApplied, RolloverTooEarly
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import PlacedLine, RolloverRepository
-from enrollment.rollover.rules import applicable_from, leaving_date
+from enrollment.rollover.rules import compute_applicable_from, compute_leaving_date
 from enrollment.rollover.service import get_town_rollover_for_update
 from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.repository import TabletRepository
@@ -40,7 +40,9 @@ def apply_due_rollover(work: UnitOfWork) -> int:
     """Apply the next batch of one rollover that applies itself and whose year has begun. Returns the number of lines."""
     for rollover in RolloverRepository(work.session).list_auto_apply():
         town = work.session.get_one(Town, rollover.town_id)
-        if work.now >= applicable_from(rollover.to_year, town.time_zone) and (applied := apply_batch(work, SYSTEM, rollover.id)):
+        if work.now >= compute_applicable_from(rollover.to_year, town.time_zone) and (
+            applied := apply_batch(work, SYSTEM, rollover.id)
+        ):
             return applied
     return 0
 
@@ -53,7 +55,7 @@ def apply_batch(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = 
     """
     rollover = get_town_rollover_for_update(work, actor, rollover_id)
     town = work.session.get_one(Town, rollover.town_id)
-    if work.now < applicable_from(rollover.to_year, town.time_zone):
+    if work.now < compute_applicable_from(rollover.to_year, town.time_zone):
         raise RolloverTooEarly
     if rollover.state is RolloverState.DRAFT:
         refresh_lines(work, rollover, only_missing=True)
@@ -68,7 +70,7 @@ def apply_batch(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = 
         if applies and line.decision is RolloverDecision.LEAVER:
             applies = row.state is PupilState.ACTIVE
             if applies:
-                changes.set_roster_state(line, PupilState.ABSENT_FROM_ROSTER, leaving_date(rollover.to_year))
+                changes.set_roster_state(line, PupilState.ABSENT_FROM_ROSTER, compute_leaving_date(rollover.to_year))
         elif applies:
             changes.move_pupil(row, line.grade_after, line.class_after, line.school_after)
         changes.record_line(line, work.now, pupil_changed=applies)
@@ -90,7 +92,7 @@ def undo_batch(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = B
     for row in rows:
         line = row.line
         if line.pupil_changed and line.decision is RolloverDecision.LEAVER:
-            if (row.state, row.absent_since) == (PupilState.ABSENT_FROM_ROSTER, leaving_date(rollover.to_year)):
+            if (row.state, row.absent_since) == (PupilState.ABSENT_FROM_ROSTER, compute_leaving_date(rollover.to_year)):
                 changes.set_roster_state(line, PupilState.ACTIVE, None)
         elif line.pupil_changed and _is_placed_as(row, line.grade_after, line.class_after, line.school_after):
             changes.move_pupil(row, line.grade_before, line.class_before, line.school_id)
@@ -114,7 +116,7 @@ def close_rollover(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollove
         raise RolloverNotApplied
     audit.record_event(work, actor, "rollover.close", "rollover", rollover.id, town_id=rollover.town_id)
     repository.clear_proposals(rollover.id)
-    repository.end_assignments(rollover.town_id, rollover.to_year, leaving_date(rollover.to_year))
+    repository.end_assignments(rollover.town_id, rollover.to_year, compute_leaving_date(rollover.to_year))
     rollover.state, rollover.closed_at = RolloverState.CLOSED, work.now
     return rollover
 

@@ -7,18 +7,18 @@ from uuid import UUID
 from cartable import audit, locks
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.places.service import get_town_date
 from enrollment.rollover.errors import RolloverClosed, RolloverOutOfSeason
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository
 from enrollment.rollover.rules import (
-    default_freeze_date,
-    first_day_of_year,
-    grade_after,
+    get_default_freeze_date,
+    get_first_day_of_year,
+    get_grade_after,
+    get_next_school_year,
     is_in_season,
     is_ulis,
-    next_school_year,
     resolve_decision,
 )
 
@@ -42,7 +42,7 @@ def get_current_from_year(work: UnitOfWork, town_id: UUID) -> str:
     latest = RolloverRepository(work.session).find_latest(town_id)
     if latest is not None and latest.state is not RolloverState.CLOSED:
         return latest.from_year
-    return school_year_of(get_town_date(work, town_id))
+    return get_school_year(get_town_date(work, town_id))
 
 
 def get_or_create_draft(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
@@ -50,12 +50,12 @@ def get_or_create_draft(work: UnitOfWork, actor: Actor, town_id: UUID, from_year
     repository = RolloverRepository(work.session)
     rollover = repository.find_by_from_year(town_id, from_year)
     if rollover is None:
-        to_year = next_school_year(from_year)
+        to_year = get_next_school_year(from_year)
         if not is_in_season(to_year, get_town_date(work, town_id)):
             raise RolloverOutOfSeason(year=from_year)
         rollover = Rollover(
-            town_id=town_id, from_year=from_year, to_year=to_year, state=RolloverState.DRAFT, freezes_on=default_freeze_date(to_year),
-            starts_on=first_day_of_year(to_year), created_by=actor.account_id, created_at=work.now,
+            town_id=town_id, from_year=from_year, to_year=to_year, state=RolloverState.DRAFT, freezes_on=get_default_freeze_date(to_year),
+            starts_on=get_first_day_of_year(to_year), created_by=actor.account_id, created_at=work.now,
         )  # fmt: skip
         work.session.add(rollover)
         work.session.flush()
@@ -90,7 +90,7 @@ def refresh_lines(work: UnitOfWork, rollover: Rollover, *, only_missing: bool = 
         if not line.decided_by_head:
             arrived = RolloverDecision.ARRIVED
             line.decision = arrived if is_in_new_class else resolve_decision(grade, state, line.proposed_decision)
-        line.grade_after = grade_after(grade, line.decision)
+        line.grade_after = get_grade_after(grade, line.decision)
     work.session.flush()
 
 

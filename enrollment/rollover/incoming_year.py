@@ -16,17 +16,17 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.people.undo_log import UndoLog
 from enrollment.places.models import Grade
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.places.service import get_town_date
 from enrollment.rollover import drafting
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository
 from enrollment.rollover.rules import (
-    decision_from_grades,
-    default_freeze_date,
-    ending_school_year,
-    first_day_of_year,
-    next_school_year,
+    derive_decision,
+    get_default_freeze_date,
+    get_ending_school_year,
+    get_first_day_of_year,
+    get_next_school_year,
 )
 
 
@@ -45,25 +45,25 @@ class SummerFreeze:
     @property
     def roster_year(self) -> str:
         """The school year that a roster is taken to be of unless a person names one: during the freeze the incoming year."""
-        present = school_year_of(self.today)
-        following = next_school_year(present)
-        return following if self.is_active and self.today < first_day_of_year(following) else present
+        present = get_school_year(self.today)
+        following = get_next_school_year(present)
+        return following if self.is_active and self.today < get_first_day_of_year(following) else present
 
 
 def get_summer_freeze(work: UnitOfWork, town_id: UUID) -> SummerFreeze:
     """Return the summer freeze of a town, by the dates of its rollover or by default dates."""
     today = get_town_date(work, town_id)
-    ending = ending_school_year(today)
+    ending = get_ending_school_year(today)
     rollover = RolloverRepository(work.session).find_by_from_year(town_id, ending)
     if rollover is not None:
         return SummerFreeze(today, rollover.freezes_on, rollover.starts_on)
-    incoming = next_school_year(ending)
-    return SummerFreeze(today, default_freeze_date(incoming), first_day_of_year(incoming))
+    incoming = get_next_school_year(ending)
+    return SummerFreeze(today, get_default_freeze_date(incoming), get_first_day_of_year(incoming))
 
 
 def is_future_year(work: UnitOfWork, town_id: UUID, year: str) -> bool:
     """Tell whether a school year has not begun in a town: its rosters are written to the rollover, not to the pupils."""
-    return get_town_date(work, town_id) < first_day_of_year(year)
+    return get_town_date(work, town_id) < get_first_day_of_year(year)
 
 
 def list_expected_pupils(work: UnitOfWork, town_id: UUID, year: str, school_ids: Collection[UUID]) -> list[Pupil]:
@@ -125,7 +125,7 @@ class IncomingYear:
                 "line", line, {**placement, "grade_before": grade, "school_id": values["school_id"]}, key=pupil_id
             )
             return values
-        undo_log.set_fields("line", line, {**placement, "decision": decision_from_grades(line.grade_before, grade)}, key=pupil_id)
+        undo_log.set_fields("line", line, {**placement, "decision": derive_decision(line.grade_before, grade)}, key=pupil_id)
         return _without_placement(values) if self.year_is_future else values
 
     def add_arrivals(self, work: UnitOfWork, pupils: Iterable[Pupil]) -> None:

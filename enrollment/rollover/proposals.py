@@ -17,7 +17,7 @@ from enrollment.places.models import Grade
 from enrollment.rollover import drafting
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository
-from enrollment.rollover.rules import default_decision, resolve_decision
+from enrollment.rollover.rules import get_default_decision, resolve_decision
 
 
 class DecisionProposal(NamedTuple):
@@ -38,7 +38,7 @@ def preview_proposals(
     new_decisions: list[RolloverDecision | None] = []
     for proposal in proposals:
         line = lines.get(proposal.pupil_id) if proposal.pupil_id else None
-        present = line.decision if line else default_decision(proposal.grade, PupilState.ACTIVE)
+        present = line.decision if line else get_default_decision(proposal.grade, PupilState.ACTIVE)
         proposed = resolve_decision(proposal.grade, PupilState.ACTIVE, proposal.decision)
         new_decisions.append(None if proposed is present or (line is not None and _is_decided(line)) else proposed)
     return new_decisions
@@ -57,7 +57,9 @@ def record_proposals(
     rollover = RolloverRepository(work.session).find_by_from_year(town_id, year)
     if rollover is None:
         active = PupilState.ACTIVE
-        if all(resolve_decision(p.grade, active, p.decision) is default_decision(p.grade, active) for p in decision_proposals):
+        if all(
+            resolve_decision(p.grade, active, p.decision) is get_default_decision(p.grade, active) for p in decision_proposals
+        ):
             return
         rollover = drafting.get_or_create_draft(work, actor, town_id, year)
     drafting.refresh_lines(work, rollover, only_missing=True)

@@ -23,7 +23,7 @@ from enrollment.rollover.rules import UNMOVED_DECISIONS
 from enrollment.tablets.models import Loan, Tablet
 from enrollment.tablets.rules import DECOMMISSIONED
 
-#: The columns that `Actor.visibility_of` reads, for the school in which a pupil will be.
+#: The columns that `Actor.build_visibility` reads, for the school in which a pupil will be.
 _AFTER: Any = SimpleNamespace(town_id=RolloverLine.town_id, school_id=RolloverLine.school_after)
 
 
@@ -38,9 +38,9 @@ class PlacedLine(NamedTuple):
     absent_since: date | None
 
 
-def visible_lines(actor: Actor, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
+def build_line_visibility(actor: Actor, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
     """Return the condition for the lines that an actor may see: the pupil is, or will be, at one of the actor's schools."""
-    return or_(actor.visibility_of(RolloverLine, permission), actor.visibility_of(_AFTER, permission))
+    return or_(actor.build_visibility(RolloverLine, permission), actor.build_visibility(_AFTER, permission))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class RolloverRepository:
         ).all()
 
     def find_visible(self, actor: Actor, rollover_id: UUID) -> Rollover | None:
-        """Return a rollover of a town in which the actor sees a school. Its lines need `visible_lines` in addition."""
+        """Return a rollover of a town in which the actor sees a school. Its lines need `build_line_visibility` in addition."""
         statement = select(Rollover).where(Rollover.id == rollover_id)
         if not actor.everywhere:
             statement = statement.where(Rollover.town_id.in_(actor.list_permitted_towns(Permission.SEE)))

@@ -20,12 +20,12 @@ UNMOVED_DECISIONS = frozenset({RolloverDecision.ABSENT, RolloverDecision.ARRIVED
 _STEPS = {RolloverDecision.PROMOTED: 1, RolloverDecision.SKIPPING: 2}
 
 
-def grade_after(grade: Grade, decision: RolloverDecision) -> Grade:
+def get_grade_after(grade: Grade, decision: RolloverDecision) -> Grade:
     """Return the grade of the next year. The last one is CM2: a leaver keeps it."""
     return list(Grade)[min(grade.rank + _STEPS.get(decision, 0), Grade.CM2.rank)]
 
 
-def default_decision(grade: Grade, state: PupilState) -> RolloverDecision:
+def get_default_decision(grade: Grade, state: PupilState) -> RolloverDecision:
     """Return the decision for a pupil about whom nobody has decided. Pupils of the ULIS unit are promoted by age like all others."""
     if state is not PupilState.ACTIVE:
         return RolloverDecision.ABSENT
@@ -34,13 +34,13 @@ def default_decision(grade: Grade, state: PupilState) -> RolloverDecision:
 
 def resolve_decision(grade: Grade, state: PupilState, proposed: RolloverDecision | None) -> RolloverDecision:
     """Return the decision for a pupil about whom only a roster may have proposed one. A proposal beyond CM2 makes a leaver."""
-    default = default_decision(grade, state)
+    default = get_default_decision(grade, state)
     if proposed is None or default is RolloverDecision.ABSENT:
         return default
     return RolloverDecision.LEAVER if grade.rank + _STEPS.get(proposed, 0) > Grade.CM2.rank else proposed
 
 
-def decision_from_grades(before: Grade, after: Grade) -> RolloverDecision:
+def derive_decision(before: Grade, after: Grade) -> RolloverDecision:
     """Return the decision that a roster of the incoming year implies by its grade. Any other step counts as a promotion."""
     return {0: RolloverDecision.RETAINED, 2: RolloverDecision.SKIPPING}.get(after.rank - before.rank, RolloverDecision.PROMOTED)
 
@@ -50,32 +50,32 @@ def is_ulis(class_label_key: str | None) -> bool:
     return bool(class_label_key and _ULIS.search(class_label_key.upper()))
 
 
-def next_school_year(year: str) -> str:
+def get_next_school_year(year: str) -> str:
     """Return the following school year: `2027-2028` for `2026-2027`."""
     return f"{int(year[:4]) + 1}-{int(year[:4]) + 2}"
 
 
-def applicable_from(to_year: str, time_zone: str) -> datetime:
+def compute_applicable_from(to_year: str, time_zone: str) -> datetime:
     """Return the instant from which a rollover can be applied: midnight of 1 September in the town's time zone."""
-    return datetime.combine(first_day_of_year(to_year), time(), ZoneInfo(time_zone)).astimezone(UTC)
+    return datetime.combine(get_first_day_of_year(to_year), time(), ZoneInfo(time_zone)).astimezone(UTC)
 
 
-def first_day_of_year(year: str) -> date:
+def get_first_day_of_year(year: str) -> date:
     """Return 1 September of a school year, the day on which grades change."""
     return date(int(year[:4]), 9, 1)
 
 
-def leaving_date(to_year: str) -> date:
+def compute_leaving_date(to_year: str) -> date:
     """Return the day from which a leaver is absent, the last one of the year they finished. Retention counts from it."""
-    return first_day_of_year(to_year) - timedelta(days=1)
+    return get_first_day_of_year(to_year) - timedelta(days=1)
 
 
-def default_freeze_date(to_year: str) -> date:
+def get_default_freeze_date(to_year: str) -> date:
     """Return 3 July, from which no roster removes anybody unless the town sets another day."""
     return date(int(to_year[:4]), 7, 3)
 
 
-def ending_school_year(today: date) -> str:
+def get_ending_school_year(today: date) -> str:
     """Return the school year whose rollover a day belongs to: the one that ends in the calendar year of that day."""
     start = today.year - 1
     return f"{start}-{start + 1}"

@@ -18,7 +18,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.class_order import compute_class_order
 from enrollment.people.models import AccessKind, Pupil
-from enrollment.people.text import compute_name_order, label_key
+from enrollment.people.text import compute_name_order, make_label_key
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.rollover.drafting import require_open
 from enrollment.rollover.errors import (
@@ -27,10 +27,10 @@ from enrollment.rollover.errors import (
     RolloverNotFound,
 )
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverSchool
-from enrollment.rollover.repository import RolloverGroup, RolloverRepository, visible_lines
+from enrollment.rollover.repository import RolloverGroup, RolloverRepository, build_line_visibility
 from enrollment.rollover.rules import (
     SELECTABLE_DECISIONS,
-    grade_after,
+    get_grade_after,
 )
 from enrollment.safeguards import budget
 from enrollment.safeguards.models import IrreversibleAct
@@ -63,7 +63,7 @@ def record_decision(
     rollover = get_rollover_for_update(work, actor, rollover_id)
     lines = _get_open_lines(work, actor, rollover, pupil_ids)
     if decision is RolloverDecision.LEAVER:
-        budget.spend(work, actor, rollover.town_id, IrreversibleAct.LEAVER, sum(1 for line in lines if _would_stay(line)))
+        budget.spend_budget(work, actor, rollover.town_id, IrreversibleAct.LEAVER, sum(1 for line in lines if _would_stay(line)))
     audit.record_event(
         work, actor, "rollover.decide", "rollover", rollover.id, town_id=rollover.town_id, decision=decision.value,
         pupils=[str(pupil_id) for pupil_id in pupil_ids],
@@ -73,7 +73,7 @@ def record_decision(
             decision,
             True,
             False,
-            grade_after(line.grade_before, decision),
+            get_grade_after(line.grade_before, decision),
         )
         if decision is RolloverDecision.LEAVER:
             line.class_after = None
@@ -96,7 +96,7 @@ def create_class(
     school = require_in_town(work, School, school_id, rollover.town_id, field="school_id")
     if not actor.has_permission(Permission.LEAD, school.town_id, school.id):
         raise NotFound(field="school_id")
-    key = label_key(label)
+    key = make_label_key(label)
     if not key:
         raise Invalid(field="label")
     lines = _get_open_lines(work, actor, rollover, pupil_ids) if pupil_ids else []
@@ -151,7 +151,7 @@ def get_rollover(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
 
 def count_groups(work: UnitOfWork, actor: Actor, rollover: Rollover) -> list[RolloverGroup]:
     """Return the pupil counts of a rollover, for the lines that the actor sees."""
-    return RolloverRepository(work.session).count_groups(rollover.id, visible_lines(actor))
+    return RolloverRepository(work.session).count_groups(rollover.id, build_line_visibility(actor))
 
 
 def list_lines_of_class(
@@ -163,7 +163,7 @@ def list_lines_of_class(
     """
     rollover = get_rollover(work, actor, rollover_id)
     rows = RolloverRepository(work.session).list_lines_of_class(
-        rollover.id, school_id, class_id, visible_lines(actor, Permission.LEAD)
+        rollover.id, school_id, class_id, build_line_visibility(actor, Permission.LEAD)
     )
     if not rows:
         raise NotFound

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from enrollment.places.rules import uai_check_letter
+from enrollment.places.rules import compute_uai_check_letter
 
 TOWN_NAME, TOWN_SLUG, TAG_PREFIX = "Valmont-sur-Seille", "valmont", "VAL"
 SCHOOLS = ("Jules-Verne", "Louise-Michel", "Les Tilleuls", "Jean-Moulin", "Marie-Curie", "Pierre-Brossolette", "Les Closiaux",
@@ -42,7 +42,9 @@ def generate_files(seed: int = 2026) -> list[DemoFile]:
         digits = f"{929100 + number:07d}"
         text = "\r\n".join([_HEADER, *_pupil_lines(dice, number)]) + "\r\n"
         content = text.encode("cp1252", errors="replace") if number % 3 == 0 else text.encode("utf-8-sig")
-        demo_files.append(DemoFile(digits + uai_check_letter(digits), f"École élémentaire {name}", "CSVExtraction.csv", content))
+        demo_files.append(
+            DemoFile(digits + compute_uai_check_letter(digits), f"École élémentaire {name}", "CSVExtraction.csv", content)
+        )
     return demo_files
 
 

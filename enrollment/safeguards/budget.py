@@ -36,7 +36,7 @@ class BudgetState:
     spending: Spending
 
 
-def spend(work: UnitOfWork, actor: Actor, town_id: UUID, act: IrreversibleAct, count: int = 1) -> None:
+def spend_budget(work: UnitOfWork, actor: Actor, town_id: UUID, act: IrreversibleAct, count: int = 1) -> None:
     """Draw an act on `count` tablets or children on the budget, before it is done.
 
     Raises `DestructiveCommandsStopped`, `BudgetUsedUp`; both attempts raise an alarm although nothing else of them is stored. The act that

@@ -97,7 +97,7 @@ def _write_off(
     since = incident.reported_at if incident else work.now
     if not decision and work.now - since < timedelta(days=WRITE_OFF_AFTER_DAYS):
         raise WriteOffTooEarly(days=WRITE_OFF_AFTER_DAYS)
-    budget.spend(work, actor, tablet.town_id, IrreversibleAct.REVOKE)
+    budget.spend_budget(work, actor, tablet.town_id, IrreversibleAct.REVOKE)
     service.change_state(work, actor, tablet, S.MISSING_WRITTEN_OFF, decision or "not found in time")
     revoke_certificates(work, actor, tablet.id, "written off")
     loan = LoanRepository(work.session).get_open_loan_by_tablet(tablet.id)

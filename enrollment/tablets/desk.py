@@ -96,7 +96,7 @@ def take_back(
 
     def operation() -> ResponseBody:
         locked = lookup.get_tablet_for_update(work, actor, tablet_id)
-        budget.spend(work, actor, locked.town_id, IrreversibleAct.RETURN_UNSEEN)
+        budget.spend_budget(work, actor, locked.town_id, IrreversibleAct.RETURN_UNSEEN)
         return _take_back(work, actor, locked, condition, back)
 
     request_fields = {"act": "return", "tablet": str(tablet_id), "condition": condition.value, "back": sorted(back)}
@@ -208,7 +208,11 @@ def list_returned_tablets(work: UnitOfWork, actor: Actor, class_id: UUID) -> dic
 
 def name_sort_key(pupil: Pupil) -> tuple[str, str, str]:
     """Return the sort key of a class list: first name, last name, id; without regard to accents."""
-    return naming.comparison_key(pupil.first_name), naming.comparison_key(naming.displayed_last_name(pupil)), str(pupil.id)
+    return (
+        naming.make_comparison_key(pupil.first_name),
+        naming.make_comparison_key(naming.get_displayed_last_name(pupil)),
+        str(pupil.id),
+    )
 
 
 def get_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:

@@ -122,7 +122,7 @@ def retire_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, reason: str) -
     """
     _check_not_in_use(work, tablet)
     if tablet.state is not S.RETIRED:
-        budget.spend(work, actor, tablet.town_id, IrreversibleAct.RETIRE)
+        budget.spend_budget(work, actor, tablet.town_id, IrreversibleAct.RETIRE)
     service.change_state(work, actor, tablet, S.RETIRED, reason)
     return tablet
 
@@ -140,7 +140,7 @@ def dispose_of_tablet(
     if not wipe_proof.strip():
         raise Invalid(field="wipe_proof")
     if tablet.state is not S.DISPOSED:
-        budget.spend(work, actor, tablet.town_id, IrreversibleAct.DISPOSE)
+        budget.spend_budget(work, actor, tablet.town_id, IrreversibleAct.DISPOSE)
     audit.record_event(
         work, actor, "tablet.dispose", "tablet", tablet.id, town_id=tablet.town_id, wipe_proof=wipe_proof, waste_slip=waste_slip
     )

@@ -47,7 +47,7 @@ def create_own_town(work: UnitOfWork, actor: Actor, **facts: Any) -> Town:
     return town
 
 
-def as_administrator(actor: Actor, town_id: UUID) -> Actor:
+def add_administrator_role(actor: Actor, town_id: UUID) -> Actor:
     """Return the actor with the role that `create_own_town` has just given, for further acts of the same request."""
     return replace(actor, role_assignments=(*actor.role_assignments, RoleAssignment(Role.TOWN_ADMIN, town_id)))
 

@@ -204,7 +204,7 @@ def check_proof(
         return SecondFactorRequired()
     key = (str(account.id), read_device_cookie(work, account.id, client.device_cookie) or "")
     if throttle.count_attempt(work, FACTOR_LIMIT, *key) > FACTOR_LIMIT.attempts:
-        _alarm(work, account)
+        _raise_alarm(work, account)
         return TooManyAttempts()
     if proof.passkey:
         is_right = session is not None and passkeys.verify_assertion(work, account, session, proof.passkey)
@@ -233,7 +233,7 @@ def _use_code(work: UnitOfWork, account: Account, code: str) -> bool:
     return step is not None and repository.accept_step(account.id, step)
 
 
-def _alarm(work: UnitOfWork, account: Account) -> None:
+def _raise_alarm(work: UnitOfWork, account: Account) -> None:
     roles = AccountRepository(work.session).list_roles(account.id, work.now)
     for town_id in {role.town_id for role in roles} or {None}:
         raise_alarm(work, town_id, AlarmKind.SECOND_FACTOR_GUESSED, repeat_after=timedelta(hours=1), account_id=str(account.id))

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Invalid
-from cartable.i18n import preferred_language
+from cartable.i18n import choose_language
 from cartable.outages import RETRY_AFTER_SECONDS, DatabaseUnavailable, find_outage
 
 log = structlog.get_logger()
@@ -79,7 +79,7 @@ def build_problem(status: int, code: str, title: str, details: dict[str, Any] | 
 
 def answer_refusal(request: Request, error: DomainError) -> JSONResponse:
     """Return the response of an error that is not raised, because what the request has counted must be committed."""
-    language = preferred_language(request.headers.get("accept-language"))
+    language = choose_language(request.headers.get("accept-language"))
     details = {key: value for key, value in error.details.items() if isinstance(value, str | int | float | bool | list)}
     return build_problem(error.status, error.code, error.translate(language), details)
 
@@ -115,7 +115,7 @@ async def _answer_http_error(_request: Request, error: Exception) -> JSONRespons
 async def _answer_unstorable_value(request: Request, error: Exception) -> JSONResponse:
     """Answer a value that no column can hold, such as a NUL character or a number of twenty digits. It is not named: it may be a name."""
     log.warning("api.unstorable", path=request.url.path, error=type(error).__name__)
-    return build_problem(422, Invalid.code, Invalid.message.translate(preferred_language(request.headers.get("accept-language"))))
+    return build_problem(422, Invalid.code, Invalid.message.translate(choose_language(request.headers.get("accept-language"))))
 
 
 async def _answer_too_large(_request: Request, _error: Exception) -> JSONResponse:

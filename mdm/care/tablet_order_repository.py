@@ -39,7 +39,7 @@ def build_sort_key(session: Session, actor: Actor, column: TabletColumn) -> KeyC
     return case(ranks, value=Tablet.os_version, else_=_NO_NUMBER) if ranks else literal(_NO_NUMBER)
 
 
-def _rank(column: InstrumentedAttribute[Any], members: Iterable[Enum]) -> ColumnElement[int]:
+def _build_rank(column: InstrumentedAttribute[Any], members: Iterable[Enum]) -> ColumnElement[int]:
     """Return the position of a value among the members of its enumeration."""
     return case({member: number for number, member in enumerate(members)}, value=column, else_=_NO_NUMBER)
 
@@ -61,10 +61,10 @@ def _count_missing_apps() -> ColumnElement[int]:
 
 _SORT_KEYS: dict[TabletColumn, KeyColumn] = {
     TabletColumn.SERIAL: Tablet.serial,
-    TabletColumn.STATE: _rank(Tablet.state, TabletState),
+    TabletColumn.STATE: _build_rank(Tablet.state, TabletState),
     TabletColumn.SCHOOL: func.coalesce(School.name, _NO_TEXT),
     TabletColumn.SCHOOL_CLASS: func.coalesce(SchoolClass.label_order, _NO_TEXT),
-    TabletColumn.GRADE: _rank(Pupil.grade, Grade),
+    TabletColumn.GRADE: _build_rank(Pupil.grade, Grade),
     TabletColumn.MODEL: func.coalesce(Tablet.model_name, _NO_TEXT),
     TabletColumn.BATTERY: cast(func.coalesce(Tablet.battery_level * 100, _NO_NUMBER), Integer),
     TabletColumn.STORAGE: cast(func.coalesce(Tablet.available_gigabytes * 10, _NO_NUMBER), Integer),

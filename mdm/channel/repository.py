@@ -197,7 +197,7 @@ class ChannelRepository:
 
     def list_readoptions(self, actor: Actor, page: PageRequest) -> Page[Readoption]:
         """List the tablets of restores that the actor may see, newest first; those of no town are seen by whoever governs one."""
-        is_visible = actor.visibility_of(Readoption, Permission.GOVERN)
+        is_visible = actor.build_visibility(Readoption, Permission.GOVERN)
         if actor.everywhere or actor.list_permitted_towns(Permission.GOVERN):
             is_visible = is_visible | Readoption.town_id.is_(None)
         return fetch_scalar_page(
@@ -212,7 +212,7 @@ class ChannelRepository:
             select(ChannelNote.udid, ChannelNote.kind, func.count(), last_at, *tablet)
             .outerjoin(DeviceEnrollment, (DeviceEnrollment.udid == ChannelNote.udid) & DeviceEnrollment.parent_id.is_(None))
             .outerjoin(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
-            .where(Tablet.id.is_(None) | actor.visibility_of(Tablet, Permission.GOVERN))
+            .where(Tablet.id.is_(None) | actor.build_visibility(Tablet, Permission.GOVERN))
             .group_by(ChannelNote.udid, ChannelNote.kind, *tablet)
             .order_by(last_at.desc(), ChannelNote.udid, ChannelNote.kind)
             .limit(limit)

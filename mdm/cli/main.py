@@ -15,7 +15,7 @@ from typing import Any
 
 from cartable import __version__
 from cartable.errors import DomainError
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from cartable.telemetry import configure_logging
 
 #: The exit code of a program that Ctrl+C stopped, as shells count it.
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return chosen.call(find_function(chosen.run), parsed)
     except DomainError as error:
-        print(" / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
+        print(" / ".join(error.translate(language) for language in list_available_languages()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # Ctrl+C is how a person stops a server, and no error
         print("\nArrêté. / Stopped.", file=sys.stderr)

@@ -99,18 +99,18 @@ def find_problems(template: Catalog, catalogue: Catalog) -> Iterator[str]:
         translated = catalogue.get(entry.id, entry.context) if entry.id else None
         if not entry.id:
             continue
-        name = f"{entry.context}: {_first(entry)}" if entry.context else _first(entry)
-        if translated is None or not _forms(translated.string) or not all(_forms(translated.string)):
+        name = f"{entry.context}: {_get_first_form(entry)}" if entry.context else _get_first_form(entry)
+        if translated is None or not _list_forms(translated.string) or not all(_list_forms(translated.string)):
             yield f"missing: {name}"
         elif translated.fuzzy:
             yield f"fuzzy: {name}"
         elif translated.pluralizable != entry.pluralizable:
             yield f"plural forms differ: {name}"
-        elif not _same_placeholders(translated):
+        elif not _has_same_placeholders(translated):
             yield f"placeholders differ: {name}"
     for entry in [*catalogue, *catalogue.obsolete.values()]:
         if entry.id and template.get(entry.id, entry.context) is None:
-            yield f"stale: {_first(entry)}"
+            yield f"stale: {_get_first_form(entry)}"
 
 
 def check_catalogues(template: Catalog, folder: Path = CATALOGUES) -> list[str]:
@@ -124,24 +124,24 @@ def check_catalogues(template: Catalog, folder: Path = CATALOGUES) -> list[str]:
     return faults
 
 
-def _first(entry: Entry) -> str:
-    return _forms(entry.id)[0]
+def _get_first_form(entry: Entry) -> str:
+    return _list_forms(entry.id)[0]
 
 
-def _forms(texts: str | tuple[str, ...] | list[str] | None) -> list[str]:
+def _list_forms(texts: str | tuple[str, ...] | list[str] | None) -> list[str]:
     return [texts] if isinstance(texts, str) else list(texts or ())
 
 
-def _same_placeholders(entry: Entry) -> bool:
+def _has_same_placeholders(entry: Entry) -> bool:
     """Return whether every translation names what the text names. A form for one thing may leave out its `{count}`."""
-    sources = [placeholders(text) for text in _forms(entry.id)]
+    sources = [list_placeholders(text) for text in _list_forms(entry.id)]
     allowed, needed = set().union(*sources), set.intersection(*sources) - {"count"}
     if not entry.pluralizable:
         needed = sources[0]
-    return all(needed <= placeholders(text) <= allowed for text in _forms(entry.string))
+    return all(needed <= list_placeholders(text) <= allowed for text in _list_forms(entry.string))
 
 
-def placeholders(text: str) -> set[str]:
+def list_placeholders(text: str) -> set[str]:
     """Return the names in braces. A text that is no template has none."""
     try:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}

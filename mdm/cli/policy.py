@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from cartable.i18n import ENGLISH, Language, available_languages
+from cartable.i18n import ENGLISH, Language, list_available_languages
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     exporting = actions.add_parser("export", help="print the policy of a town, with comments and without secrets")
     exporting.add_argument("--town", required=True, metavar="SLUG")
-    exporting.add_argument("--language", default="fr", choices=[language.code for language in available_languages()])
+    exporting.add_argument("--language", default="fr", choices=[language.code for language in list_available_languages()])
     planning = actions.add_parser("plan", help="show what a file would change; stores nothing")
     planning.add_argument("file", type=Path)
     applying = actions.add_parser("apply", help="publish what differs, by stages where it concerns many tablets")
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(work: UnitOfWork, parsed: argparse.Namespace) -> None:
     """Run one of the commands. Raises `BadPolicyFile`, `NotFound`, and what publishing raises."""
     if parsed.action == "export":
-        language = next(each for each in available_languages() if each.code == parsed.language)
+        language = next(each for each in list_available_languages() if each.code == parsed.language)
         print(_export(work, find_town(work, parsed.town), language), end="")
         return
     data = parsed.file.read_bytes()

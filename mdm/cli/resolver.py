@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from cartable.master_keys import MasterKeyMissing
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
@@ -34,7 +34,7 @@ def run(_parsed: argparse.Namespace) -> int:
     except (preflight.CannotStart, MasterKeyMissing) as error:
         return refuse_start(error)
     except ResolverUnavailable as error:
-        print(" / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
+        print(" / ".join(error.translate(language) for language in list_available_languages()), file=sys.stderr)
         return 1
     print(f"{READY} at {settings.resolver_url} (port {supervisor.engine.listen_port})", file=sys.stderr, flush=True)
     stopping.wait()

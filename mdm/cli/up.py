@@ -18,7 +18,7 @@ from uuid import UUID
 import uvicorn
 
 from cartable.guarded_http import GuardedHttpProtocol
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from cartable.master_keys import MasterKeyMissing
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
@@ -95,7 +95,7 @@ def run(parsed: argparse.Namespace) -> int:
         fleet.start_push_service()
         _serve(prepared, fleet)
     except ResolverUnavailable as error:
-        print("\n" + " / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
+        print("\n" + " / ".join(error.translate(language) for language in list_available_languages()), file=sys.stderr)
         return 1
     finally:
         fleet.stop()

@@ -20,7 +20,7 @@ from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 
 from cartable.errors import DomainError, Forbidden, NotFound
-from cartable.i18n import Language, Message, available_languages, find_language, preferred_language
+from cartable.i18n import Language, Message, choose_language, find_language, list_available_languages
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
@@ -166,7 +166,7 @@ FieldsDep = Annotated[dict[str, str], Depends(_read_fields)]
 def get_language(request: Request) -> Language:
     """Return the language chosen on a page, else the one the browser prefers."""
     chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
-    return find_language(chosen) or preferred_language(request.headers.get("accept-language"))
+    return find_language(chosen) or choose_language(request.headers.get("accept-language"))
 
 
 def _describe_refusal(refusal: DomainError, language: Language) -> dict[str, str]:
@@ -201,7 +201,7 @@ def render_page(
         "pgettext": language.pgettext,
         "ngettext": language.ngettext,
         "person": actor.name if actor is not None else None,
-        "languages": available_languages(),
+        "languages": list_available_languages(),
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
         "menu": list_menu(request, language),
         "csrf": make_csrf_token(request),

@@ -83,7 +83,7 @@ def erase_child(work: UnitOfWork, actor: Actor, pupil_id: UUID, reason: str) -> 
     if repository.has_open_loan(pupil.id):
         raise LoanStillOpen
     actor.require_reauthentication()
-    budget.spend(work, actor, pupil.town_id, IrreversibleAct.ERASE_PUPIL)
+    budget.spend_budget(work, actor, pupil.town_id, IrreversibleAct.ERASE_PUPIL)
     removed = erase_identities(work, pupil.town_id, [pupil])
     row_counts = {
         column.table.name: len(repository.list_referencing_rows(column, pupil.id)) for column in list_referencing_columns(Pupil)

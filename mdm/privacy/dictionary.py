@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import MetaData
 
 from cartable.database import SealedBytes, SealedText
-from cartable.i18n import Message, available_languages, read_message
+from cartable.i18n import Message, list_available_languages, read_message
 
 #: Tables of people: a row that references one of them is personal.
 PERSON_TABLES = frozenset({"pupil", "guardian", "staff_member", "account"})
@@ -74,7 +74,7 @@ def list_secrets() -> frozenset[str]:
 def list_purposes() -> dict[str, dict[str, str]]:
     """Return why data are kept, by purpose then language code."""
     texts = {name: read_message(text) for name, text in _load_document()["purposes"].items()}
-    return {name: {each.code: text.translate(each) for each in available_languages()} for name, text in texts.items()}
+    return {name: {each.code: text.translate(each) for each in list_available_languages()} for name, text in texts.items()}
 
 
 def get_retention_rule(table: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from cartable import audit, locks
-from cartable.i18n import Language, Message, available_languages
+from cartable.i18n import Language, Message, list_available_languages
 from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
@@ -35,7 +35,7 @@ _RIGHTS = Message(
 def compose_notice(work: UnitOfWork, town_id: UUID, audience: NoticeAudience) -> dict[str, Any]:
     """Return the notice as it would be now, by language code."""
     days = resolve_days({rule: row.days for rule, row in RetentionRepository(work.session).load_overrides(town_id).items()})
-    return {language.code: _compose_text(audience, days, language) for language in available_languages()}
+    return {language.code: _compose_text(audience, days, language) for language in list_available_languages()}
 
 
 def _compose_text(audience: NoticeAudience, days: dict[str, int], language: Language) -> dict[str, Any]:

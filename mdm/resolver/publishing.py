@@ -93,7 +93,7 @@ class StorePublisher:
         """
         for content in self._list_pending():
             try:
-                count = write_cdb(self._path_store(content.content_sha256), build_category_records(self._read_hosts(content)))
+                count = write_cdb(self._get_store_path(content.content_sha256), build_category_records(self._read_hosts(content)))
             except ListDeleted:
                 continue
             self._is_outdated.set()
@@ -103,7 +103,7 @@ class StorePublisher:
 
     def _list_pending(self) -> list[ListContent]:
         by_hash = {content.content_sha256: content for content in self._known[1]}
-        return [content for content in by_hash.values() if not self._path_store(content.content_sha256).exists()]
+        return [content for content in by_hash.values() if not self._get_store_path(content.content_sha256).exists()]
 
     def _read_hosts(self, content: ListContent) -> Iterator[bytes]:
         digest, last = ContentDigest(), 0
@@ -120,11 +120,11 @@ class StorePublisher:
             raise ListDeleted(content.name)
 
     def _write_names(self, name: str, rules: ResolverFilter) -> None:
-        path = self._path_store(name)
+        path = self._get_store_path(name)
         if not path.exists():
             write_cdb(path, build_filter_records(rules))
 
-    def _path_store(self, content: str) -> Path:
+    def _get_store_path(self, content: str) -> Path:
         return self._stores / f"{name_store(content)}.cdb"
 
     def _write_index(self, served: list[ServedFilter], contents: list[ListContent], counting: frozenset[UUID]) -> None:
@@ -145,7 +145,9 @@ class StorePublisher:
         os.utime(new_index, (changed_at, changed_at))
         new_index.replace(self._index)
         self.address_count = len(served)
-        self.pending_lists = len({each.content_sha256 for each in contents if not self._path_store(each.content_sha256).exists()})
+        self.pending_lists = len(
+            {each.content_sha256 for each in contents if not self._get_store_path(each.content_sha256).exists()}
+        )
         self._delete_unused({store for plan in plans.values() for store in plan.list_stores()})
 
     def _choose_stores(self, contents: list[ListContent]) -> dict[tuple[UUID, bool], dict[str, str]]:
@@ -156,7 +158,7 @@ class StorePublisher:
         used: dict[tuple[UUID, bool, str], str] = {}
         for content in contents:
             key = (content.town_id, content.is_trial, content.name)
-            is_built = self._path_store(content.content_sha256).exists()
+            is_built = self._get_store_path(content.content_sha256).exists()
             store = name_store(content.content_sha256) if is_built else self._used_stores.get(key)
             if store is None and content.is_trial:
                 store = used.get((content.town_id, False, content.name))

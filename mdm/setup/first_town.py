@@ -36,7 +36,7 @@ def create_first_town(
     `previewing.store_preview` raise, and `MistypedSchool` when the school beside the roster has a wrong code; the caller's transaction then leaves nothing behind.
     """
     town = operators.create_own_town(work, actor, **facts)
-    administrator = operators.as_administrator(actor, town.id)
+    administrator = operators.add_administrator_role(actor, town.id)
     lines = import_schools(work, administrator, town.id, school_lines)
     if roster_file is None:
         return FirstTown(town.id, lines, None)

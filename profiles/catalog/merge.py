@@ -164,11 +164,11 @@ def merge(setting: Setting, values: Sequence[Any]) -> Any:
     return _RULES[setting.merge_rule](setting, values)
 
 
-def _smallest_but_zero(_setting: Setting, values: Sequence[Any]) -> Any:
+def _choose_smallest_but_zero(_setting: Setting, values: Sequence[Any]) -> Any:
     return min((value for value in values if value), default=0)
 
 
-def _each(setting: Setting, values: Sequence[Any]) -> list[Any]:
+def _unite_entries(setting: Setting, values: Sequence[Any]) -> list[Any]:
     """Return every entry once; of two with the same identity, the one of the strongest."""
     entries: dict[str, Any] = {}
     for value in values:
@@ -181,11 +181,11 @@ _RULES: dict[MergeRule, Callable[[Setting, Sequence[Any]], Any]] = {
     MergeRule.ALL: lambda _, values: all(values),
     MergeRule.ANY: lambda _, values: any(values),
     MergeRule.SMALLEST: lambda _, values: min(values),
-    MergeRule.SMALLEST_BUT_ZERO: _smallest_but_zero,
+    MergeRule.SMALLEST_BUT_ZERO: _choose_smallest_but_zero,
     MergeRule.LARGEST: lambda _, values: max(values),
     MergeRule.INTERSECTION: lambda _, values: sorted(set.intersection(*(set(value) for value in values))),
     MergeRule.UNION: lambda _, values: sorted(set().union(*values)),
-    MergeRule.EACH: _each,
+    MergeRule.EACH: _unite_entries,
     MergeRule.STRICTEST: lambda setting, values: min(values, key=setting.choices.index),
     MergeRule.AGREE: lambda _, values: values[0],
 }
@@ -197,7 +197,7 @@ def _explain(setting: Setting, value: Any, relevant: Sequence[PolicySource], bou
     naming = [source for source in relevant if key in source.values]
     steps = [_explain_constraint(setting, value, constraint) for constraint in bounding]
     for source in reversed(naming):
-        outcome, by = _outcome(setting, value, source, relevant, bounding)
+        outcome, by = _find_outcome(setting, value, source, relevant, bounding)
         steps.append(
             Step(
                 source.name,
@@ -222,7 +222,7 @@ def _explain_constraint(setting: Setting, value: Any, constraint: Constraint) ->
     return Step(constraint.name, own, outcome, is_constraint=True, author=constraint.author)
 
 
-def _outcome(
+def _find_outcome(
     setting: Setting, value: Any, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
 ) -> tuple[StepOutcome, tuple[str, ...]]:
     """Return what became of the value of a source, and the names of those that replaced or bounded it."""
@@ -235,13 +235,13 @@ def _outcome(
     if merge(setting, [own]) == value:
         return StepOutcome.CHOSEN, ()
     if setting.adds_up:
-        return _outcome_of_entries(setting, value, source, relevant, bounding)
+        return _find_outcome_of_entries(setting, value, source, relevant, bounding)
     if narrower:
         return StepOutcome.LOOSER, ()
     return StepOutcome.BOUNDED, _list_bounds(setting, source, relevant, bounding)
 
 
-def _outcome_of_entries(
+def _find_outcome_of_entries(
     setting: Setting, value: Any, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
 ) -> tuple[StepOutcome, tuple[str, ...]]:
     """Return the outcome where lists add up: whether the entries of a source are in the value, as they are."""

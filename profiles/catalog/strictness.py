@@ -14,7 +14,7 @@ def is_at_least_as_strict(setting: Setting, value: Any, than: Any) -> bool:
     return _ORDERS[setting.merge_rule](setting, value, than)
 
 
-def _identities(setting: Setting, value: Any) -> set[str]:
+def _list_identities(setting: Setting, value: Any) -> set[str]:
     return {setting.get_entry_identity(entry) for entry in value}
 
 
@@ -27,7 +27,7 @@ _ORDERS: dict[MergeRule, Callable[[Setting, Any, Any], bool]] = {
     MergeRule.INTERSECTION: lambda _, value, than: set(value) <= set(than),
     MergeRule.UNION: lambda _, value, than: set(value) >= set(than),
     # An entry may be written in another way by a stronger source; that it is there is what counts.
-    MergeRule.EACH: lambda setting, value, than: _identities(setting, value) >= _identities(setting, than),
+    MergeRule.EACH: lambda setting, value, than: _list_identities(setting, value) >= _list_identities(setting, than),
     MergeRule.STRICTEST: lambda setting, value, than: setting.choices.index(value) <= setting.choices.index(than),
     MergeRule.AGREE: lambda _, value, than: bool(value == than),
 }

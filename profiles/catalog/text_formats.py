@@ -51,12 +51,12 @@ _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST = rf"({_LABEL}\.)*{_LABEL}\.?"
 
 
-def _matcher(pattern: str, longest: int = 255) -> Callable[[str], bool]:
+def _make_matcher(pattern: str, longest: int = 255) -> Callable[[str], bool]:
     compiled = re.compile(pattern)
     return lambda text: len(text) <= longest and compiled.fullmatch(text) is not None
 
 
-def _length_matcher(least: int, most: int) -> Callable[[str], bool]:
+def _make_length_matcher(least: int, most: int) -> Callable[[str], bool]:
     return lambda text: least <= len(text) <= most and bool(text.strip())
 
 
@@ -80,28 +80,28 @@ def _is_ssid(text: str) -> bool:
     return 1 <= len(text.encode()) <= 32  # IEEE 802.11: 32 bytes, not characters
 
 
-_is_host_name = _matcher(_HOST, 253)
+_is_host_name = _make_matcher(_HOST, 253)
 _MATCHERS: dict[TextFormat, Callable[[str], bool]] = {
-    TextFormat.TEXT: _length_matcher(1, 1000),
-    TextFormat.NAME: _length_matcher(1, 255),
-    TextFormat.SECRET: _length_matcher(1, 500),
-    TextFormat.BUNDLE_ID: _matcher(r"[A-Za-z0-9._-]{2,155}"),
-    TextFormat.BUNDLE_MATCH: _matcher(r"\*|[A-Za-z0-9._-]{2,155}\*?"),
-    TextFormat.URL: _matcher(r"https?://[^\s/]+(/\S*)?", 2000),
-    TextFormat.HTTPS: _matcher(r"https://[^\s/]+(/\S*)?", 2000),
+    TextFormat.TEXT: _make_length_matcher(1, 1000),
+    TextFormat.NAME: _make_length_matcher(1, 255),
+    TextFormat.SECRET: _make_length_matcher(1, 500),
+    TextFormat.BUNDLE_ID: _make_matcher(r"[A-Za-z0-9._-]{2,155}"),
+    TextFormat.BUNDLE_MATCH: _make_matcher(r"\*|[A-Za-z0-9._-]{2,155}\*?"),
+    TextFormat.URL: _make_matcher(r"https?://[^\s/]+(/\S*)?", 2000),
+    TextFormat.HTTPS: _make_matcher(r"https://[^\s/]+(/\S*)?", 2000),
     TextFormat.HOST: lambda text: _is_ip_address(text) or _is_host_name(text),
-    TextFormat.DOMAIN: _matcher(rf"(\*\.?|\.)?{_HOST}(:\d{{1,5}})?(/\S*)?"),
+    TextFormat.DOMAIN: _make_matcher(rf"(\*\.?|\.)?{_HOST}(:\d{{1,5}})?(/\S*)?"),
     TextFormat.IP: _is_ip_address,
-    TextFormat.EMAIL: _matcher(rf"[^@\s]+@{_HOST}"),
-    TextFormat.UUID: _matcher(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
-    TextFormat.MAC: _matcher(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"),
-    TextFormat.ICCID: _matcher(r"[0-9]{18,22}"),
+    TextFormat.EMAIL: _make_matcher(rf"[^@\s]+@{_HOST}"),
+    TextFormat.UUID: _make_matcher(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+    TextFormat.MAC: _make_matcher(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"),
+    TextFormat.ICCID: _make_matcher(r"[0-9]{18,22}"),
     TextFormat.SSID: _is_ssid,
     # A passphrase of 8 to 63 characters, 64 hexadecimal digits, or the older 5 to 13 of WEP.
-    TextFormat.WIFI_PASSWORD: _length_matcher(5, 64),
-    TextFormat.FILTER_HOST: _matcher(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", 253),
-    TextFormat.CATEGORY: _matcher(r"[a-z0-9][a-z0-9_-]*", 64),
-    TextFormat.OS_VERSION: _matcher(r"[1-9][0-9]?(\.[0-9]{1,3}){1,2}", 12),
+    TextFormat.WIFI_PASSWORD: _make_length_matcher(5, 64),
+    TextFormat.FILTER_HOST: _make_matcher(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", 253),
+    TextFormat.CATEGORY: _make_matcher(r"[a-z0-9][a-z0-9_-]*", 64),
+    TextFormat.OS_VERSION: _make_matcher(r"[1-9][0-9]?(\.[0-9]{1,3}){1,2}", 12),
     TextFormat.LOCAL_TIME: _is_local_time,
 }
 _LABELS: dict[TextFormat, Message] = {

@@ -70,9 +70,9 @@ def _count_apps(groups: Iterable[RolloverGroup], policy: PolicyData, rollover: R
     """Return how many tablets need each app before and after, and how many hold it at once."""
     counts: dict[UUID, Counter[str]] = {}
     for group in groups:
-        before, after = _places(group, rollover)
-        had = _required_apps(policy, before) if before else set()
-        has = _required_apps(policy, after) if after else set()
+        before, after = _list_places(group, rollover)
+        had = _list_required_apps(policy, before) if before else set()
+        has = _list_required_apps(policy, after) if after else set()
         # Pupils without a tablet who will get one: those who enter the first grade, and those whom a new roster brings.
         awaits = group.pupils - group.with_tablet if _arrives(group) else 0
         for app_id in had | has:
@@ -85,7 +85,7 @@ def _count_apps(groups: Iterable[RolloverGroup], policy: PolicyData, rollover: R
     return counts
 
 
-def _required_apps(policy: PolicyData, place: TabletPlace) -> set[UUID]:
+def _list_required_apps(policy: PolicyData, place: TabletPlace) -> set[UUID]:
     situation = Situation(place.town_id, apply_documents(policy.documents, policy.presets, place))
     return {app.id for app in list_wanted_apps(situation, policy)}
 
@@ -95,19 +95,19 @@ def _arrives(group: RolloverGroup) -> bool:
     return group.decision is RolloverDecision.ARRIVED or first
 
 
-def _places(group: RolloverGroup, rollover: Rollover) -> tuple[TabletPlace | None, TabletPlace | None]:
+def _list_places(group: RolloverGroup, rollover: Rollover) -> tuple[TabletPlace | None, TabletPlace | None]:
     """Return where a pupil's tablet stands in the year that ends and in the one that comes."""
-    after = _place(rollover.town_id, group.school_after, group.class_after, group.grade_after.value)
+    after = _build_place(rollover.town_id, group.school_after, group.class_after, group.grade_after.value)
     if group.decision is RolloverDecision.ABSENT:
-        after = _place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
+        after = _build_place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
         return after, after
     before = None
     if group.decision is not RolloverDecision.ARRIVED:
-        before = _place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
+        before = _build_place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
     return before, None if group.decision is RolloverDecision.LEAVER else after
 
 
-def _place(town_id: UUID, school_id: UUID, class_id: UUID | None, grade: str) -> TabletPlace:
+def _build_place(town_id: UUID, school_id: UUID, class_id: UUID | None, grade: str) -> TabletPlace:
     return TabletPlace(town_id, _NO_TABLET, school_id, class_id, None, grade, TabletRole.PUPIL, frozenset())
 
 

@@ -65,7 +65,7 @@ def publish(work: UnitOfWork, actor: Actor, owner: Versioned, number: int, publi
     is_at_once = _check_stage(work, owner, version, assessment, publication)
     if assessment.confirmation and owner.town_id is not None:
         reached = _count_unproved(work, version, publication.stage)
-        budget.spend(work, actor, owner.town_id, IrreversibleAct.LOCK_OUT, reached)
+        budget.spend_budget(work, actor, owner.town_id, IrreversibleAct.LOCK_OUT, reached)
     if assessment.tablets > SECOND_PERSON_ABOVE and (is_at_once or assessment.findings):
         _require_second_person(work, actor, version)
     advances = publication.stage.kind is StageKind.ALL and version.state is VersionState.DRAFT and not is_at_once

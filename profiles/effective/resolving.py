@@ -61,7 +61,7 @@ def _is_apart(situation: Situation, mode: Mode) -> bool:
         parts += [content.values.get(mode.value, {}), content.locks.get(mode.value, ())]
         for preset in document.presets:
             taken = preset.version.content
-            parts.append(taken.values_in(mode) if preset.use.mode == mode.value else taken.values.get(mode.value, {}))
+            parts.append(taken.get_values(mode) if preset.use.mode == mode.value else taken.values.get(mode.value, {}))
     return any(key.startswith("web.") for part in parts for key in part)
 
 

@@ -107,7 +107,7 @@ class PolicyData:
         """Return what a document sets in a mode."""
         key = (document.key, mode)
         if key not in self._sources:
-            self._sources[key] = document.source_in(mode)
+            self._sources[key] = document.build_source(mode)
         return self._sources[key]
 
     def get_settings(self, situation: Situation, mode: Mode) -> dict[str, Resolved]:

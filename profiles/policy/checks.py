@@ -91,11 +91,11 @@ def lint_content(content: PolicyContent, presets: Mapping[UUID, PublishedPreset]
 def merge_presets(content: PolicyContent, presets: Mapping[UUID, PublishedPreset], mode: Mode) -> dict[str, Any]:
     """Return what a content sets in a mode with the live versions of its presets."""
     preset_values = [
-        apply_app_use(presets[use.preset_id].versions[0].content.values_in(mode), use.use)
+        apply_app_use(presets[use.preset_id].versions[0].content.get_values(mode), use.use)
         for use in content.presets
         if use.preset_id in presets and use.applies_in(mode)
     ]
-    return take_in_presets(content.values_in(mode), preset_values)
+    return take_in_presets(content.get_values(mode), preset_values)
 
 
 def check_app_verdicts(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> None:

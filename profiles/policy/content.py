@@ -46,11 +46,11 @@ class PolicyContent:
     locks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     presets: tuple[PresetUse, ...] = ()
 
-    def values_in(self, mode: Mode) -> dict[str, Any]:
+    def get_values(self, mode: Mode) -> dict[str, Any]:
         """Return its own values in a mode, in catalogue keys: what is set for the mode goes before what is set for all modes."""
         return {**expand_composites(self.values.get(ALL_MODES, {})), **expand_composites(self.values.get(mode.value, {}))}
 
-    def locks_in(self, mode: Mode) -> frozenset[str]:
+    def get_locks(self, mode: Mode) -> frozenset[str]:
         """Return the catalogue keys that it locks in a mode: a lock on a composite locks all that the composite stands for."""
         everywhere, here = self.locks.get(ALL_MODES, ()), self.locks.get(mode.value, ())
         parts = [self.values.get(part, {}) for part in (ALL_MODES, mode.value)]

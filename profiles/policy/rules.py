@@ -105,15 +105,15 @@ class AppliedDocument:
         """What makes two of them the same: equal keys have equal values in every mode."""
         return (self.version.version_id, *(preset.version.version_id for preset in self.presets))
 
-    def source_in(self, mode: Mode) -> PolicySource:
+    def build_source(self, mode: Mode) -> PolicySource:
         """Return what it sets in a mode, presets included, ready to be merged."""
         content = self.version.content
         taken = [
-            (preset.name, apply_app_use(preset.version.content.values_in(mode), preset.use.use))
+            (preset.name, apply_app_use(preset.version.content.get_values(mode), preset.use.use))
             for preset in self.presets
             if preset.use.applies_in(mode)
         ]
-        values = take_in_presets(content.values_in(mode), (values for _, values in taken))
+        values = take_in_presets(content.get_values(mode), (values for _, values in taken))
         names: dict[str, tuple[str, ...]] = {}
         for name, preset_values in taken:
             for key in preset_values:
@@ -122,7 +122,7 @@ class AppliedDocument:
             name=self.document.label,
             depth=self.document.place.depth,
             values=values,
-            locks=content.locks_in(mode),
+            locks=content.get_locks(mode),
             author=self.version.author,
             until=self.version.until,
             presets=names,

@@ -96,7 +96,7 @@ def build_declarations(
     DNS settings by mode where they are declarations of their own; `update` is the payload that enforces a version of the system.
     """
     declarations = [
-        _configuration(
+        _build_configuration(
             SUBSCRIPTIONS_IDENTIFIER, "management.status-subscriptions", {"StatusItems": [{"Name": n} for n in _STATUS_ITEMS]}
         ),
         Declaration(
@@ -108,26 +108,28 @@ def build_declarations(
     ]
     always = [SUBSCRIPTIONS_IDENTIFIER]
     if base is not None:
-        declarations.append(_profile_configuration(BASE_IDENTIFIER, base_url, base))
+        declarations.append(_build_profile_configuration(BASE_IDENTIFIER, base_url, base))
         always.append(BASE_IDENTIFIER)
     if update is not None:
-        declarations.append(_configuration(UPDATE_IDENTIFIER, "softwareupdate.enforcement.specific", update))
+        declarations.append(_build_configuration(UPDATE_IDENTIFIER, "softwareupdate.enforcement.specific", update))
         always.append(UPDATE_IDENTIFIER)
     for app in sorted(apps, key=lambda app: app.bundle_identifier):
         identifier = build_app_identifier(app.bundle_identifier)
-        declarations.append(_configuration(identifier, "app.managed", _app_payload(app)))
+        declarations.append(_build_configuration(identifier, "app.managed", _build_app_payload(app)))
         always.append(identifier)
         if app.values is not None:
             declarations.append(_build_values_asset(base_url, app.values))
-    declarations.append(_activation(ALWAYS_IDENTIFIER, always, None))
+    declarations.append(_build_activation(ALWAYS_IDENTIFIER, always, None))
     modes_by_profile: dict[str, list[Mode]] = {}
     for mode, sha256 in modes.items():
         if sha256 is not None:
             modes_by_profile.setdefault(sha256, []).append(mode)
     for sha256, profile_modes in sorted(modes_by_profile.items()):
         identifier = f"{IDENTIFIER_PREFIX}.mode.{sha256[:16]}"
-        declarations.append(_profile_configuration(identifier, base_url, sha256))
-        declarations.append(_activation(f"{IDENTIFIER_PREFIX}.in.{sha256[:16]}", [identifier], build_predicate(profile_modes)))
+        declarations.append(_build_profile_configuration(identifier, base_url, sha256))
+        declarations.append(
+            _build_activation(f"{IDENTIFIER_PREFIX}.in.{sha256[:16]}", [identifier], build_predicate(profile_modes))
+        )
     return [*declarations, *_build_dns_declarations(dns)]
 
 
@@ -138,8 +140,8 @@ def _build_dns_declarations(dns: Mapping[Mode, Mapping[str, Any]]) -> Iterator[D
         modes_by_digest.setdefault(hashlib.sha256(serialize_canonical(payload)).hexdigest()[:16], []).append(mode)
     for digest, modes in sorted(modes_by_digest.items()):
         identifier = f"{IDENTIFIER_PREFIX}.dns.{digest}"
-        yield _configuration(identifier, "network.dns-settings", dns[modes[0]])
-        yield _activation(f"{IDENTIFIER_PREFIX}.dns-in.{digest}", [identifier], build_predicate(modes))
+        yield _build_configuration(identifier, "network.dns-settings", dns[modes[0]])
+        yield _build_activation(f"{IDENTIFIER_PREFIX}.dns-in.{digest}", [identifier], build_predicate(modes))
 
 
 def build_predicate(modes: Iterable[Mode]) -> str:
@@ -193,15 +195,15 @@ def serialize_canonical(document: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _profile_configuration(identifier: str, base_url: str, sha256: str) -> Declaration:
-    return _configuration(identifier, "legacy", {"ProfileURL": f"{base_url}/mdm/profiles/{sha256}"})
+def _build_profile_configuration(identifier: str, base_url: str, sha256: str) -> Declaration:
+    return _build_configuration(identifier, "legacy", {"ProfileURL": f"{base_url}/mdm/profiles/{sha256}"})
 
 
-def _configuration(identifier: str, kind: str, payload: Mapping[str, Any]) -> Declaration:
+def _build_configuration(identifier: str, kind: str, payload: Mapping[str, Any]) -> Declaration:
     return Declaration(DeclarationKind.CONFIGURATION, identifier, f"com.apple.configuration.{kind}", payload)
 
 
-def _activation(identifier: str, configurations: list[str], condition: str | None) -> Declaration:
+def _build_activation(identifier: str, configurations: list[str], condition: str | None) -> Declaration:
     payload: dict[str, Any] = {"StandardConfigurations": sorted(configurations)}
     if condition is not None:
         payload["Predicate"] = condition
@@ -218,7 +220,7 @@ def build_values_identifier(values: str) -> str:
     return f"{APP_PREFIX}-values.{hashlib.sha256(values.encode()).hexdigest()[:16]}"
 
 
-def _app_payload(app: ManagedApp) -> dict[str, Any]:
+def _build_app_payload(app: ManagedApp) -> dict[str, Any]:
     source: dict[str, Any] = {"ManifestURL": app.manifest_url} if app.manifest_url else {"AppStoreID": str(app.app_store_id)}
     licence = {} if app.manifest_url else {"License": {"Assignment": "Device"}}
     values = {} if app.values is None else {"LegacyAppConfigAssetReference": build_values_identifier(app.values)}

@@ -104,18 +104,18 @@ def build_payload(owner: str, identifier: str, kind: str, slot: str, content: Ma
         "PayloadType": kind,
         "PayloadVersion": 1,
         "PayloadIdentifier": f"{identifier}.{slot}",
-        "PayloadUUID": _payload_uuid(owner, identifier, slot),
+        "PayloadUUID": _compute_payload_uuid(owner, identifier, slot),
         **content,
     }
 
 
-def _payload_uuid(owner: str, identifier: str, slot: str) -> str:
+def _compute_payload_uuid(owner: str, identifier: str, slot: str) -> str:
     return str(uuid5(PAYLOAD_NAMESPACE, f"{owner}/{identifier}/{slot}")).upper()
 
 
 def _resolve_references(value: Any, owner: str, identifier: str) -> Any:
     if isinstance(value, PayloadReference):
-        return _payload_uuid(owner, identifier, value.slot)
+        return _compute_payload_uuid(owner, identifier, value.slot)
     if isinstance(value, Mapping):
         return {key: _resolve_references(item, owner, identifier) for key, item in value.items()}
     if isinstance(value, list):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.places.zones import HolidayZone
 
 #: The name of the calendar of the holiday zone of a school, or of its town.
@@ -89,7 +89,7 @@ def _is_same_holiday(first: HolidayPeriod, second: HolidayPeriod) -> bool:
     """Return whether two periods overlap, or have one name and begin within some weeks: the ministry moves holidays."""
     if first.first <= second.last and second.first <= first.last:
         return True
-    return label_key(first.name) == label_key(second.name) and abs(first.first - second.first) <= _MOVED_BY
+    return make_label_key(first.name) == make_label_key(second.name) and abs(first.first - second.first) <= _MOVED_BY
 
 
 #: A holiday is moved by less than this.

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.places.zones import PARIS, HolidayZone, get_zone_facts
 from profiles.schedule.calendar import HolidayPeriod, get_school_year_end
 from profiles.schedule.calendar_files import MAX_BYTES, CalendarRecord, InvalidCalendarFile, read_records
@@ -156,14 +156,14 @@ def _interpret(record: CalendarRecord, default_zone: HolidayZone | None) -> _Bou
 
 def _is_for_teachers(record: CalendarRecord, marker: _Marker | None) -> bool:
     """Return whether a record is not about pupils: by its population, or because it is the return of teachers."""
-    if re.match(r"ENSEIGNANT|PERSONNEL|PROFESSEUR", label_key(record.population)):
+    if re.match(r"ENSEIGNANT|PERSONNEL|PROFESSEUR", make_label_key(record.population)):
         return True
     pattern = r"\b(ENSEIGNANTS?|PERSONNELS?|PROFESSEURS?|PRE-?RENTREE)\b"
-    return marker is _Marker.RETURN and re.search(pattern, label_key(record.description)) is not None
+    return marker is _Marker.RETURN and re.search(pattern, make_label_key(record.description)) is not None
 
 
 def _find_marker(description: str) -> _Marker | None:
-    key = label_key(description).replace("’", "'")
+    key = make_label_key(description).replace("’", "'")
     if "RENTREE" in key:
         return _Marker.RETURN
     if re.search(r"\b(DEBUT|DEPART|FIN DES COURS|FIN DE L'ANNEE)\b", key) and re.search(r"\bETE\b|\bFIN D", key):
@@ -227,7 +227,7 @@ _ACADEMIES = {
 
 
 def _zone_key(name: str) -> str:
-    return re.sub(r"[^A-Z]+", " ", label_key(name)).strip()
+    return re.sub(r"[^A-Z]+", " ", make_label_key(name)).strip()
 
 
 _ZONES_BY_NAME = {_zone_key(name): zone for zone, names in _ACADEMIES.items() for name in names.split("|")}

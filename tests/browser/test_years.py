@@ -14,7 +14,7 @@ from cartable.clock import ManualClock
 from cartable.scope import Role
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, School, Town
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.rollover.models import Rollover
 from tests.browser.accessible import check_page
 from tests.browser.pictures import take_picture
@@ -128,7 +128,7 @@ def _record_decisions_as_head(head: Page, server: LiveServer, school: School, ot
 
 
 def _move_clock_to_september(server: LiveServer, clock: ManualClock, town: Town) -> None:
-    year = int(school_year_of(clock.now().date())[:4]) + 1
+    year = int(get_school_year(clock.now().date())[:4]) + 1
     clock.advance(datetime(year, 9, 1, 8, tzinfo=UTC) - clock.now() + timedelta(minutes=1))
 
 

@@ -16,10 +16,10 @@ from cartable.i18n import (
     FRENCH,
     Language,
     Message,
-    available_languages,
+    choose_language,
     find_language,
     find_languages,
-    preferred_language,
+    list_available_languages,
     read_message,
 )
 from mdm.cli import messages
@@ -123,7 +123,7 @@ def test_a_third_language_is_one_file_more(german: Language, tmp_path: Path) -> 
     assert german.name == "Deutsch"
     assert Message("lost", plural="lost", context="tablet").translate(german, count=2) == "verlorene"
     among = find_languages(tmp_path)
-    assert preferred_language("fr;q=0.2, de-AT;q=0.9", ENGLISH, among) == german
+    assert choose_language("fr;q=0.2, de-AT;q=0.9", ENGLISH, among) == german
     assert find_language("fr", among) is None
 
 
@@ -142,11 +142,11 @@ def test_a_third_language_is_one_file_more(german: Language, tmp_path: Path) -> 
     ],
 )
 def test_the_language_is_negotiated_from_the_header(header: str | None, code: str) -> None:
-    assert preferred_language(header).code == code
+    assert choose_language(header).code == code
 
 
 def test_the_default_language_stands_first_and_says_its_own_name() -> None:
-    assert [(each.code, each.name) for each in available_languages()] == [("fr", "Français"), ("en", "English")]
+    assert [(each.code, each.name) for each in list_available_languages()] == [("fr", "Français"), ("en", "English")]
 
 
 def test_an_error_says_its_message_with_its_details() -> None:

@@ -22,7 +22,7 @@ class NotCbor(ValueError):
 def loads(data: bytes) -> Value:
     """Return the value of exactly one encoded item. Raises `NotCbor` and nothing else."""
     reader = _Reader(data)
-    value = reader.item(MAX_DEPTH)
+    value = reader.read_item(MAX_DEPTH)
     if reader.place != len(data):
         raise NotCbor("bytes after the end")
     return value
@@ -36,11 +36,11 @@ class _Reader:
         self.place = 0
         self.left = MAX_ITEMS
 
-    def item(self, depth: int) -> Value:
+    def read_item(self, depth: int) -> Value:
         self.left -= 1
         if depth == 0 or self.left < 0:
             raise NotCbor("too deep or too many")
-        initial = self.take(1)[0]
+        initial = self.read_bytes(1)[0]
         major, short = initial >> 5, initial & 0x1F
         if major == 7:
             if short not in _SIMPLE:
@@ -48,42 +48,42 @@ class _Reader:
             return _SIMPLE[short]
         if major == 6:
             raise NotCbor("a tag")
-        size = self.argument(short)
+        size = self.read_argument(short)
         if major < 2:
             return size if major == 0 else -1 - size
         if major < 4:
-            return self.take(size) if major == 2 else self.text(size)
+            return self.read_bytes(size) if major == 2 else self.read_text(size)
         if size > self.left:
             raise NotCbor("too many")
-        return self.listing(size, depth - 1) if major == 4 else self.mapping(size, depth - 1)
+        return self.read_list(size, depth - 1) if major == 4 else self.read_map(size, depth - 1)
 
-    def argument(self, short: int) -> int:
+    def read_argument(self, short: int) -> int:
         if short < 24:
             return short
         if short > 27:
             raise NotCbor("an indefinite length")
-        return int.from_bytes(self.take(1 << (short - 24)), "big")
+        return int.from_bytes(self.read_bytes(1 << (short - 24)), "big")
 
-    def take(self, size: int) -> bytes:
+    def read_bytes(self, size: int) -> bytes:
         if size > len(self.data) - self.place:
             raise NotCbor("cut off")
         self.place += size
         return self.data[self.place - size : self.place]
 
-    def text(self, size: int) -> str:
+    def read_text(self, size: int) -> str:
         try:
-            return self.take(size).decode()
+            return self.read_bytes(size).decode()
         except UnicodeDecodeError as error:
             raise NotCbor("text that is no UTF-8") from error
 
-    def listing(self, size: int, depth: int) -> list[Value]:
-        return [self.item(depth) for _ in range(size)]
+    def read_list(self, size: int, depth: int) -> list[Value]:
+        return [self.read_item(depth) for _ in range(size)]
 
-    def mapping(self, size: int, depth: int) -> dict[int | str, Value]:
+    def read_map(self, size: int, depth: int) -> dict[int | str, Value]:
         decoded: dict[int | str, Value] = {}
         for _ in range(size):
-            key = self.item(depth)
+            key = self.read_item(depth)
             if isinstance(key, bool) or not isinstance(key, int | str) or key in decoded:
                 raise NotCbor("a key twice, or of another kind")
-            decoded[key] = self.item(depth)
+            decoded[key] = self.read_item(depth)
         return decoded

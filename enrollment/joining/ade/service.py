@@ -176,7 +176,7 @@ def enable_activation_lock(work: UnitOfWork, actor: Actor, tablet: Tablet, *, re
     if device is None:
         raise DeviceNotAssigned
     if device.lock_bypass_key is None:
-        budget.spend(work, actor, tablet.town_id, IrreversibleAct.ACTIVATION_LOCK)
+        budget.spend_budget(work, actor, tablet.town_id, IrreversibleAct.ACTIVATION_LOCK)
     audit.record_event(work, actor, "tablet.activation_lock", "tablet", tablet.id, town_id=tablet.town_id, reason=reason)
     bypass_key = bytes.fromhex(device.lock_bypass_key) if device.lock_bypass_key else lock_codes.generate_bypass_key()
     device.lock_bypass_key, device.lock_requested_at, device.lock_result = bypass_key.hex(), work.now, None

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from enrollment.people.models import AssignmentKind, Pupil, PupilState, StaffMember, TeacherAssignment
 from enrollment.people.rules import ABSENCE_GRACE_PERIOD
 from enrollment.places.models import School, SchoolClass, Town
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.rosters.exports.snapshot import RosterSnapshot
 from enrollment.rosters.models import RosterExport
 from enrollment.tablets.models import Loan, Tablet
@@ -25,7 +25,7 @@ class ExportRepository:
 
     def load_snapshot(self, town_id: UUID, school_id: UUID | None, today: date, *, include_absent: bool) -> RosterSnapshot:
         """Return a town, or one school of it. `include_absent`: with pupils who left the roster during the grace period."""
-        year = school_year_of(today)
+        year = get_school_year(today)
         statement = select(School).where(School.town_id == town_id)
         if school_id is not None:
             statement = statement.where(School.id == school_id)

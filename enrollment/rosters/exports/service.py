@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.models import AccessKind
 from enrollment.places.repository import PlaceRepository
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.places.service import get_town_date
 from enrollment.rollover.incoming_year import get_summer_freeze
 from enrollment.rollover.repository import RolloverRepository
@@ -110,7 +110,7 @@ def _load_snapshot(
 
 def _find_apple_blockers(work: UnitOfWork, snapshot: RosterSnapshot, template: apple.Template) -> list[ExportBlocker]:
     last = ExportRepository(work.session).find_last_export(snapshot.town.id, "apple")
-    is_of_this_year = last is not None and school_year_of(last.exported_at.date()) == snapshot.year
+    is_of_this_year = last is not None and get_school_year(last.exported_at.date()) == snapshot.year
     previous_class_ids = list(last.class_ids) if last is not None and is_of_this_year else []
     return apple.find_blockers(
         snapshot,

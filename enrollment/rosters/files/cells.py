@@ -6,7 +6,7 @@ import re
 import unicodedata
 from datetime import date, datetime, timedelta
 
-from enrollment.people.text import label_key, strip_accents
+from enrollment.people.text import make_label_key, strip_accents
 from enrollment.places.models import Grade
 
 MAX_CELL = 200
@@ -43,7 +43,7 @@ _TAIL = re.compile(r"(?:ERE|EME|E)? ANNEE$")
 
 def parse_grade(cell: str) -> Grade | None:
     """Return the grade of a cell, written as a code or spelled out; None when it is none."""
-    key = _TAIL.sub("", label_key(cell)).strip()
+    key = _TAIL.sub("", make_label_key(cell)).strip()
     return _GRADES.get(key) or _GRADES.get(key.replace(" ", ""))
 
 
@@ -114,7 +114,7 @@ def parse_labels(cell: str | None) -> tuple[str, ...] | None:
     """Return the distinct labels of a cell that may contain several, in the order of their keys; None when the file has no such cell."""
     if cell is None:
         return None
-    parts = {label_key(part): part.strip()[:MAX_LABEL] for part in re.split(r"[,;|]", cell) if part.strip()}
+    parts = {make_label_key(part): part.strip()[:MAX_LABEL] for part in re.split(r"[,;|]", cell) if part.strip()}
     return tuple(parts[key] for key in sorted(parts))
 
 

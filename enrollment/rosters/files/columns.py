@@ -56,14 +56,14 @@ def _fields_by_alias(kind: FileKind) -> dict[str, str]:
     return {alias: name for name, names in get_field_aliases(kind).items() for alias in names}
 
 
-def header_key(text: str) -> str:
+def make_header_key(text: str) -> str:
     """Return the form by which headers are compared: lower case, no accents, spaces, stars or apostrophes."""
     return re.sub(r"[\s*'’\ufeff]", "", strip_accents(text.lower()))
 
 
 def is_forbidden_column(title: str) -> bool:
     """Tell whether the content of a column is never kept of a child, whatever a person maps it to."""
-    key = header_key(title)
+    key = make_header_key(title)
     return any(key.startswith(start) for start in _load_aliases()["forbidden"]) and all(
         key not in _fields_by_alias(kind) for kind in FileKind
     )
@@ -84,7 +84,7 @@ def get_column_status(title: str, field_name: str | None) -> ColumnStatus:
         return ColumnStatus.KEPT
     if is_forbidden_column(title):
         return ColumnStatus.FORBIDDEN
-    return ColumnStatus.LEFT_OUT if header_key(title) in _load_aliases()["known"] else ColumnStatus.UNKNOWN
+    return ColumnStatus.LEFT_OUT if make_header_key(title) in _load_aliases()["known"] else ColumnStatus.UNKNOWN
 
 
 def describe_columns(
@@ -146,7 +146,7 @@ def _match_fields(header: Sequence[str], kind: FileKind, overrides: ColumnOverri
     """Return the field of each column, or None."""
     fields: list[str | None] = []
     for title in header:
-        key = header_key(title)
+        key = make_header_key(title)
         name = overrides.get(key) or _fields_by_alias(kind).get(key)
         fields.append(None if name == IGNORE or (key in overrides and is_forbidden_column(title)) else name)
     return fields
@@ -167,7 +167,7 @@ def match_columns(header: Sequence[str], kind: FileKind, overrides: ColumnOverri
             blocks[-1][name] = index
         elif name is not None and name not in index_by_field:
             index_by_field[name] = index
-        elif name is not None and header_key(header[index_by_field[name]]) == header_key(title):
+        elif name is not None and make_header_key(header[index_by_field[name]]) == make_header_key(title):
             raise UnreadableRoster(why="duplicate_column")
         elif title:
             ignored.append(title[:60])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.rosters.files.cells import has_doubtful_letters, is_damaged_name, parse_class_label, parse_email, parse_mobile
 from enrollment.rosters.files.columns import ColumnLayout
 from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, ChildReference, GuardianRow
@@ -28,7 +28,7 @@ def parse_guardians(
     parsed = [_parse_line(number, cells[:header_width], cells, columns, keep_contacts=keep_contacts) for number, cells in lines]
     lines_by_name: dict[tuple[str, str], list[_ParsedLine]] = {}
     for line in parsed:
-        key = (label_key(line.row.last_name), label_key(line.row.first_name))
+        key = (make_label_key(line.row.last_name), make_label_key(line.row.first_name))
         namesakes = lines_by_name.setdefault(key, [])
         same_person = next((index for index, other in enumerate(namesakes) if other.contacts & line.contacts), None)
         if same_person is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.places.models import Grade
 from enrollment.rollover.models import RolloverDecision
 from enrollment.rosters.files.cells import SPELLED_OUT_GRADES
@@ -34,7 +34,7 @@ def parse_rollover_decision(cell: str, grade: Grade) -> RolloverDecision | None:
 
     A grade named in the text must fit: *Passage en CM1* for a pupil of CE1 skips a grade, *Passage en CE1* is not understood.
     """
-    text = label_key(cell).replace("(E)", "")
+    text = make_label_key(cell).replace("(E)", "")
     for spelled_out, each in SPELLED_OUT_GRADES.items():
         text = text.replace(spelled_out, each.value)
     decisions: set[RolloverDecision] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.rosters.files.cells import has_doubtful_letters, is_damaged_name, parse_class_label, parse_email
 from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, StaffRow
 
@@ -21,13 +21,13 @@ _NOT_STAFF = {"ELEVE", "STUDENT", "PUPIL", "PARENT", "RESPONSABLE", "GUARDIAN", 
 
 def is_not_staff(cells: dict[str, str]) -> bool:
     """Tell whether the line is about a pupil or a guardian."""
-    return label_key(cells.get("kind", "")) in _NOT_STAFF
+    return make_label_key(cells.get("kind", "")) in _NOT_STAFF
 
 
 def parse_staff(line: int, cells: dict[str, str]) -> StaffRow:
     """Return a line as the row of one adult in one class."""
     last, first = cells.get("last_name", ""), cells.get("first_name", "")
-    capacity, email = label_key(cells.get("kind", "")), parse_email(cells.get("email", ""))
+    capacity, email = make_label_key(cells.get("kind", "")), parse_email(cells.get("email", ""))
     problems, notes = [], []
     if not last:
         problems.append("no_last_name")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from enrollment.people.models import Guardian, RosterState, StaffMember
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.rosters.files.rows import ChildReference, GuardianRow, StaffRow
 from enrollment.rosters.imports.changes import ChangeKind, ClassIndex, RosterChange, Subject, dump_guardian, dump_staff
 
@@ -71,8 +71,8 @@ def match_guardians(
 
 
 def _guardian_identity(row: GuardianRow) -> tuple[str, ...]:
-    children = sorted(label_key(f"{child.last_name} {child.first_name}") for child in row.children)
-    return (label_key(row.last_name), label_key(row.first_name), row.email, row.mobile, *children)
+    children = sorted(make_label_key(f"{child.last_name} {child.first_name}") for child in row.children)
+    return (make_label_key(row.last_name), make_label_key(row.first_name), row.email, row.mobile, *children)
 
 
 def _find_children(
@@ -96,8 +96,8 @@ def _find_candidates(
         return [each for each in children if each.source_id == child.source_id]
     names = {hash_name(last, child.first_name) for last in (child.last_name, child.usage_name) if last}
     candidates = list({each.reference: each for name in names for each in children_by_name.get(name, ())}.values())
-    label = label_key(child.class_label)
-    same_class = [each for each in candidates if label and label_key(each.class_label) == label]
+    label = make_label_key(child.class_label)
+    same_class = [each for each in candidates if label and make_label_key(each.class_label) == label]
     return same_class if len(candidates) > 1 and same_class else candidates
 
 
@@ -203,7 +203,7 @@ def match_staff(
 
 def _is_somebody_else(member: StaffMember, row: StaffRow, email: str) -> bool:
     """Return whether nothing but the number is that of a known adult: two systems may give two people one number."""
-    names = {(label_key(each.last_name), label_key(each.first_name)) for each in (member, row)}
+    names = {(make_label_key(each.last_name), make_label_key(each.first_name)) for each in (member, row)}
     shares_a_name = len({last for last, _ in names}) == 1 or len({first for _, first in names}) == 1
     return not shares_a_name and email != (member.email or "")
 
@@ -212,7 +212,7 @@ def _staff_identity(row: StaffRow) -> tuple[str, str]:
     """Return the key by which lines are of one adult: id or e-mail where there is one, else the name."""
     if row.source_id or row.email:
         return "id", row.source_id or row.email
-    return label_key(row.last_name), label_key(row.first_name)
+    return make_label_key(row.last_name), make_label_key(row.first_name)
 
 
 def _find_assignments(

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cartable.crypto import Keyring
 from enrollment.people.models import GroupKind
-from enrollment.people.text import compute_name_hash, label_key
+from enrollment.people.text import compute_name_hash, make_label_key
 from enrollment.places.models import SchoolClass
 from enrollment.rosters.files.rows import GuardianRow, PupilRow, StaffRow
 
@@ -102,7 +102,7 @@ def compute_hashes(keyring: Keyring, town_id: UUID, row: PupilRow) -> MatchHashe
 
 def build_class_key(label: str, onde_class_id: str | None) -> str:
     """Return the key of a class within its school and year: ONDE's number, else the label."""
-    return f"#{onde_class_id}" if onde_class_id else label_key(label)
+    return f"#{onde_class_id}" if onde_class_id else make_label_key(label)
 
 
 #: The fields of a pupil's line that name groups, with the kind of these groups.
@@ -111,7 +111,7 @@ GROUP_FIELDS = {"groups": GroupKind.GROUP, "units": GroupKind.UNIT}
 
 def build_group_key(kind: GroupKind, label: str) -> str:
     """Return the key of a group within its school and year."""
-    return f"{kind.value}:{label_key(label)}"
+    return f"{kind.value}:{make_label_key(label)}"
 
 
 class ClassIndex:
@@ -124,12 +124,12 @@ class ClassIndex:
     def __init__(self, classes: Sequence[SchoolClass], groups: Mapping[UUID, frozenset[str]] | None = None) -> None:
         self._groups = groups or {}
         self.key_by_class = {each.id: build_class_key(each.label, each.onde_id) for each in classes}
-        label_counts = Counter((each.school_id, label_key(each.label)) for each in classes)
+        label_counts = Counter((each.school_id, make_label_key(each.label)) for each in classes)
         self._known_keys = {(each.school_id, self.key_by_class[each.id]) for each in classes}
         self._class_by_label = {
-            (each.school_id, label_key(each.label)): each
+            (each.school_id, make_label_key(each.label)): each
             for each in classes
-            if label_counts[each.school_id, label_key(each.label)] == 1
+            if label_counts[each.school_id, make_label_key(each.label)] == 1
         }
 
     def resolve_key(self, school_id: UUID, label: str, onde_class_id: str) -> str:
@@ -137,7 +137,7 @@ class ClassIndex:
         key = build_class_key(label, onde_class_id)
         if not key or (school_id, key) in self._known_keys:
             return key
-        school_class = self._class_by_label.get((school_id, label_key(label)))
+        school_class = self._class_by_label.get((school_id, make_label_key(label)))
         if school_class is None or (onde_class_id and school_class.onde_id):
             return key
         return self.key_by_class[school_class.id]

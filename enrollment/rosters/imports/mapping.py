@@ -18,8 +18,8 @@ from enrollment.rosters.files.columns import (
     ColumnStatus,
     FileKind,
     get_field_aliases,
-    header_key,
     is_forbidden_column,
+    make_header_key,
 )
 from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.rosters.models import ColumnMapping
@@ -83,7 +83,7 @@ def set_mapping(
     audit.record_event(work, actor, "roster.mapping", *subject, town_id=town_id, kind=kind.value, columns=len(field_by_title))
     present = {row.kind: row for row in ImportRepository(work.session).list_mappings(town_id, school_id)}
     row = present.get(kind.value) or ColumnMapping(town_id=town_id, school_id=school_id, kind=kind.value)
-    row.columns = {header_key(title): field for title, field in field_by_title.items()}
+    row.columns = {make_header_key(title): field for title, field in field_by_title.items()}
     row.updated_by, row.updated_at = actor.account_id, work.now
     work.session.add(row)
     work.session.flush()

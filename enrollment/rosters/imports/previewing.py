@@ -13,10 +13,10 @@ from cartable import audit
 from cartable.errors import Invalid
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.rules import get_first_day, school_year_of
+from enrollment.places.rules import get_first_day, get_school_year
 from enrollment.places.service import get_town_date, get_town_zone
 from enrollment.rollover import incoming_year
-from enrollment.rollover.rules import next_school_year
+from enrollment.rollover.rules import get_next_school_year
 from enrollment.rosters.errors import (
     SchoolRequired,
 )
@@ -151,8 +151,8 @@ def _dump_plan(plan: ImportPlan) -> str:
 def _resolve_year(work: UnitOfWork, town_id: UUID, requested_year: str | None) -> str:
     """Return the year of a roster, the present or the following one. Raises `Invalid`."""
     year = requested_year or incoming_year.get_summer_freeze(work, town_id).roster_year
-    present = school_year_of(get_town_date(work, town_id))
-    if year not in (present, next_school_year(present)):
+    present = get_school_year(get_town_date(work, town_id))
+    if year not in (present, get_next_school_year(present)):
         raise Invalid(field="year")
     return year
 

@@ -12,7 +12,7 @@ from cartable.ids import new_id
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.class_order import compute_class_order
 from enrollment.people.models import Pupil, PupilState
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.people.undo_log import Json, UndoLog
 from enrollment.places.models import Grade, SchoolClass
 from enrollment.rollover.incoming_year import IncomingYear
@@ -144,7 +144,7 @@ class _PupilWriter:
             school_class = SchoolClass(
                 id=new_id(), town_id=self.town_id, school_id=UUID(key[0]), school_year=self.year, label=label,
                 onde_id=row["onde_class_id"] or None,
-                label_key=f"{label_key(label)} {key[1]}"[:200] if row["onde_class_id"] else label_key(label),
+                label_key=f"{make_label_key(label)} {key[1]}"[:200] if row["onde_class_id"] else make_label_key(label),
                 label_order=compute_class_order(label),
             )  # fmt: skip
             self.work.session.add(school_class)
@@ -159,7 +159,7 @@ class _PupilWriter:
         if number and not school_class.onde_id:
             self.undo_log.set_fields("class", school_class, {"onde_id": number})
         elif number and label and school_class.label != label:
-            key = f"{label_key(label)} #{number}"[:200]
+            key = f"{make_label_key(label)} #{number}"[:200]
             self.undo_log.set_fields(
                 "class", school_class, {"label": label, "label_key": key, "label_order": compute_class_order(label)}
             )

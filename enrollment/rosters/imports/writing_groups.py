@@ -9,7 +9,7 @@ from uuid import UUID
 from cartable.ids import new_id
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import GroupKind, PupilGroup, PupilGroupMember
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.people.undo_log import Json, UndoLog
 from enrollment.rosters.imports.changes import GROUP_FIELDS, build_group_key
 from enrollment.rosters.imports.repository import ImportRepository
@@ -69,7 +69,7 @@ def _get_or_create_group(
             school_year=year,
             kind=kind,
             label=label,
-            label_key=label_key(label),
+            label_key=make_label_key(label),
         )
         work.session.add(group)
         work.session.flush()

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cartable import expiry
 from cartable.paging import paginate
 from cartable.scope import Permission
-from cartable.uploads import reading_upload
+from cartable.uploads import hold_upload_slot
 from enrollment.joining.ade import service
 from enrollment.joining.ade.models import AdeAlarm, AdeDevice, AdeServer, SyncPhase
 from enrollment.joining.ade.ports import DeviceResult, ProfileStatus
@@ -147,7 +147,7 @@ def install_ade_token(
     """
     with runtime.open_unit_of_work() as work:
         key = service.load_token_key(work, actor, server_id)
-    with reading_upload():
+    with hold_upload_slot():
         token = read_token(file.file.read(MAX_FILE + 1), *key)
     with runtime.open_unit_of_work() as work:
         return _load_server_out(work, service.store_token(work, actor, server_id, token, reason))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from cartable.paging import paginate
 from enrollment.people import schools
 from enrollment.people.models import GroupKind, Guardian, GuardianLink, TeacherAssignment
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.rosters import absent_pupils
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
@@ -102,7 +102,7 @@ def list_pupil_groups(
 
     Support units are shown to the head and the town's administrator only.
     """
-    year = school_year or school_year_of(work.now.date())
+    year = school_year or get_school_year(work.now.date())
     rows = paginate(schools.list_groups(work, actor, school_id, year), page, lambda row: (row[0].id,))
     return PageOut.of(rows, lambda row: PupilGroupOut(id=row[0].id, kind=row[0].kind, label=row[0].label, pupil_ids=row[1]))
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from cartable.i18n import preferred_language
+from cartable.i18n import choose_language
 from cartable.paging import PageRequest, paginate
 from cartable.uploads import read_upload
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases
@@ -285,7 +285,7 @@ def download_roster_report(
 
     Cells that a spreadsheet would run as formulas are made harmless.
     """
-    changes, language = service.list_lines(work, actor, import_id), preferred_language(request.headers.get("accept-language"))
+    changes, language = service.list_lines(work, actor, import_id), choose_language(request.headers.get("accept-language"))
     content = report.write_csv(changes, language) if file_format is ReportFormat.CSV else report.write_xlsx(changes, language)
     return build_attachment(content, f"import-{import_id}.{file_format.value}", MEDIA_TYPES[file_format.value])
 

@@ -67,7 +67,7 @@ def create_staff_member(body: StaffMemberIn, work: WorkDep, actor: ActorDep) -> 
     """
     values = body.model_dump()
     member = staff.add_staff_member(work, actor, values.pop("school_id"), **values)
-    return _build_out(staff.summarise(work, member), staff_loans.list_tablets_of_staff(work, [member]).get(member.id))
+    return _build_out(staff.load_summary(work, member), staff_loans.list_tablets_of_staff(work, [member]).get(member.id))
 
 
 @router.post("/staff/{staff_id}/departure", response_model=StaffMemberOut)
@@ -77,7 +77,7 @@ def record_staff_departure(staff_id: UUID, work: WorkDep, actor: ActorDep) -> St
     A tablet on loan keeps its loan until it is given back, and is named in the answer.
     """
     member = staff.record_departure(work, actor, staff_id)
-    return _build_out(staff.summarise(work, member), staff_loans.list_tablets_of_staff(work, [member]).get(member.id))
+    return _build_out(staff.load_summary(work, member), staff_loans.list_tablets_of_staff(work, [member]).get(member.id))
 
 
 def _build_out(row: StaffSummary, tablet: Tablet | None) -> StaffMemberOut:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from mdm.reconcile.rollouts import RolloutState
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.merge import StepOutcome
@@ -233,8 +233,8 @@ class RiskOut(BaseModel):
             settings=list(finding.risk.settings),
             modes=list(finding.modes),
             tablets=finding.tablets,
-            sentence={language.code: text.sentence.translate(language) for language in available_languages()},
-            remedy={language.code: text.remedy.translate(language) for language in available_languages()},
+            sentence={language.code: text.sentence.translate(language) for language in list_available_languages()},
+            remedy={language.code: text.remedy.translate(language) for language in list_available_languages()},
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from cartable.paging import paginate
 from mdm.api.deps import ActorDep
 from mdm.api.paging import PageOut, PageParams
@@ -46,5 +46,5 @@ def _describe(setting: Setting) -> SettingOut:
         supervised=setting.supervised,
         minimum_os=".".join(map(str, setting.minimum)),
         removed_in=".".join(map(str, setting.removed)) if setting.removed else None,
-        labels={language.code: setting.label.translate(language) for language in available_languages()},
+        labels={language.code: setting.label.translate(language) for language in list_available_languages()},
     )

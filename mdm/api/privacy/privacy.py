@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from cartable.i18n import preferred_language
+from cartable.i18n import choose_language
 from cartable.paging import paginate
 from enrollment.people.models import AccessKind
 from mdm.api.deps import ActorDep, WorkDep
@@ -117,7 +117,7 @@ def build_report_out(work: WorkDep, row: PrivacyReport) -> PrivacyReportOut:
 @router.get("/dictionary")
 def list_personal_fields(request: Request, _actor: ActorDep, page: PageParams) -> PageOut[PersonalFieldOut]:
     """List every personal field that is stored, with its purpose, legal ground, retention and recipients."""
-    language = preferred_language(request.headers.get("accept-language"))
+    language = choose_language(request.headers.get("accept-language"))
     return PageOut.of(
         paginate(dictionary.list_entries(), page, lambda each: (each.table, each.field)),
         lambda each: PersonalFieldOut(
@@ -141,7 +141,7 @@ def list_retention_rules(
     request: Request, town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams
 ) -> PageOut[RetentionRuleOut]:
     """List the retention rules as they hold in a town."""
-    language = preferred_language(request.headers.get("accept-language"))
+    language = choose_language(request.headers.get("accept-language"))
     return PageOut.of(
         paginate(retention.list_periods(work, actor, town_id), page, lambda each: (each.rule.id,)),
         lambda each: RetentionRuleOut(
@@ -207,7 +207,7 @@ def export_pupil(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
 @router.get("/pupils/{pupil_id}/export.pdf", response_class=Response)
 def export_pupil_document(pupil_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
     """Export all data that is kept about one pupil, as a PDF that a family can read."""
-    language = preferred_language(request.headers.get("accept-language"))
+    language = choose_language(request.headers.get("accept-language"))
     return build_attachment(
         papers.render_child_export(children.export_child(work, actor, pupil_id), language),
         f"pupil-{pupil_id}.pdf",

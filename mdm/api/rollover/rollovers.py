@@ -13,7 +13,7 @@ from cartable.paging import paginate
 from enrollment.places.models import Grade
 from enrollment.rollover import applying, drafting, service, succession
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
-from enrollment.rollover.repository import RolloverRepository, visible_lines
+from enrollment.rollover.repository import RolloverRepository, build_line_visibility
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from profiles.effective.licence_overlap import list_licence_overlaps
@@ -154,7 +154,7 @@ def list_rollover_lines(
 ) -> PageOut[RolloverLineOut]:
     """List the pupils of a rollover and what is decided for each."""
     rollover = service.get_rollover(work, actor, rollover_id)
-    rows = RolloverRepository(work.session).list_lines(rollover.id, visible_lines(actor), school_id, page)
+    rows = RolloverRepository(work.session).list_lines(rollover.id, build_line_visibility(actor), school_id, page)
     return PageOut.of(rows, _build_line_out)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, model_validator
 
-from cartable.i18n import Language, preferred_language
+from cartable.i18n import Language, choose_language
 from enrollment.tablets import printing
 from enrollment.tablets.documents import MAX_LABELS
 from mdm.api.deps import ActorDep, WorkDep
@@ -85,4 +85,4 @@ def print_delivery_list(town_id: UUID, reference: OrderReference, request: Reque
 
 
 def _language(request: Request) -> Language:
-    return preferred_language(request.headers.get("accept-language"))
+    return choose_language(request.headers.get("accept-language"))

@@ -49,7 +49,7 @@ def erase_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, t
     stop_switch.check_not_stopped(work, tablet.town_id, actor)
     if is_command_open(work, tablet, EraseDevice()):
         return
-    budget.spend(work, actor, tablet.town_id, IrreversibleAct.ERASE)
+    budget.spend_budget(work, actor, tablet.town_id, IrreversibleAct.ERASE)
     audit.record_event(work, actor, "tablet.erase", "tablet", tablet.id, town_id=tablet.town_id, ticket=ticket)
     send_command(work, actor, tablet, _build_erase_command(work, tablet), reason=reason)
 

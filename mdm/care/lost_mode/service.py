@@ -133,7 +133,7 @@ def request_lift(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, *
     if tablet.state is not TabletState.FOUND and not called_back:
         raise CallBackRequired
     if case.lift_requested_at is None:
-        budget.spend(work, actor, tablet.town_id, IrreversibleAct.LIFT)
+        budget.spend_budget(work, actor, tablet.town_id, IrreversibleAct.LIFT)
     return lift_case(work, actor, tablet, case, reason)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from cartable.scope import Actor
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from enrollment.places.models import School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet
 from profiles.apps.models import App
@@ -29,7 +29,7 @@ class SearchRepository:
             .where(
                 SchoolClass.town_id == town_id,
                 SchoolClass.school_year == year,
-                SchoolClass.label_key.contains(label_key(text), autoescape=True),
+                SchoolClass.label_key.contains(make_label_key(text), autoescape=True),
             )
             .order_by(SchoolClass.label_order, School.name, SchoolClass.id)
         )

@@ -15,7 +15,7 @@ from enrollment.people.models import Pupil, StaffMember
 from enrollment.people.text import split_name
 from enrollment.places import service as places
 from enrollment.places.models import School, SchoolClass
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.tablets.models import Tablet
 from mdm.care.search.repository import SearchRepository
 from profiles.apps.models import App
@@ -76,7 +76,7 @@ def search(
     if len(text) < SHORTEST_TEXT:
         return SearchResults()
     repository = SearchRepository(work.session)
-    year = school_year_of(places.get_town_date(work, town_id))
+    year = get_school_year(places.get_town_date(work, town_id))
     can_author = actor.has_permission_somewhere(Permission.AUTHOR, town_id)
     can_see_staff = actor.has_permission_somewhere(Permission.ROSTER, town_id)
     results = SearchResults()

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, Invalid
-from cartable.i18n import Language, available_languages
+from cartable.i18n import Language, list_available_languages
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Actor, Permission, Role
 from enrollment.people import service as people
@@ -211,7 +211,7 @@ def _render_list(
         rows=[_describe_account(work, row, {school.id: school for school in schools}, language) for row in page.items],
         next_url=f"/accounts?town_id={town.id}&after={page.next_cursor}" if page.next_cursor else "",
         values=values or {},
-        language_names=[(each.code, each.name) for each in available_languages()],
+        language_names=[(each.code, each.name) for each in list_available_languages()],
         **_list_choices(work, actor, town, schools, language),
     )
 

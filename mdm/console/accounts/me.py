@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, ReauthenticationRequired
-from cartable.i18n import Language, available_languages
+from cartable.i18n import Language, list_available_languages
 from cartable.scope import Permission
 from mdm.accounts import passkeys, second_factors, sessions
 from mdm.accounts.errors import PasskeyRefused, WrongSecondFactor
@@ -69,7 +69,7 @@ def _describe_notices(work: WorkDep, who: Authentication, language: Language) ->
         "notice_levels": [(level.value, label.translate(language)) for level, label in NOTICE_LEVELS.items()],
         "email": who.account.email or "",
         "notice_language": who.account.language,
-        "language_names": [(each.code, each.name) for each in available_languages()],
+        "language_names": [(each.code, each.name) for each in list_available_languages()],
     }
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, Invalid, NotFound
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import service as people
@@ -138,7 +138,7 @@ def _render(
         schools=_list_schools(work, actor),
         school=school,
         classes=people.list_classes_by_school(work, actor, school.town_id).get(school.id, []),
-        language_names=[(each.code, each.name) for each in available_languages()],
+        language_names=[(each.code, each.name) for each in list_available_languages()],
         values=values or {},
         rows=[
             {

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.alarms import MESSAGES
 from cartable.errors import DomainError
-from cartable.i18n import Message, available_languages
+from cartable.i18n import Message, list_available_languages
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Actor, Permission
 from mdm.api.deps import WorkDep
@@ -128,7 +128,7 @@ def _render(
         secret=secret,
         addresses=[{"id": row.id, "text": row.email} for row in service.list_addresses(work, actor, town.id).items],
         webhooks=[{"id": row.id, "text": row.url} for row in service.list_webhooks(work, actor, town.id).items],
-        language_names=[(each.code, each.name) for each in available_languages()],
+        language_names=[(each.code, each.name) for each in list_available_languages()],
         next_url=f"{PAGE}?town_id={town.id}&after={page.next_cursor}" if page.next_cursor else "",
         rows=[
             {

@@ -14,7 +14,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import schools
 from enrollment.people.models import Pupil
-from enrollment.people.naming import full_name
+from enrollment.people.naming import format_full_name
 from enrollment.places import service as places
 from enrollment.tablets import pupil_loans
 from enrollment.tablets.labels import STATES
@@ -160,7 +160,7 @@ def _render_pupil(
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         refusal=refusal,
         pupil=pupil,
-        name=full_name(pupil),
+        name=format_full_name(pupil),
         school=record.school,
         school_class=record.school_class,
         **_describe_loans(record, language),

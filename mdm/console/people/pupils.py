@@ -14,7 +14,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import service as people
 from enrollment.people.models import Pupil
-from enrollment.people.naming import full_name
+from enrollment.people.naming import format_full_name
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.tablets import pupil_loans
@@ -71,7 +71,7 @@ def show_pupils_without_tablet(request: Request, work: WorkDep, town: UUID | Non
         rows=[
             {
                 "id": pupil.id,
-                "name": full_name(pupil),
+                "name": format_full_name(pupil),
                 "grade": pupil.grade.value,
                 "school": school.name,
                 "class_id": school_class.id if school_class is not None else None,
@@ -95,7 +95,7 @@ def show_class(request: Request, work: WorkDep, class_id: UUID) -> Response:
     def describe(pupil: Pupil, loan: Loan | None, tablet: Tablet | None) -> dict[str, Any]:
         return {
             "id": pupil.id,
-            "name": full_name(pupil),
+            "name": format_full_name(pupil),
             "grade": pupil.grade.value,
             "tablet_id": tablet.id if tablet is not None else None,
             "tag": tablet.tag if tablet is not None else "",
@@ -126,7 +126,7 @@ def _describe_found(work: UnitOfWork, actor: Actor, town: Town, pupils: list[Pup
     return [
         {
             "id": pupil.id,
-            "name": full_name(pupil),
+            "name": format_full_name(pupil),
             "place": f"{labels.get(pupil.class_id, '–') if pupil.class_id else '–'}, {schools.get(pupil.school_id, '–')}",
         }
         for pupil in pupils

@@ -14,7 +14,7 @@ from cartable.i18n import Language
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.rollover.incoming_year import get_summer_freeze
 from enrollment.rosters.exports.service import SheetFormat
 from enrollment.rosters.files.rows import DOUBTFUL_LETTERS
@@ -121,7 +121,7 @@ def _render_import(
         row=describe_import(row, {}, language),
         title=language.gettext("Import of {at}", at=format_instant(row.uploaded_at)),
         for_year=language.gettext("Roster of the year {year}", year=year) if year else "",
-        early=waiting and year > school_year_of(get_summer_freeze(work, row.town_id).today),
+        early=waiting and year > get_school_year(get_summer_freeze(work, row.town_id).today),
         frozen=waiting and bool(row.counts.get("frozen")),
         counts=[
             {

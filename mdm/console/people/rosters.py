@@ -17,10 +17,10 @@ from cartable.unit_of_work import UnitOfWork
 from cartable.uploads import read_upload
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.rollover.incoming_year import SummerFreeze, get_summer_freeze
-from enrollment.rollover.rules import next_school_year
-from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases, header_key
+from enrollment.rollover.rules import get_next_school_year
+from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases, make_header_key
 from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import mapping, previewing, service
 from enrollment.rosters.imports.changes import ChangeKind
@@ -129,7 +129,7 @@ def show_columns(
         fields=[(name, field_label(name, language)) for name in get_field_aliases(file_kind)],
         columns=[
             {"title": title, "field": field or "", "field_label": field_label(field, language) if field else "",
-             "hand": saved_mapping.get(header_key(title), ""), "standing": STANDINGS[status].translate(language), "forbidden": status is ColumnStatus.FORBIDDEN}
+             "hand": saved_mapping.get(make_header_key(title), ""), "standing": STANDINGS[status].translate(language), "forbidden": status is ColumnStatus.FORBIDDEN}
             for title, field, status in columns
         ],
     )  # fmt: skip
@@ -219,8 +219,8 @@ def render_rosters(
 
 
 def _list_years(turn: SummerFreeze) -> list[str]:
-    present = school_year_of(turn.today)
-    return [present, next_school_year(present)]
+    present = get_school_year(turn.today)
+    return [present, get_next_school_year(present)]
 
 
 def describe_import(row: RosterImport, names: dict[UUID, str], language: Language) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people import schools
 from enrollment.people import service as people
 from enrollment.people.models import GroupKind
-from enrollment.people.naming import full_name
+from enrollment.people.naming import format_full_name
 from enrollment.places import service as places
 from enrollment.places.models import School
-from enrollment.places.rules import school_year_of
+from enrollment.places.rules import get_school_year
 from enrollment.rosters import absent_pupils
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt, parse_day
@@ -112,7 +112,7 @@ def _render_school(
         absent=[
             {
                 "id": row.pupil.id,
-                "name": full_name(row.pupil),
+                "name": format_full_name(row.pupil),
                 "since": format_day(row.pupil.absent_since),
                 "tag": row.tag or "",
                 "due_back": row.due_back,
@@ -126,7 +126,7 @@ def _render_school(
 
 def _list_groups(work: UnitOfWork, actor: Actor, school: School, language: Language) -> list[dict[str, Any]]:
     """Return the groups of this year's roster; support units only to those who may see them."""
-    year = school_year_of(places.get_school_date(work, school))
+    year = get_school_year(places.get_school_date(work, school))
     rows = schools.list_groups(work, actor, school.id, year)
     return [
         {"label": group.label, "kind": GROUPS[GroupKind(group.kind)].translate(language), "pupils": len(pupil_ids)}

@@ -16,7 +16,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import service as people
 from enrollment.people.models import Pupil
-from enrollment.people.naming import full_name
+from enrollment.people.naming import format_full_name
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.api.deps import WorkDep
@@ -183,11 +183,11 @@ def _list_by_class(members: Sequence[Pupil], labels: dict[UUID, str]) -> list[tu
     """Return the names of the members by class, in the order of `labels`, with the class to open for a change."""
     by_class: dict[UUID | None, list[str]] = {}
     for pupil in members:
-        by_class.setdefault(pupil.class_id, []).append(full_name(pupil))
+        by_class.setdefault(pupil.class_id, []).append(format_full_name(pupil))
     positions = {class_id: position for position, class_id in enumerate(labels)}
     in_order = sorted(by_class, key=lambda each: (-1 if each is None else positions.get(each, len(labels)), str(each)))
     return [(class_id, labels.get(class_id, "") if class_id else "", sorted(by_class[class_id])) for class_id in in_order]
 
 
 def _describe_pupils(pupils: Sequence[Pupil], member_ids: set[UUID]) -> list[dict[str, Any]]:
-    return [{"id": pupil.id, "name": full_name(pupil), "is_member": pupil.id in member_ids} for pupil in pupils]
+    return [{"id": pupil.id, "name": format_full_name(pupil), "is_member": pupil.id in member_ids} for pupil in pupils]

@@ -22,7 +22,7 @@ from enrollment.rollover import applying, drafting, returns, service
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverSchool, RolloverState
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.returns import TabletReturn
-from enrollment.rollover.rules import first_day_of_year
+from enrollment.rollover.rules import get_first_day_of_year
 from enrollment.tablets import storage
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField
@@ -146,7 +146,7 @@ def _redirect(town_id: UUID, done: str) -> Response:
 
 def _list_steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language) -> list[dict[str, str]]:
     """Return the timeline of a school year; each step is done, current or to come, in words and not by colour alone."""
-    today, start = places.get_town_date(work, town.id), first_day_of_year(rollover.to_year)
+    today, start = places.get_town_date(work, town.id), get_first_day_of_year(rollover.to_year)
     begins = [
         (Message("Preview"), date(start.year, 5, 15)), (Message("Heads tick"), date(start.year, 6, 1)),
         (Message("CM2 return tablets"), date(start.year, 6, 20)), (Message("Rosters frozen"), rollover.freezes_on), (Message("New rosters"), date(start.year, 8, 24)),
@@ -202,7 +202,7 @@ def _describe_actions(
     applied = sum(group.pupils for group in groups if group.applied)
     stays = of[RolloverDecision.RETAINED] + of[RolloverDecision.ABSENT]
     return {
-        "may_apply": places.get_town_date(work, town.id) >= first_day_of_year(rollover.to_year),
+        "may_apply": places.get_town_date(work, town.id) >= get_first_day_of_year(rollover.to_year),
         "waiting": sum(
             of[each]
             for each in (RolloverDecision.PROMOTED, RolloverDecision.SKIPPING, RolloverDecision.RETAINED, RolloverDecision.LEAVER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
-from enrollment.people.text import label_key
+from enrollment.people.text import make_label_key
 from mdm.console.chapters import CHAPTERS, Chapter
 
 #: Pages that the menu does not have. The title has the words by which people search it.
@@ -23,6 +23,6 @@ _PAGES: tuple[Chapter, ...] = (
 
 def find_pages(actor: Actor, text: str, language: Language, limit: int) -> list[tuple[str, str]]:
     """Return address and name of the pages whose name has every word of a text, of those that the actor may open."""
-    words = label_key(text).split()
+    words = make_label_key(text).split()
     pages = [(page.address, page.title.translate(language)) for page in (*CHAPTERS, *_PAGES) if page.is_open_to(actor)]
-    return [page for page in pages if words and all(word in label_key(page[1]) for word in words)][:limit]
+    return [page for page in pages if words and all(word in make_label_key(page[1]) for word in words)][:limit]

@@ -152,11 +152,11 @@ def _describe_pupil(found: FoundPupil, schools: Mapping[Any, str], actor: Actor,
     where = [pupil.grade.value, found.class_label or "", schools.get(pupil.school_id, "")]
     detail = " · ".join([*filter(None, where), tablet.tag if tablet else _NO_TABLET.translate(language)])
     if tablet is not None:
-        return _hit(naming.full_name(pupil), detail, f"/tablets/{tablet.id}")
+        return _hit(naming.format_full_name(pupil), detail, f"/tablets/{tablet.id}")
     if actor.has_permission(Permission.ROSTER, pupil.town_id, pupil.school_id):
-        return _hit(naming.full_name(pupil), detail, f"/pupils/{pupil.id}")
+        return _hit(naming.format_full_name(pupil), detail, f"/pupils/{pupil.id}")
     query = {"town": pupil.town_id, "school": pupil.school_id}
-    return _hit(naming.full_name(pupil), detail, "/", **query, **({"class_id": pupil.class_id} if pupil.class_id else {}))
+    return _hit(naming.format_full_name(pupil), detail, "/", **query, **({"class_id": pupil.class_id} if pupil.class_id else {}))
 
 
 def _hit(label: str, detail: str, address: str, **query: object) -> Hit:

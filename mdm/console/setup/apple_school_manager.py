@@ -13,7 +13,7 @@ from cartable.expiry import get_warning_days
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from cartable.uploads import reading_upload
+from cartable.uploads import hold_upload_slot
 from enrollment.joining.ade import service
 from enrollment.joining.ade.errors import OtherPortalServer
 from enrollment.joining.ade.models import AdeServer
@@ -99,7 +99,7 @@ def install_token(
         town_id = service.get_server(work, actor, server_id, Permission.GOVERN).town_id
         key = service.load_token_key(work, actor, server_id)
     try:
-        with reading_upload():
+        with hold_upload_slot():
             server_token = read_token(token.encode(), *key)
         with runtime.open_unit_of_work() as work:
             service.store_token(work, actor, server_id, server_token, reason.strip() or None)

@@ -106,7 +106,7 @@ def _read_first_roster(request: Request, runtime: Runtime, facts: dict[str, Any]
         actor, _ = require_sign_in(request, work)
         with work.session.begin_nested() as trial:
             town = towns.create_town(work, actor, **facts)
-            options = previewing.prepare_reading(work, operators.as_administrator(actor, town.id), town.id, None)
+            options = previewing.prepare_reading(work, operators.add_administrator_role(actor, town.id), town.id, None)
             trial.rollback()
     return read_upload(previewing.read_file, roster.file.read(MAX_BYTES + 1), options)
 

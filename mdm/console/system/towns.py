@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import towns
@@ -131,5 +131,5 @@ def _render(
         rows=rows,
         values=values or {},
         zone_names=[(each.value, ZONES[each].translate(language)) for each in HolidayZone],
-        language_names=[(each.code, each.name) for each in available_languages()],
+        language_names=[(each.code, each.name) for each in list_available_languages()],
     )

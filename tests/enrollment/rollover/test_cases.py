@@ -14,7 +14,7 @@ from enrollment.places.models import Grade
 from enrollment.rollover import applying, drafting, service, succession
 from enrollment.rollover.errors import DecisionNotSelectable, RolloverAlreadyApplied, RolloverNotFound
 from enrollment.rollover.models import RolloverDecision
-from enrollment.rollover.rules import leaving_date
+from enrollment.rollover.rules import compute_leaving_date
 from enrollment.tablets import custody, inventory
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
 from profiles.policy import documents, groups
@@ -93,7 +93,7 @@ def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtim
         left = work.session.get_one(Pupil, gone.id)
         assert (left.state, left.absent_since, left.grade) == (
             PupilState.ABSENT_FROM_ROSTER,
-            leaving_date("2027-2028"),
+            compute_leaving_date("2027-2028"),
             Grade.CE2,
         )
     set_clock(clock, school_day(10, 12))
@@ -277,4 +277,4 @@ def test_assignments_to_former_classes_end_when_the_rollover_is_closed(runtime: 
         town.apply(rollover)
         applying.close_rollover(work, town.admin, rollover.id)
         work.session.expire_all()
-        assert [each.ends_on for each in held] == [leaving_date("2027-2028"), None, None]
+        assert [each.ends_on for each in held] == [compute_leaving_date("2027-2028"), None, None]

@@ -18,7 +18,7 @@ from enrollment.rollover import applying, drafting, returns, service, succession
 from enrollment.rollover.errors import RolloverClosed, RolloverNotApplied, RolloverNotFound, RolloverTooEarly
 from enrollment.rollover.models import RolloverDecision, RolloverState
 from enrollment.rollover.repository import RolloverRepository
-from enrollment.rollover.rules import applicable_from, default_decision, grade_after, next_school_year
+from enrollment.rollover.rules import compute_applicable_from, get_default_decision, get_grade_after, get_next_school_year
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from tests.support.world import TownFactory, create_actor
 
@@ -34,14 +34,14 @@ def _admin(town: Town) -> Actor:
 
 
 def test_grades_follow_each_other_and_nobody_goes_beyond_the_last() -> None:
-    assert [grade_after(level, RolloverDecision.PROMOTED) for level in Grade] == [*list(Grade)[1:], Grade.CM2]
-    assert grade_after(Grade.CE1, RolloverDecision.SKIPPING) is Grade.CM1
-    assert grade_after(Grade.CM2, RolloverDecision.RETAINED) is Grade.CM2
-    assert default_decision(Grade.CM2, PupilState.ACTIVE) is RolloverDecision.LEAVER
-    assert default_decision(Grade.CP, PupilState.ABSENT_FROM_ROSTER) is RolloverDecision.ABSENT
-    assert next_school_year("2026-2027") == "2027-2028"
-    assert applicable_from("2027-2028", "Europe/Paris") == SEPTEMBER
-    assert applicable_from("2027-2028", "Indian/Reunion") == datetime(2027, 8, 31, 20, tzinfo=UTC)
+    assert [get_grade_after(level, RolloverDecision.PROMOTED) for level in Grade] == [*list(Grade)[1:], Grade.CM2]
+    assert get_grade_after(Grade.CE1, RolloverDecision.SKIPPING) is Grade.CM1
+    assert get_grade_after(Grade.CM2, RolloverDecision.RETAINED) is Grade.CM2
+    assert get_default_decision(Grade.CM2, PupilState.ACTIVE) is RolloverDecision.LEAVER
+    assert get_default_decision(Grade.CP, PupilState.ABSENT_FROM_ROSTER) is RolloverDecision.ABSENT
+    assert get_next_school_year("2026-2027") == "2027-2028"
+    assert compute_applicable_from("2027-2028", "Europe/Paris") == SEPTEMBER
+    assert compute_applicable_from("2027-2028", "Indian/Reunion") == datetime(2027, 8, 31, 20, tzinfo=UTC)
 
 
 def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None:  # noqa: PLR0915 - one passage, told to its end

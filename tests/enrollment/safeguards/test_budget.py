@@ -50,7 +50,7 @@ def _count_spendable(work: UnitOfWork, actor: Actor, town: Town, act: Act) -> in
     """Spend until it is refused."""
     for number in range(1000):
         try:
-            budget.spend(work, actor, town.id, act)
+            budget.spend_budget(work, actor, town.id, act)
         except BudgetUsedUp:
             return number
     raise AssertionError("no limit")
@@ -76,11 +76,11 @@ def test_the_acts_draw_on_one_budget(runtime: Runtime, town: Town) -> None:
     with runtime.open_unit_of_work() as work:
         actor = create_actor(Role.TOWN_ADMIN, town)
         for act in (Act.ERASE, Act.RETIRE, Act.DISPOSE, Act.ERASE_PUPIL):
-            budget.spend(work, actor, town.id, act)
-        budget.spend(work, actor, town.id, Act.LEAVER, 4)
+            budget.spend_budget(work, actor, town.id, act)
+        budget.spend_budget(work, actor, town.id, Act.LEAVER, 4)
         for act in Act:
             with pytest.raises(BudgetUsedUp):
-                budget.spend(work, actor, town.id, act)
+                budget.spend_budget(work, actor, town.id, act)
 
 
 def test_a_person_has_a_day_and_the_town_has_one_too(runtime: Runtime, clock: ManualClock, town: Town) -> None:
@@ -102,16 +102,16 @@ def test_one_person_has_one_budget_in_all_towns_and_the_server_none(runtime: Run
     with runtime.open_unit_of_work() as work:
         actor, other = create_actor(Role.TECHNICIAN, town), TownFactory(work).create_town()
         for _ in range(3):
-            budget.spend(work, actor, town.id, Act.ERASE)
+            budget.spend_budget(work, actor, town.id, Act.ERASE)
         assert _count_spendable(work, actor, other, Act.ERASE) == 2
-        budget.spend(work, create_actor(Role.TOWN_ADMIN, other), other.id, Act.ERASE)
+        budget.spend_budget(work, create_actor(Role.TOWN_ADMIN, other), other.id, Act.ERASE)
         for _ in range(60):
-            budget.spend(work, SYSTEM, town.id, Act.ERASE)
+            budget.spend_budget(work, SYSTEM, town.id, Act.ERASE)
 
 
 def _spend_at_once(runtime: Runtime, requests: list[tuple[Actor, Town]]) -> int:
     """Erase one tablet per request, each in a session of its own, and return how many were within the budget."""
-    acts = [partial(budget.spend, actor=actor, town_id=town.id, act=Act.ERASE) for actor, town in requests]
+    acts = [partial(budget.spend_budget, actor=actor, town_id=town.id, act=Act.ERASE) for actor, town in requests]
     return len(requests) - len(run_at_once(runtime, *acts))
 
 
@@ -133,9 +133,9 @@ def test_requests_at_once_do_not_exceed_the_budget(runtime: Runtime, town: Town)
 def test_the_act_that_uses_the_budget_up_raises_an_alarm(runtime: Runtime, town: Town) -> None:
     actor = create_actor(Role.TECHNICIAN, town)
     with runtime.open_unit_of_work() as work:
-        budget.spend(work, actor, town.id, Act.RETIRE, 4)
+        budget.spend_budget(work, actor, town.id, Act.RETIRE, 4)
         assert _list_alarms(work) == []
-        budget.spend(work, actor, town.id, Act.RETIRE)
+        budget.spend_budget(work, actor, town.id, Act.RETIRE)
     with runtime.open_unit_of_work() as work:
         [alarm] = work.session.scalars(select(Alarm)).all()
         assert (alarm.kind, alarm.town_id) == (AlarmKind.BUDGET_USED_UP, town.id)
@@ -149,7 +149,7 @@ def test_an_attempt_beyond_the_budget_changes_nothing_and_raises_an_alarm(
 
     def attempt() -> None:
         with runtime.open_unit_of_work() as work:
-            budget.spend(work, actor, town.id, Act.ERASE, 4000)
+            budget.spend_budget(work, actor, town.id, Act.ERASE, 4000)
 
     for _ in range(3):
         with pytest.raises(BudgetUsedUp):
@@ -194,7 +194,7 @@ def test_two_people_extend_the_budget_after_a_delay_and_anybody_cancels(runtime:
             extensions.approve_extension(work, technician, extension.id)
         extensions.approve_extension(work, admin, extension.id)
         with pytest.raises(BudgetUsedUp):
-            budget.spend(work, technician, town.id, Act.RETIRE)
+            budget.spend_budget(work, technician, town.id, Act.RETIRE)
     clock.advance(EXTENSION_DELAY)
     with runtime.open_unit_of_work() as work:
         assert _count_spendable(work, technician, town, Act.RETIRE) == 30
@@ -205,7 +205,7 @@ def test_two_people_extend_the_budget_after_a_delay_and_anybody_cancels(runtime:
             extensions.approve_extension(work, admin, second.id)
         extensions.cancel_extension(work, helpdesk, extension.id)
     with runtime.open_unit_of_work() as work, pytest.raises(BudgetUsedUp):
-        budget.spend(work, technician, town.id, Act.LEAVER)
+        budget.spend_budget(work, technician, town.id, Act.LEAVER)
 
 
 def test_two_people_approve_an_extension_at_once_and_one_of_them_has_approved_it(runtime: Runtime, town: Town) -> None:
@@ -289,7 +289,7 @@ def test_the_stop_switch_stops_every_act(runtime: Runtime, town: Town) -> None:
         for actor in (create_actor(Role.TOWN_ADMIN, town), SYSTEM):
             for act in Act:
                 with pytest.raises(DestructiveCommandsStopped):
-                    budget.spend(work, actor, town.id, act)
+                    budget.spend_budget(work, actor, town.id, act)
         with pytest.raises(DestructiveCommandsStopped):
             extensions.request_extension(work, create_actor(Role.TOWN_ADMIN, town), town.id, 5, "more")
     with runtime.open_unit_of_work() as work:

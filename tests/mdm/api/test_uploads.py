@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event
 from cartable import limited_process, uploads
 from cartable.scope import Role
 from cartable.spreadsheets import build_workbook
-from cartable.uploads import ReadingLimits, UploadsBusy, reading_upload
+from cartable.uploads import ReadingLimits, UploadsBusy, hold_upload_slot
 from enrollment.places.models import Town
 from simulator import SimulatedTablet
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
@@ -68,9 +68,9 @@ def test_a_tablet_is_answered_while_a_roster_is_being_read(server: LiveServer, m
 
 def test_files_are_read_in_few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "WAITING_SECONDS", 0.0)
-    with reading_upload(), reading_upload(), pytest.raises(UploadsBusy), reading_upload():
+    with hold_upload_slot(), hold_upload_slot(), pytest.raises(UploadsBusy), hold_upload_slot():
         pass
-    with reading_upload():
+    with hold_upload_slot():
         pass
 
 

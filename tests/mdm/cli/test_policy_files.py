@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cartable.errors import SamePerson
-from cartable.i18n import ENGLISH, available_languages
+from cartable.i18n import ENGLISH, list_available_languages
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.cli import policy
@@ -209,6 +209,6 @@ def test_what_the_town_does_not_have_is_refused_with_the_line(file: PolicyFile, 
 
 
 def test_comments_are_in_the_language_asked_for(file: PolicyFile) -> None:
-    french = next(language for language in available_languages() if language.code == "fr")
+    french = next(language for language in list_available_languages() if language.code == "fr")
     entries = export_policy(file.work, file.town.town.id)
     assert write_policy("ville", entries, french) != write_policy("ville", entries, ENGLISH)

@@ -70,16 +70,16 @@ def test_a_stored_value_that_is_no_longer_acceptable_is_ignored() -> None:
 
 def test_what_is_set_for_a_mode_goes_before_what_is_set_for_all() -> None:
     content = PolicyContent({"all": {"allowCamera": True}, "exam": {"camera": False}})
-    assert content.values_in(Mode.EXAM) == {"allowCamera": False}
-    assert content.values_in(Mode.HOME) == {"allowCamera": True}
+    assert content.get_values(Mode.EXAM) == {"allowCamera": False}
+    assert content.get_values(Mode.HOME) == {"allowCamera": True}
 
 
 def test_a_lock_on_a_composite_locks_all_that_it_stands_for() -> None:
     content = PolicyContent({"all": {"messages": False}, "home": {"facetime": True}}, {"all": ["messages"]})
-    assert content.locks_in(Mode.SCHOOL) == {"messages", "allowChat", "allowRCSMessaging"}
+    assert content.get_locks(Mode.SCHOOL) == {"messages", "allowChat", "allowRCSMessaging"}
     in_home = PolicyContent(content.values, {"home": ["facetime"]})
-    assert in_home.locks_in(Mode.SCHOOL) == frozenset()
-    assert "allowVideoConferencing" in in_home.locks_in(Mode.HOME)
+    assert in_home.get_locks(Mode.SCHOOL) == frozenset()
+    assert "allowVideoConferencing" in in_home.get_locks(Mode.HOME)
     assert list_expanded_keys("facetime", content.values["all"]) == frozenset()
 
 

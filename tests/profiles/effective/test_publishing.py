@@ -12,7 +12,7 @@ from sqlalchemy import event, update
 from cartable.alarms import Alarm, AlarmKind
 from cartable.audit import AuditEvent
 from cartable.errors import NotTrustedYet, ReauthenticationRequired, SamePerson
-from cartable.i18n import available_languages
+from cartable.i18n import list_available_languages
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.safeguards import budget, stop_switch
@@ -64,7 +64,7 @@ def test_what_would_cut_tablets_off_is_refused_with_a_sentence_and_its_remedy(wo
         publish(work, town.open(work, PlaceKind.TOWN), ONLY, confirmation="whatever")
     risks: Any = refusal.value.details["risks"]
     assert [(risk["rule"], risk["tablets"], len(risk["modes"])) for risk in risks] == [("no_network", 6, len(Mode))]
-    english, french = sorted(available_languages(), key=lambda language: language.code)
+    english, french = sorted(list_available_languages(), key=lambda language: language.code)
     assert "there is none that tablets join by themselves" in refusal.value.translate(english)
     assert refusal.value.translate(french) != refusal.value.translate(english)
 
@@ -94,7 +94,7 @@ def test_what_could_cut_tablets_off_draws_on_the_budget_and_obeys_the_stop_switc
     confirmation = assess_draft(work, document, PolicyContent(PROXY)).confirmation
     admin = create_actor(Role.TOWN_ADMIN, town.town)
     number = save(work, document, PROXY)
-    budget.spend(work, admin, town.town.id, IrreversibleAct.ERASE, 4)
+    budget.spend_budget(work, admin, town.town.id, IrreversibleAct.ERASE, 4)
     to_class = Publication(Stage(StageKind.CLASS, town.classes[0].id), confirmation=confirmation, at_once_reason=None)
     assert len(town.tablets[0]) > 1
     with pytest.raises(BudgetUsedUp):
@@ -105,7 +105,7 @@ def test_what_could_cut_tablets_off_draws_on_the_budget_and_obeys_the_stop_switc
     work.session.execute(update(StopSwitch).values(stopped_at=None))
     publishing.publish(work, admin, document, number, Publication(confirmation=confirmation))
     with pytest.raises(BudgetUsedUp):  # the first tablet, which the server chooses, was the last one of the hour
-        budget.spend(work, admin, town.town.id, IrreversibleAct.LIFT)
+        budget.spend_budget(work, admin, town.town.id, IrreversibleAct.LIFT)
 
 
 def test_a_confirmation_is_for_the_values_that_were_shown(work: UnitOfWork, town: PolicyTown) -> None:

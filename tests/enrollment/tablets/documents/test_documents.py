@@ -15,7 +15,7 @@ import typst
 
 from cartable.errors import Invalid
 from cartable.fonts import find_unshowable_texts, list_packaged_font_folders
-from cartable.i18n import FRENCH, Language, available_languages
+from cartable.i18n import FRENCH, Language, list_available_languages
 from enrollment.tablets.documents import (
     MAX_LABELS,
     MAX_SHEETS,
@@ -59,7 +59,7 @@ def test_labels_fill_sheets_of_twenty_four(count: int, pages: int) -> None:
     assert _pages(render_labels("Belleville & <Craie>", "01 00", wanted, DAY)) == pages
 
 
-@pytest.mark.parametrize("language", available_languages())
+@pytest.mark.parametrize("language", list_available_languages())
 def test_a_class_has_its_list_and_a_sheet_for_each_pupil_whatever_the_name(language: Language) -> None:
     wanted = [PupilSheet(name, f"CLA-{n:05d}", take_home=bool(n % 2), agreement_signed=not n % 3) for n, name in enumerate(NAMES)]
     pdf = render_handover_sheets(HEADING, wanted, language)
@@ -116,7 +116,7 @@ def test_without_system_fonts_every_document_is_still_printed(tmp_path: Path, mo
         PupilSheet(name, f"CLA-{n:05d}", take_home=False, agreement_signed=True, code="x-7f")
         for n, name in enumerate([*_SCRIPTS, *NAMES])
     ]
-    for language in available_languages():
+    for language in list_available_languages():
         assert _pages(render_handover_sheets(HEADING, wanted, language)) == 1 + len(wanted)
     text = _text(render_handover_sheets(Heading("王", "1", "王小明", "王", DAY), wanted[:4]), tmp_path)
     assert text.count("nom à écrire à la main · 7f") == 4  # two names, each in the list and on its sheet
