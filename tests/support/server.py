@@ -76,7 +76,7 @@ class LiveServer:
             )  # fmt: skip
             account.must_change_password = False
             make_trusted(work, account)
-        client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_build_tls_context(self.ca), timeout=20)
+        client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_build_tls_context(self.ca), timeout=60)
         answer = client.post("/tokens", json={"login": login, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         self.confirm(client)
