@@ -46,6 +46,8 @@ class SimulatedApp:
     installed_at: datetime | None = None
     will_fail: bool = False
     removed_by_user: bool = False
+    #: Whether a declaration requires it: the system lets nobody remove it.
+    is_required: bool = False
     management_flags: int = 0
     configuration: dict[str, Any] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -179,14 +181,16 @@ class DeviceState:
     def install_app(self, identifier: str, *, flags: int = 0, version: str = "1.0") -> SimulatedApp:
         """Start the installation of an app, or the update of an installed one."""
         app = self.apps.setdefault(identifier, SimulatedApp(identifier, version))
-        app.managed, app.removed_by_user, app.management_flags, app.version = True, False, flags, version
+        app.managed, app.removed_by_user, app.is_required, app.management_flags, app.version = True, False, False, flags, version
         app.installed_at = self.clock.now() + timedelta(seconds=self.store.install_seconds)
         app.will_fail = identifier in self.store.failing_apps
         return app
 
     def uninstall_app(self, identifier: str) -> None:
-        """Delete an app by hand, as a child does. A managed one stays managed."""
+        """Delete an app by hand, as a child does. A managed one stays managed, and one that a declaration requires stays."""
         app = self.apps[identifier]
+        if app.is_required:
+            return
         if app.managed:
             app.removed_by_user = True
         else:

@@ -7,11 +7,12 @@ import plistlib
 from typing import Any
 
 from simulator.channel import MdmChannel
-from simulator.device import DeviceState
+from simulator.device import DeviceState, SimulatedAppState
 from simulator.errors import SimulatorError
 
 #: The version of the system from which a declaration carries the values that an app reads.
 VALUES_FROM = (18, 4)
+_PRESENT = frozenset({SimulatedAppState.INSTALLING, SimulatedAppState.MANAGED})
 _SOURCES = ("AppStoreID", "BundleID", "ManifestURL")
 _VALUES_KEY = "LegacyAppConfigAssetReference"
 _PROPERTY_LISTS = {"application/plist", "application/x-plist", "application/xml", "text/xml"}
@@ -37,8 +38,10 @@ async def apply_managed_app(channel: MdmChannel, payload: dict[str, Any]) -> tup
         return None, str(refusal)
     value = payload[sources[0]]
     identifier = device.store.get_bundle_id(int(value)) if sources[0] == "AppStoreID" else value
-    app = device.apps[identifier] if identifier in device.apps else device.install_app(identifier)
-    app.managed, app.configuration = True, values
+    app = device.apps.get(identifier)
+    if app is None or app.get_state(device.clock.now()) not in _PRESENT:
+        app = device.install_app(identifier)  # again too, where it has failed
+    app.managed, app.is_required, app.configuration = True, True, values
     return {"app": identifier, "assets": assets}, ""
 
 

@@ -169,6 +169,11 @@ class DeclarativeState(CarriesTown, Base):
     )
 
     @property
+    def is_proved(self) -> bool:
+        """Whether the tablet has proved by a status report that it applies declarations, and they have not been given up since."""
+        return self.fallback_reason is None and self.reported_at is not None
+
+    @property
     def announced(self) -> Manifest | None:
         """The announced manifest; None when no set is announced."""
         return Manifest.build(self.set_sha256, self.mode, self.repairs)

@@ -40,9 +40,7 @@ REPAIR_DELAYS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=
 
 def uses_declarations(desired: DesiredState, state: DeclarativeState | None) -> bool:
     """Return whether this tablet is managed by declarations now: it supports them, has proved it by a status report, and they work."""
-    if desired.declaration_set is None or state is None:
-        return False
-    return state.fallback_reason is None and state.reported_at is not None
+    return desired.declaration_set is not None and state is not None and state.is_proved
 
 
 def probe_support(

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from cartable.outbox import Topic
+from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
+from cartable.versions import parse_version
 from enrollment.facts import TabletFacts
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
 from mdm.protocol import ddm
@@ -19,8 +21,21 @@ from profiles.apps import licences
 from profiles.apps.configuration import compute_digest
 from profiles.apps.models import App
 from profiles.apps.tablet_configuration import build_tablet_configuration
-from profiles.effective.compile import DesiredState, WantedApp
+from profiles.effective.compile import DesiredState, WantedApp, declares_apps
 from profiles.render.declarations import build_app_identifier, build_values_identifier, renew_token
+
+
+def are_apps_declared(settings: Settings, os_version: str | None, state: DeclarativeState | None) -> bool:
+    """Return whether the apps of a tablet come by declaration now: then it refuses commands about them."""
+    if os_version is None or state is None or not state.is_proved:
+        return False
+    return declares_apps(settings, parse_version(os_version))
+
+
+def list_app_declarations(bundle_identifier: str, values: str | None) -> list[str]:
+    """Return the identifiers of the declarations of an app: its configuration, and the asset with its values if it has any."""
+    values_identifiers = [build_values_identifier(values)] if values is not None else []
+    return [build_app_identifier(bundle_identifier), *values_identifiers]
 
 
 def defer_apps(work: UnitOfWork, channel: DeviceEnrollment, desired: DesiredState, state: DeclarativeState | None) -> bool:
@@ -104,8 +119,7 @@ def record_declared_configuration(
 
     Returns the identifiers of what it must fetch again: its values are others than before, as after a change of its grade.
     """
-    identifiers = [build_app_identifier(app.bundle_identifier)]
-    identifiers += [build_values_identifier(app.values)] if app.values is not None else []
+    identifiers = list_app_declarations(app.bundle_identifier, app.values)
     former, row.configuration_sent = row.configuration_sent, digest
     if former is not None and digest not in (None, former, row.configuration_proved):
         forget_problem(row)

@@ -135,7 +135,7 @@ def compile_situation(
     )
     compiled = CompiledSituation(situation, contents, profiles, apps)
     compiled.trials = {mode: (compute_trial_digest(cutting), render_trial(town, cutting)) for mode, cutting in tried.items()}
-    if is_declarative(situation, work):
+    if is_declarative(work.settings, situation.os):
         compiled.declares_apps = declares_apps(work.settings, situation.os)
         kept = work.settings.profile_payloads
         native = _take_out_declared_dns(situation, policy, contents, kept)
@@ -145,7 +145,7 @@ def compile_situation(
         }
         common, own = split_common_content({mode: declared for mode, (declared, _) in pairs.items()})
         base = render_profile(town, common, "base")
-        by_mode = {mode: render_profile(town, content, _build_part_name(content)) for mode, content in own.items()}
+        by_mode = {mode: render_profile(town, content, _mode_part_name(content)) for mode, content in own.items()}
         compiled.declared_profiles = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
         compiled.declared = build_declarations(
             policy.get_url(situation.town_id),
@@ -173,10 +173,10 @@ class _NativeContents:
 
 
 def _take_out_declared_dns(
-    situation: Situation, policy: PolicyData, contents: Mapping[Mode, ProfileContent], profile_payload_types: Collection[str]
+    situation: Situation, policy: PolicyData, contents: Mapping[Mode, ProfileContent], kept: Collection[str]
 ) -> _NativeContents:
     """Take the DNS settings out of the contents where the system has a declaration for them."""
-    if DNS in profile_payload_types or situation.os is None or situation.os < DNS_DECLARATION_FROM:
+    if DNS in kept or situation.os is None or situation.os < DNS_DECLARATION_FROM:
         return _NativeContents(contents, {})
     dns = {
         mode: build_dns_declaration(
@@ -189,15 +189,17 @@ def _take_out_declared_dns(
     return _NativeContents({mode: split_by_payload_type(content, {DNS})[0] for mode, content in contents.items()}, dns)
 
 
-def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
-    """Return whether tablets of the situation are managed by declarations."""
-    from_version = work.settings.declarative_from
-    return bool(from_version) and situation.os is not None and situation.os >= parse_version(from_version)
+def is_declarative(settings: Settings, system: tuple[int, ...] | None) -> bool:
+    """Return whether tablets with a system are managed by declarations, once they have proved that they apply them."""
+    from_version = settings.declarative_from
+    return bool(from_version) and system is not None and system >= parse_version(from_version)
 
 
 def declares_apps(settings: Settings, system: tuple[int, ...] | None) -> bool:
-    """Return whether apps are among the declarations of tablets with a system. On older systems they go by commands, with their values."""
-    return settings.declarative_apps and system is not None and system >= APP_DECLARATIONS_FROM
+    """Return whether apps are among the declarations of tablets with a system. On older ones they go by commands, with their values."""
+    if not settings.declarative_apps or system is None or system < APP_DECLARATIONS_FROM:
+        return False
+    return is_declarative(settings, system)
 
 
 def _render_once(by_digest: dict[str, ProfileDocument], town: str, content: ProfileContent) -> ProfileDocument:
@@ -209,8 +211,8 @@ def _render_once(by_digest: dict[str, ProfileDocument], town: str, content: Prof
     return by_digest[key]
 
 
-def _build_part_name(content: ProfileContent) -> str:
-    """Return what tells a mode's profile from those of other modes: while one comes and another goes, neither removes the other."""
+def _mode_part_name(content: ProfileContent) -> str:
+    """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
     return f"mode.{content.digest[:16]}"
 
 

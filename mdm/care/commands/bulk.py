@@ -19,7 +19,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
 from enrollment.safeguards.stop_switch import check_not_stopped
-from mdm.care.commands.checks import check_command
+from mdm.care.commands.checks import check_command, find_target_obstacle
 from mdm.care.commands.delivery import enqueue_kind
 from mdm.care.commands.errors import BulkCommandEnded, BulkCommandNotFound, NobodyReached
 from mdm.care.commands.kinds import RULES, CommandKind
@@ -36,7 +36,6 @@ from mdm.care.commands.rules import (
     MAX_TABLETS,
     CommandTarget,
     Obstacle,
-    find_obstacle,
     needs_second_person,
 )
 from mdm.queue.models import CommandState, Lane
@@ -114,7 +113,7 @@ def _sort_targets(targets: Sequence[CommandTarget], kind: CommandKind, work: Uni
     obstacles: dict[Obstacle, list[CommandTarget]] = {}
     ready = []
     for target in targets:
-        obstacle = find_obstacle(target, kind)
+        obstacle = find_target_obstacle(work.settings, target, kind)
         if obstacle is None:
             ready.append(target)
         else:

@@ -14,10 +14,12 @@ class CannotReceiveCommand(Conflict):
 
 
 class AppsAreDeclared(Conflict):
-    """Apps come by declaration: the tablet refuses commands about them and sees to them itself."""
+    """The apps of the tablet come by declaration: it would refuse a command about them."""
 
     code = "apps_are_declared"
-    message = Message("Apps come by declaration here: the tablet installs them again by itself.")
+    message = Message(
+        "The apps of this tablet come by declaration, which keeps them installed. One that has failed can be tried again on the tablet's page."
+    )
 
 
 class NobodyReached(Conflict):

@@ -21,7 +21,7 @@ from enrollment.tablets.rules import DECOMMISSIONED
 from mdm.care.commands.models import ActivationBypassCode, BulkCommand, BulkCommandTablet
 from mdm.care.commands.rules import CommandTarget, Obstacle
 from mdm.care.lost_mode.models import LostCase
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import select_last_contact
 from mdm.queue.models import ArchivedCommand, CommandState, QueuedCommand
 from mdm.reconcile.models import AppState, TabletApp
@@ -83,9 +83,15 @@ class CommandRepository:
         in_lost_mode = exists().where(
             LostCase.tablet_id == Tablet.id, LostCase.confirmed_at.is_not(None), LostCase.lifted_at.is_(None)
         )
+        proves_declarations = exists().where(
+            DeclarativeState.enrollment_id == DeviceEnrollment.id,
+            DeclarativeState.fallback_reason.is_(None),
+            DeclarativeState.reported_at.is_not(None),
+        )
         return select(
             Tablet.id, Tablet.town_id, Tablet.school_id, Tablet.tag, Tablet.serial, Tablet.state, Tablet.supervised,
-            Tablet.os_version, DeviceEnrollment.id, DeviceEnrollment.unlock_token.is_not(None), in_lost_mode, select_last_contact(), is_app_due,
+            Tablet.os_version, DeviceEnrollment.id, DeviceEnrollment.unlock_token.is_not(None), in_lost_mode, select_last_contact(), proves_declarations,
+            is_app_due,
         ).outerjoin(
             DeviceEnrollment,
             (DeviceEnrollment.tablet_id == Tablet.id)

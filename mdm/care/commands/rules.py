@@ -30,6 +30,7 @@ class Obstacle(StrEnum):
     NOT_SUPERVISED = "not_supervised"
     OLD_SYSTEM = "old_system"
     NO_UNLOCK_TOKEN = "no_unlock_token"  # noqa: S105 - a reason
+    APP_DECLARED = "app_declared"  # its apps come by declaration: it refuses commands about them
     APP_NOT_DUE = "app_not_due"  # its rules do not want the app, or it waits for it already
     ALREADY_WAITING = "already_waiting"  # an equal command waits for it
 
@@ -50,6 +51,7 @@ class CommandTarget:
     has_unlock_token: bool
     in_lost_mode: bool
     last_seen_at: datetime | None
+    proves_declarations: bool = False
     is_app_due: bool = True
 
     def is_off(self, now: datetime) -> bool:
@@ -57,8 +59,11 @@ class CommandTarget:
         return self.last_seen_at is None or self.last_seen_at < now - OFF_AFTER
 
 
-def find_obstacle(target: CommandTarget, kind: CommandKind) -> Obstacle | None:
-    """Return why a tablet cannot receive a command of this kind; None when it can. What a tablet has not told is no obstacle."""
+def find_obstacle(target: CommandTarget, kind: CommandKind, *, has_declared_apps: bool) -> Obstacle | None:
+    """Return why a tablet cannot receive a command of this kind; None when it can. What a tablet has not told is no obstacle.
+
+    `has_declared_apps`: whether its apps come by declaration.
+    """
     rule = RULES[kind]
     is_blocked = {
         Obstacle.NOT_ENROLLED: target.enrollment_id is None,
@@ -66,6 +71,7 @@ def find_obstacle(target: CommandTarget, kind: CommandKind) -> Obstacle | None:
         Obstacle.NOT_LOST: kind is CommandKind.SOUND and not target.in_lost_mode,
         Obstacle.NOT_SUPERVISED: rule.supervised_only and target.supervised is False,
         Obstacle.OLD_SYSTEM: target.os_version is not None and is_older_version(target.os_version, rule.minimum_os),
+        Obstacle.APP_DECLARED: kind is CommandKind.INSTALL_APP and has_declared_apps,
         Obstacle.APP_NOT_DUE: not target.is_app_due,
         Obstacle.NO_UNLOCK_TOKEN: kind is CommandKind.CLEAR_PASSCODE and not target.has_unlock_token,
     }

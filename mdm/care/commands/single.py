@@ -10,14 +10,14 @@ from cartable.i18n import Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import lookup
-from mdm.care.commands.checks import check_command
+from mdm.care.commands.checks import check_command, find_target_obstacle
 from mdm.care.commands.delivery import enqueue_kind
-from mdm.care.commands.errors import CannotReceiveCommand
+from mdm.care.commands.errors import AppsAreDeclared, CannotReceiveCommand
 from mdm.care.commands.kinds import CommandKind
 from mdm.care.commands.models import ActivationBypassCode
 from mdm.care.commands.parameters import NO_PARAMETERS, CommandParameters
 from mdm.care.commands.repository import CommandRepository
-from mdm.care.commands.rules import CommandTarget, Obstacle, find_obstacle
+from mdm.care.commands.rules import CommandTarget, Obstacle
 
 
 class NoBypassCode(NotFound):
@@ -32,12 +32,14 @@ def give_command(
 ) -> None:
     """Enqueue a command of this kind for one tablet; where an equal one waits, that one stays.
 
-    Raises `CannotReceiveCommand`, `ReauthenticationRequired`, `Invalid`, `TabletNotFound`, `Forbidden`.
+    Raises `CannotReceiveCommand`, `AppsAreDeclared`, `ReauthenticationRequired`, `Invalid`, `TabletNotFound`, `Forbidden`.
     """
     tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
-    check_command(work, actor, tablet.town_id, kind, parameters, tablet.os_version)
+    check_command(work, actor, tablet.town_id, kind, parameters)
     [target] = CommandRepository(work.session).list_targets_of([tablet.id], parameters.app_id)
-    obstacle = find_obstacle(target, kind)
+    obstacle = find_target_obstacle(work.settings, target, kind)
+    if obstacle is Obstacle.APP_DECLARED:
+        raise AppsAreDeclared
     if obstacle is not None:
         raise CannotReceiveCommand(obstacle=obstacle.value)
     audit.record_event(work, actor, "tablet.command", "tablet", tablet.id, town_id=tablet.town_id, kind=kind.value)
@@ -47,7 +49,7 @@ def give_command(
 def list_obstacles(work: UnitOfWork, tablet_id: UUID) -> tuple[CommandTarget, dict[CommandKind, Obstacle | None]]:
     """Return a tablet as target, and for each kind why it cannot receive it. The caller has checked that the actor may see it."""
     [target] = CommandRepository(work.session).list_targets_of([tablet_id])
-    return target, {kind: find_obstacle(target, kind) for kind in CommandKind}
+    return target, {kind: find_target_obstacle(work.settings, target, kind) for kind in CommandKind}
 
 
 def get_bypass_code(work: UnitOfWork, tablet_id: UUID) -> ActivationBypassCode | None:

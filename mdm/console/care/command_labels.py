@@ -56,6 +56,9 @@ OBSTACLES: dict[Obstacle, Message] = {
     Obstacle.NOT_SUPERVISED: Message("not supervised: it would refuse"),
     Obstacle.OLD_SYSTEM: Message("its system is too old for this command"),
     Obstacle.NO_UNLOCK_TOKEN: Message("it has sent no unlock token: enrol it again"),
+    Obstacle.APP_DECLARED: Message(
+        "its apps come by declaration, which keeps them installed; one that has failed can be tried again on its page"
+    ),
     Obstacle.APP_NOT_DUE: Message("its rules do not ask for this app, or it waits for it already"),
     Obstacle.ALREADY_WAITING: Message("the same command waits for it already"),
 }

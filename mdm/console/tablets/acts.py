@@ -45,6 +45,7 @@ def describe_acts(work: UnitOfWork, actor: Actor, tablet: Tablet, language: Lang
             for kind, obstacle in obstacles.items()
             if kind is not CommandKind.INSTALL_APP  # its button is beside each app
         ],
+        "installs_apps": obstacles[CommandKind.INSTALL_APP] is None,
         "bypass_code": format_instant(code.received_at) if code is not None else "",
         "may_reveal": actor.has_permission(Permission.HANDLE, tablet.town_id, tablet.school_id),
     }  # fmt: skip

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import select
 
 from cartable.audit import AuditEvent
-from cartable.scope import Role
+from cartable.scope import SYSTEM, Role
+from enrollment.tablets.models import Tablet
 from mdm.accounts.models import Account
 from mdm.care.commands.models import ActivationBypassCode
+from mdm.devices.models import DeviceEnrollment
+from mdm.devices.repository import DeviceRepository
 from mdm.queue.models import CommandBody, CommandState, QueuedCommand
+from mdm.reconcile.models import AppReason, AppState, TabletApp
+from profiles.apps.service import create_app
 from tests.mdm.console.conftest import Person
 from tests.mdm.console.forms import read, send
 from tests.support.accounts import make_trusted
@@ -124,6 +130,50 @@ def test_what_is_refused_stands_beside_the_form(server: LiveServer, person: Ente
     stranger = person(Fleet(server).town_id)
     assert stranger.client.get("/commands/new", params={"town": str(fleet.town_id), "kind": "lock"}).status_code == 404
     assert stranger.client.get(f"/commands/{fleet.town_id}").status_code == 404
+
+
+def test_tablets_whose_apps_are_declared_are_named_and_the_others_get_the_app(
+    server: LiveServer, person: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.runtime, "settings", server.runtime.settings.model_copy(update={"declarative_apps": True}))
+    fleet = Fleet(server, size=2)
+    with server.runtime.open_unit_of_work() as work:
+        app = create_app(
+            work,
+            SYSTEM,
+            fleet.town_id,
+            name="Lecture",
+            bundle_identifier="fr.ville.lecture",
+            app_store_id=1234,
+            manifest_url=None,
+        )
+        for tablet_id, os_version in zip(fleet.tablet_ids, ("26.1", "16.7"), strict=True):
+            work.session.get_one(Tablet, tablet_id).os_version = os_version
+            row = TabletApp(tablet_id=tablet_id, app_id=app.id, state=AppState.INSTALLED, reason=AppReason.INSTALLED)
+            row.changed_at = work.now
+            work.session.add(row)
+        channel = work.session.scalars(select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == fleet.tablet_ids[0])).one()
+        DeviceRepository(work.session).create_declarative_state(channel.id, fleet.town_id).reported_at = work.now
+        app_id = app.id
+    technician = person(fleet.town_id)
+    form = {"town": str(fleet.town_id), "kind": "install_app", "app": str(app_id)}
+    page = read(technician.client.get("/commands/new", params=form))
+    assert "Atteintes 1 tablette" in page
+    assert (
+        f"ses applications lui viennent par déclaration, qui les maintient ; une application en échec peut être réessayée sur sa page {fleet.tags[0]}"
+        in page
+    )
+    given = send(technician, "/commands", **form)
+    followed = read(technician.client.get(given.headers["location"]))
+    assert ("ses applications lui viennent par déclaration" in followed, "1 en attente" in followed) == (True, True)
+    assert fleet.list_commands() == [("InstallApplication", CommandState.QUEUED)]
+    offers = [
+        f"{tablet_id}/commands/install_app" in technician.client.get(f"/tablets/{tablet_id}").text
+        for tablet_id in fleet.tablet_ids
+    ]
+    assert offers == [False, True], "a page offers what the tablet can receive"
+    refused = send(technician, f"/tablets/{fleet.tablet_ids[0]}/commands/install_app", app=app_id)
+    assert (refused.status_code, "viennent par déclaration" in read(refused)) == (409, True)
 
 
 def test_a_command_of_the_history_is_cancelled_by_its_number(server: LiveServer, person: Enter) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,6 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.tablets.models import Tablet
-from mdm.care.commands.errors import AppsAreDeclared
-from mdm.care.commands.kinds import CommandKind
-from mdm.care.commands.parameters import CommandParameters
-from mdm.care.commands.single import give_command
 from mdm.reconcile import app_configuration
 from mdm.reconcile.models import ConfigurationStatus, TabletApp
 from mdm.reconcile.service import reconcile_tablets
@@ -135,19 +130,6 @@ def test_what_a_tablet_cannot_apply_is_told_with_its_reason_until_it_can(runtime
     tablet.report()
     tablet.connect()
     assert load_row(runtime).configuration_status is ConfigurationStatus.PROVED
-
-
-@pytest.mark.parametrize(("os_version", "is_declared"), [("18.4", True), ("18.10", True), ("18.3.2", False), ("16.7.10", False)])
-def test_an_app_is_installed_again_by_command_where_it_did_not_come_by_declaration(
-    runtime: Runtime, clock: ManualClock, os_version: str, *, is_declared: bool
-) -> None:
-    tablet = EnrolledTablet(runtime, clock, os_version=os_version)
-    create_declared_app(runtime, tablet)
-    tablet.connect()
-    with runtime.open_unit_of_work() as work:
-        parameters = CommandParameters(app_id=work.session.query(App).one().id)
-        with pytest.raises(AppsAreDeclared) if is_declared else nullcontext():
-            give_command(work, SYSTEM, tablet.tablet_id, CommandKind.INSTALL_APP, parameters)
 
 
 def test_a_tablet_that_lists_the_former_version_has_proved_nothing(runtime: Runtime, clock: ManualClock) -> None:
