@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from enrollment.rosters.files import oneroster
 from enrollment.rosters.files.archive import is_zip
+from enrollment.rosters.files.cells import is_damaged_name
 from enrollment.rosters.files.columns import (
     REQUIRED_FIELDS,
     ColumnLayout,
@@ -22,6 +23,7 @@ from enrollment.rosters.files.columns import (
 from enrollment.rosters.files.encodings import Encoding
 from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.files.guardians import parse_guardians
+from enrollment.rosters.files.oneroster_archive import is_oneroster
 from enrollment.rosters.files.pupils import parse_pupil
 from enrollment.rosters.files.rows import Roster
 from enrollment.rosters.files.staff import is_not_staff, parse_staff
@@ -48,7 +50,7 @@ def read_roster(
     """
     if len(content) > MAX_BYTES:
         raise UnreadableRoster(why="too_large")
-    if is_zip(content) and oneroster.is_oneroster(content):
+    if is_zip(content) and is_oneroster(content):
         return oneroster.read_archive(content, reference=reference, keep_contacts=keep_contacts)
     table = read_table(content)
     header, width, body = _split_header(table.lines, overrides or {})
@@ -99,12 +101,14 @@ def _drop_empty_lines(
 ) -> tuple[list[tuple[int, list[str]]], int]:
     """Return the lines with content, and the number of skipped ones: empty lines, and a last line that is a footer.
 
-    A footer fills fewer than 3 cells, and not all that a person of this kind needs: an adult needs but two.
+    A footer fills fewer than 3 cells, and not those of a person's names, which are more than a word beside a number or a date. A person
+    who lacks something else, such as the level, is told as a problem, since who is left out of a list counts as having left.
     """
     lines = [(number, cells) for number, cells in body if any(cells)]
     if lines and sum(1 for cell in lines[-1][1] if cell) < 3:
         last = columns.read_cells(lines[-1][1])
-        if not all(last.get(name) for name in REQUIRED_FIELDS[kind]):
+        names = [last.get(name, "") for name in REQUIRED_FIELDS[kind] if name.endswith("_name")]
+        if not all(names) or any(is_damaged_name(name) for name in names):
             lines.pop()
     return lines, len(body) - len(lines)
 

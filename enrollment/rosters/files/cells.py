@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from datetime import date, datetime, timedelta
@@ -145,7 +146,9 @@ def parse_mobile(cell: str) -> str | None:
 
 
 def format_spreadsheet_value(value: object) -> str:
-    """Return a typed cell of a spreadsheet as the text that a CSV file would contain."""
+    """Return a typed cell of a spreadsheet as the text that a CSV file would contain; empty for what is no number."""
     if isinstance(value, datetime | date):
         return value.strftime("%d/%m/%Y")
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,5 +1,5 @@
-"""Reads a zip of OneRoster CSV files, version 1.1 or 1.2, into rows. `demographics.csv`, results and all other files are never inflated;
-passwords, phone numbers and pupils' e-mail addresses are not read. See docs/domain/rosters.md#oneroster.
+"""Reads the records of a OneRoster set into rows: people with their school and class. Passwords, phone numbers and pupils' e-mail
+addresses are not read. The archive is opened in `oneroster_archive`. See docs/domain/rosters.md#oneroster.
 """
 
 from __future__ import annotations
@@ -9,35 +9,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from enrollment.places.rules import check_uai
-from enrollment.rosters.files.archive import list_names, unpack_zip
 from enrollment.rosters.files.cells import MAX_LABEL, has_doubtful_letters, parse_email, parse_ine
-from enrollment.rosters.files.errors import UnreadableRoster
+from enrollment.rosters.files.oneroster_archive import Record, read_files
 from enrollment.rosters.files.pupils import parse_pupil
 from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, ChildReference, GuardianRow, PupilRow, Roster, StaffRow
 from enrollment.rosters.files.staff import parse_staff
-from enrollment.rosters.files.tables import Table, read_csv
+from enrollment.rosters.files.terms import select_classes_of_term
 from enrollment.rosters.files.validity import ReferenceDay, select_current
 
-MAX_LINES, MAX_CELL = 30_000, 4000
-_READ_FILES = ("manifest", "orgs", "classes", "users", "roles", "enrollments")
 _STAFF = {"teacher": "main", "aide": "support", "administrator": "main", "principal": "main", "proctor": "support"}
 _GUARDIANS = {"guardian", "parent", "relative"}
 #: Roles of people who are in no roster: they run or watch the software.
 _WITHOUT_ROW = {"", "counselor", "districtadministrator", "siteadministrator", "sysadmin", "systemadministrator"}
 _KNOWN_ROLES = {"student", *_STAFF, *_GUARDIANS} | (_WITHOUT_ROW - {""})
-Record = dict[str, str]
-
-
-def is_oneroster(content: bytes) -> bool:
-    """Tell whether a zip is a set of OneRoster files, by the names of its entries. Raises `UnreadableRoster`."""
-    names = {_file_name(name) for name in list_names(content)}
-    return "users" in names or "manifest" in names
-
-
-def _file_name(name: str) -> str:
-    """Return `orgs` for `orgs.csv`, at the top or in one folder; empty for anything else."""
-    folder, _, last = name.rpartition("/")
-    return last[:-4] if last.lower().endswith(".csv") and "/" not in folder and not folder.startswith("__") else ""
 
 
 @dataclass(slots=True)
@@ -71,52 +55,22 @@ class _People:
 
 
 def read_archive(content: bytes, *, reference: ReferenceDay | None, keep_contacts: bool) -> Roster:
-    """Return the rows of an archive as they hold on the reference day, or all of them without one. Raises `UnreadableRoster` with `oneroster_delta` (only bulk sets
-    are read), `missing_<file>`, `oneroster_version`, and as `unpack_zip` does.
-    """
-    archived = unpack_zip(content, lambda name: _file_name(name) in _READ_FILES)
-    files = {_file_name(name): data for name, data in archived.items()}
-    if len(files) != len(archived):
-        raise UnreadableRoster(why="zip_duplicate")
-    version = _detect_version(files)
-    for name in ("users", "enrollments", "classes"):
-        if name not in files:
-            raise UnreadableRoster(why=f"missing_{name}")
-    tables = {name: read_csv(data, MAX_LINES, MAX_CELL) for name, data in files.items() if name != "manifest"}
-    records = _link_records(_OneRosterSet({name: list(_list_records(table)) for name, table in tables.items()}, reference))
+    """Return the rows of an archive as they hold on the reference day, or all of them without one. Raises as `read_files` does."""
+    files = read_files(content)
+    records = _link_records(_OneRosterSet(files.records, reference))
     people = _build_rows(records, keep_contacts=keep_contacts)
     covers = {"pupils"} | ({"staff"} if people.staff else set()) | ({"guardians"} if people.guardians else set())
     return Roster(
-        f"oneroster_{version}", list(people.pupils.values()), people.guardians, people.staff, [], people.skipped, frozenset(covers),
-        guessed_encoding=next((table.encoding for table in tables.values() if table.is_guess), None),
-        unknown_roles=dict(people.unknown_roles),
+        f"oneroster_{files.version}", list(people.pupils.values()), people.guardians, people.staff, [], people.skipped,
+        frozenset(covers), guessed_encoding=files.guessed_encoding, unknown_roles=dict(people.unknown_roles),
     )  # fmt: skip
-
-
-def _detect_version(files: dict[str, bytes]) -> str:
-    lines = read_csv(files["manifest"]).lines if "manifest" in files else []
-    manifest = {line[0].lower(): line[1].lower() for line in lines if len(line) > 1}
-    if any(manifest.get(f"file.{name}") == "delta" for name in _READ_FILES):
-        raise UnreadableRoster(why="oneroster_delta")
-    version = manifest.get("oneroster.version", "").removeprefix("v") or ("1.2" if "roles" in files else "1.1")
-    known = next((each for each in ("1.1", "1.2") if version == each or version.startswith(each + ".")), None)
-    if known is None:
-        raise UnreadableRoster(why="oneroster_version")
-    return known
-
-
-def _list_records(table: Table) -> Iterator[Record]:
-    """Yield the active records, by the exact column names of the standard."""
-    header = table.lines[0] if table.lines else []
-    for line in table.lines[1:]:
-        record = dict(zip(header, line, strict=False))
-        if record.get("sourcedId") and record.get("status", "").lower() not in ("tobedeleted", "inactive"):
-            yield record
 
 
 def _link_records(records: _OneRosterSet) -> _OneRosterSet:
     records.uai_by_org = _index_schools(records.files.get("orgs", []))
-    records.classes_by_id = {each["sourcedId"]: each for each in records.files["classes"]}
+    sessions = records.files.get("academicSessions", [])
+    classes = select_classes_of_term(records.files["classes"], sessions, records.reference)
+    records.classes_by_id = {each["sourcedId"]: each for each in classes}
     title_counts = Counter((each.get("schoolSourcedId"), each.get("title")) for each in records.classes_by_id.values())
     records.homonymous_classes = {
         key for key, each in records.classes_by_id.items() if title_counts[each.get("schoolSourcedId"), each.get("title")] > 1

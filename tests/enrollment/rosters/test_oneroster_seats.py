@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -29,19 +31,21 @@ CHANGED = "e1,,,A,S,p1,student,,2026-09-01,2026-10-31\ne2,,,B,S,p1,student,,2026
 def build_set(
     enrollments: str = CHANGED, *, uai: str = "0929001J", users: str = "", classes: str = CLASSES, roles: str | None = None,
     orgs: str | None = None, manifest: str = "oneroster.version,1.1\nfile.users,bulk\n", enabled: str = "true", role: str = "student",
-    org: str = "S",
+    org: str = "S", sessions: str | None = None,
 ) -> bytes:  # fmt: skip
     base = "sourcedId,status,dateLastModified,"
     files = {
         "manifest.csv": f"propertyName,value\nmanifest.version,1\n{manifest}",
         "orgs.csv": f"{base}name,type,identifier,parentSourcedId\n" + (f"S,,,École,school,{uai},\n" if orgs is None else orgs),
-        "classes.csv": f"{base}title,grades,courseSourcedId,classCode,classType,location,schoolSourcedId\n{classes}",
+        "classes.csv": f"{base}title,grades,courseSourcedId,classCode,classType,location,schoolSourcedId,termSourcedIds\n{classes}",
         "users.csv": f"{base}enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,identifier,email,agentSourcedIds,grades\n"
         + (users or f"p1,,,{enabled},{org},{role},p1,,Zoé,EL HADJ,,,,CE1\n"),
         "enrollments.csv": f"{base}classSourcedId,schoolSourcedId,userSourcedId,role,primary,beginDate,endDate\n{enrollments}",
     }
     if roles is not None:
         files["roles.csv"] = f"{base}userSourcedId,roleType,role,beginDate,endDate,orgSourcedId,userProfileSourcedId\n{roles}"
+    if sessions is not None:
+        files["academicSessions.csv"] = f"{base}title,type,startDate,endDate,parentSourcedId,schoolYear\n{sessions}"
     return zip_file(files)
 
 
@@ -103,6 +107,91 @@ def test_ended_groups_are_no_groups_and_a_set_of_homerooms_alone_says_nothing_of
 def test_two_homerooms_at_once_are_told_and_are_no_groups() -> None:
     row = read_pupil(build_set("e1,,,A,S,p1,student,,,\ne2,,,B,S,p1,student,,,\n"))
     assert (row.class_label, row.notes, row.groups) == ("CE1 A", ("several_classes",), ())
+
+
+YEARS = "Y1,,,2025-2026,schoolYear,2025-09-01,2026-07-04,,2026\nY2,,,2026-2027,schoolYear,2026-09-01,2027-07-03,,2027\n"
+#: The homerooms of two years: the ones of the former come first, and of Zoé's two seats neither has dates.
+CLASSES_OF_YEARS = "A,,,CE1 A,CE1,K,,homeroom,,S,Y1\nB,,,CE2 A,CE2,K,,homeroom,,S,Y2\nG,,,Chorale,,K,,scheduled,,S,\n"
+SEATS_OF_YEARS = "e1,,,A,S,p1,student,,,\ne2,,,B,S,p1,student,,,\ne3,,,G,S,p1,student,,,\n"
+
+
+@pytest.mark.parametrize(
+    ("day", "label"),
+    [
+        (date(2026, 3, 2), "CE1 A"),
+        (date(2026, 7, 4), "CE1 A"),
+        (date(2026, 8, 20), "CE2 A"),  # between the years: the one that begins next
+        (date(2026, 11, 26), "CE2 A"),
+        (date(2027, 7, 3), "CE2 A"),
+    ],
+)
+def test_a_seat_without_dates_counts_while_the_terms_of_its_class_hold(day: date, label: str) -> None:
+    row = read_pupil(build_set(SEATS_OF_YEARS, classes=CLASSES_OF_YEARS, sessions=YEARS), day)
+    assert (row.class_label, row.notes, row.groups) == (label, (), ("Chorale",))
+
+
+def test_a_class_of_a_former_year_is_no_class_of_today() -> None:
+    row = read_pupil(build_set("e1,,,A,S,p1,student,,,\n", classes=CLASSES_OF_YEARS, sessions=YEARS))
+    assert row.class_label == ""
+    same_title = CLASSES_OF_YEARS.replace("CE2 A", "CE1 A")
+    row = read_pupil(build_set(SEATS_OF_YEARS, classes=same_title, sessions=YEARS))
+    assert (row.class_label, row.onde_class_id) == ("CE1 A", ""), "the class of that title of another year is no second one"
+
+
+@pytest.mark.parametrize(
+    "sessions",
+    [
+        None,
+        "",
+        "Y2,,,2026-2027,schoolYear,soon,,,2027\n",
+        "Y2,,,2026-2027,schoolYear,2024-09-01,2025-07-05,,2025\n",  # never renewed
+        "Y2,active,,T1,term,2026-09-01,2026-11-20,,\nY3,,,T2,term,2026-12-01,2027-03-01,,\n",
+    ],
+)
+def test_terms_that_say_nothing_of_the_day_limit_nothing(sessions: str | None) -> None:
+    classes = 'B,,,CE2 A,CE2,K,,homeroom,,S,"Y2,Y3"\n'
+    row = read_pupil(build_set("e1,,,B,S,p1,student,,,\n", classes=classes, sessions=sessions))
+    assert row.class_label == "CE2 A"
+
+
+def test_classes_of_each_trimester_follow_one_another() -> None:
+    terms = "T1,,,T1,term,2026-09-01,2026-12-18,Y,\nT2,,,T2,term,2027-01-04,2027-04-02,Y,\n"
+    classes = "A,,,CE1 A,CE1,K,,homeroom,,S,T1\nB,,,CE1 B,CE1,K,,homeroom,,S,T2\n"
+    seats = "e1,,,A,S,p1,student,,,\ne2,,,B,S,p1,student,,,\n"
+    content = build_set(seats, classes=classes, sessions=terms)
+    assert [read_pupil(content, day).class_label for day in (TODAY.day, date(2026, 12, 24), date(2027, 2, 1))] == [
+        "CE1 A",
+        "CE1 B",
+        "CE1 B",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("users.csv", "", "missing_sourcedId"),
+        ("users.csv", "sourcedID,givenName,familyName,role\np1,Zoé,EL HADJ,student\n", "missing_sourcedId"),
+        ("users.csv", "sourcedId,status,givenName,familyName,role\n", "empty"),
+        ("users.csv", "sourcedId,status,givenName,familyName,role\np1,tobedeleted,Zoé,EL HADJ,student\n", "empty"),
+        ("users.csv", "sourcedId,prenom,familyName,role\np1,Zoé,EL HADJ,student\n", "missing_givenName"),
+        ("enrollments.csv", "", "missing_sourcedId"),
+        ("enrollments.csv", "sourcedId,class,userSourcedId\ne1,A,p1\n", "missing_classSourcedId"),
+        ("classes.csv", "sourcedId,name\nA,CE1 A\n", "missing_title"),
+    ],
+)
+def test_a_set_that_would_be_read_as_a_list_of_nobody_is_refused(name: str, content: str, why: str) -> None:
+    """Read as an empty list, it would tell that every pupil of the school has left."""
+    with zipfile.ZipFile(io.BytesIO(build_set())) as archive:
+        files = {each: archive.read(each).decode() for each in archive.namelist()}
+    with pytest.raises(UnreadableRoster) as caught:
+        read(zip_file(files | {name: content}))
+    assert caught.value.details["why"] == why
+
+
+def test_names_of_files_are_read_in_any_case() -> None:
+    with zipfile.ZipFile(io.BytesIO(build_set())) as archive:
+        files = {f"Export/{each.upper()}": archive.read(each).decode() for each in archive.namelist()}
+    assert read_pupil(zip_file(files)).class_label == "CE1 B"
 
 
 @pytest.mark.parametrize("enabled", ["false", "FALSE", "0", "", "true"])

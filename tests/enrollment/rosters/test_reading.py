@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrollment.places.models import Grade
-from enrollment.rosters.files.cells import clean_cell, parse_birth_date, parse_grade, parse_ine, parse_mobile
+from enrollment.rosters.files.cells import (
+    clean_cell,
+    format_spreadsheet_value,
+    parse_birth_date,
+    parse_grade,
+    parse_ine,
+    parse_mobile,
+)
 from enrollment.rosters.files.columns import ColumnStatus, FileKind
 from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.reading import describe_file_columns, read_roster
@@ -349,3 +356,19 @@ def test_the_last_adult_of_a_list_needs_no_more_than_a_name() -> None:
     assert ([row.last_name for row in roster.staff], roster.skipped) == (["DURAND", "PETIT"], 0)
     footer = read_roster(text_file("Nom;Prénom;Courriel", "DURAND;Paul;paul@ecole.example", "1 personne;;", end="\n"))
     assert ([row.last_name for row in footer.staff], footer.skipped) == (["DURAND"], 1)
+
+
+@pytest.mark.parametrize("last", ["PETIT;Max;;", "PETIT;Max;", "PETIT;Max"])
+def test_the_last_pupil_without_a_level_is_told_and_no_footer(last: str) -> None:
+    """Left out as a footer, a known pupil would count as having left."""
+    roster = read_roster(text_file("Nom;Prénom;Niveau;Classe", "MARTIN;Zoé;CE1;CE1 A", last))
+    assert [(row.last_name, row.problems) for row in roster.rows] == [("MARTIN", ()), ("PETIT", ("unknown_grade",))]
+    for footer in ("Total;25", "Extraction du;23/11/2026", "2 élèves;;"):
+        assert [row.last_name for row in read_roster(text_file("Nom;Prénom;Niveau;Classe", "MARTIN;Zoé;CE1;", footer)).rows] == [
+            "MARTIN"
+        ]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_cell_of_a_workbook_that_is_no_number_is_empty(number: float) -> None:
+    assert format_spreadsheet_value(number) == ""
