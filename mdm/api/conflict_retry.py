@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cartable.conflicts import MAX_RETRIES, is_conflict
+from cartable.conflicts import MAX_RETRIES, may_be_conflict
 
 #: A request with a larger body is not run again: its body would have to be kept.
 MAX_KEPT_BODY = 2**20
@@ -27,8 +26,8 @@ class ConflictRetry:
         for remaining in range(MAX_RETRIES, -1, -1):
             try:
                 await self.app(dict(scope), request.receive_again(), request.send_once)
-            except DBAPIError as error:
-                if remaining == 0 or not request.is_repeatable or not is_conflict(error):
+            except Exception as error:
+                if remaining == 0 or not request.is_repeatable or not may_be_conflict(error):
                     raise
                 log.warning("api.transaction_conflict", path=scope["path"][:200])
             else:
