@@ -33,7 +33,7 @@ class AccountSummary:
 
 
 def list_accounts(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[AccountSummary]:
-    """List the accounts of a town, the oldest first. Raises `Forbidden`."""
+    """List the accounts of a town, by name. Raises `Forbidden`."""
     actor.require_permission(Permission.GOVERN, town_id)
     rows = AccountRepository(work.session).list_by_town(town_id, work.now, page)
     return Page(_summarise(work, rows.items, town_id), rows.next_cursor)

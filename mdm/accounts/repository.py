@@ -158,12 +158,12 @@ class AccountRepository:
         return self.session.scalars(statement.order_by(Account.id)).all()
 
     def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
-        """List the accounts with a role in a town at this instant, and those switched off that had one."""
+        """List the accounts with a role in a town at this instant, and those switched off that had one, by name."""
         is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now, ~Account.active)
         statement = select(Account).where(
             exists().where(AccountRole.account_id == Account.id, AccountRole.town_id == town_id, is_valid)
         )
-        return fetch_scalar_page(self.session, statement, page, Account.id)
+        return fetch_scalar_page(self.session, statement, page, func.lower(Account.display_name), Account.id)
 
     def list_open_mission_towns(self, account_id: UUID, since: date) -> set[UUID]:
         """Return the towns with a mission of the account that has not ended before a day."""

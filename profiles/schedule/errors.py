@@ -27,6 +27,13 @@ class NoOpenBand(Conflict):
     message = Message("There is no school or after-school time open now.")
 
 
+class ClassWithoutTablets(Conflict):
+    """A class session would concern no tablet."""
+
+    code = "class_without_tablets"
+    message = Message("No tablet is lent in this class: a session would change nothing.")
+
+
 class InvalidDuration(Invalid):
     """A class session or an activity is shorter or longer than allowed."""
 

@@ -17,7 +17,14 @@ from enrollment.people.repository import PeopleRepository
 from enrollment.places.models import SchoolClass
 from enrollment.tablets.repository import TabletRepository
 from profiles.catalog.hosts import clean_host
-from profiles.schedule.errors import InvalidDuration, InvalidSchedule, NoOpenBand, ScheduleEntryNotFound, SessionRunning
+from profiles.schedule.errors import (
+    ClassWithoutTablets,
+    InvalidDuration,
+    InvalidSchedule,
+    NoOpenBand,
+    ScheduleEntryNotFound,
+    SessionRunning,
+)
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool, Span
 from profiles.schedule.models import ClassSession, GuardianRule, PupilAfterSchool
@@ -50,7 +57,7 @@ def start_session(
 ) -> ClassSession:
     """Start a class session. A session of one's own that is still running ends now; with `take_over` another person's does too.
 
-    Raises `Forbidden`, `InvalidDuration`, `NoOpenBand`, `SessionRunning`, and `ScheduleEntryNotFound` when the class is not of the school.
+    Raises `Forbidden`, `ClassWithoutTablets`, `InvalidDuration`, `NoOpenBand`, `SessionRunning`, and `ScheduleEntryNotFound` when the class is not of the school.
     """
     actor.require_permission(Permission.TEACH, town_id, school_id, class_id)
     locks.lock_town(work, town_id)
@@ -80,7 +87,7 @@ def start_session(
 
 
 def extend_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> ClassSession:
-    """Extend a session by ten minutes. Raises `ScheduleEntryNotFound`, `NoOpenBand`."""
+    """Extend a session by ten minutes. Raises `ScheduleEntryNotFound`, `NoOpenBand`, `ClassWithoutTablets`."""
     row = _get_running_session(work, actor, session_id)
     schedule, _ = _get_class_schedule(work, row.town_id, row.class_id)
     try:
@@ -103,6 +110,11 @@ def end_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> None:
     work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_class(row.class_id))
 
 
+def has_tablets(work: UnitOfWork, class_id: UUID) -> bool:
+    """Return whether a tablet is lent in a class: without one, a session concerns nothing."""
+    return bool(ScheduleRepository(work.session).find_tablet_of_class(class_id))
+
+
 def list_running_sessions(work: UnitOfWork, class_ids: Sequence[UUID]) -> dict[UUID, ClassSession]:
     """Return the class session of each class that has not ended."""
     return ScheduleRepository(work.session).get_running_sessions(class_ids, work.now)
@@ -122,13 +134,15 @@ def _get_running_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> Cl
 def _get_class_schedule(work: UnitOfWork, town_id: UUID, class_id: UUID) -> tuple[Schedule, TabletFacts]:
     """Return the schedule of a class and the facts of one of its tablets.
 
-    Raises `NoOpenBand` for a class without tablets or timetable.
+    Raises `ClassWithoutTablets`; `NoOpenBand` for a class without a timetable.
     """
     for facts in load_facts(work, ScheduleRepository(work.session).find_tablet_of_class(class_id)).values():
-        schedule = load_schedules(work, [town_id]).get_schedule(facts) if facts.town_id == town_id else None
-        if schedule is not None:
+        if facts.town_id == town_id:
+            schedule = load_schedules(work, [town_id]).get_schedule(facts)
+            if schedule is None:
+                raise NoOpenBand
             return schedule, facts
-    raise NoOpenBand
+    raise ClassWithoutTablets
 
 
 def set_after_school(

@@ -106,7 +106,7 @@ def create_account_invitation(body: AccountInvitationIn, work: WorkDep, actor: A
 def list_accounts(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[AccountOut]:
     """List the accounts of a town.
 
-    These are the accounts with a role in it and those that were switched off, the oldest first.
+    These are the accounts with a role in it and those that were switched off, by name.
     """
     return PageOut.of(administration.list_accounts(work, actor, town_id, page), _build_account_out)
 

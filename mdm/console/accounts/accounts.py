@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, Invalid
-from cartable.i18n import Language, list_available_languages
+from cartable.i18n import Language, Message, list_available_languages
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Actor, Permission, Role
 from enrollment.people import service as people
@@ -30,6 +30,16 @@ from mdm.console.page_route import PageRoute
 from mdm.console.times import format_day, format_instant
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
+#: What an act has changed, by its name in the address.
+_NOTICES: dict[str, Message] = {
+    "role-given": Message("The role is given."),
+    "role-ended": Message("The role has ended."),
+    "disable": Message("The account is switched off, and its sessions have ended."),
+    "enable": Message("The account is switched on."),
+    "confirm": Message("You vouch for this account: it may be a second person from now on."),
+    "end-sessions": Message("All sessions of this account have ended."),
+    "reset-second-factors": Message("The second factors are removed. Whose role needs one sets it up at the next sign-in."),
+}
 
 
 @router.get("/accounts")
@@ -74,10 +84,10 @@ def invite(
 
 
 @router.get("/accounts/{account_id}")
-def show_account(request: Request, account_id: UUID, town_id: UUID, work: WorkDep) -> Response:
+def show_account(request: Request, account_id: UUID, town_id: UUID, work: WorkDep, done: str = "") -> Response:
     """Show one account of a town."""
     actor, _ = require_sign_in(request, work)
-    return _render_account(request, work, actor, account_id, town_id)
+    return _render_account(request, work, actor, account_id, town_id, done=done)
 
 
 @router.post("/accounts/{account_id}/link")
@@ -121,7 +131,7 @@ def assign_role(
             )
     except Invalid as refusal:
         return _render_account(request, work, actor, account_id, town.id, refusal)
-    return _redirect_to_account(account_id, town.id)
+    return _redirect_to_account(account_id, town.id, "role-given")
 
 
 @router.post("/accounts/{account_id}/roles/{role_id}/revoke")
@@ -137,7 +147,7 @@ def revoke_role(
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     roles.revoke_role(work, actor, account_id, role_id, town_id)
-    return _redirect_to_account(account_id, town_id)
+    return _redirect_to_account(account_id, town_id, "role-ended")
 
 
 @router.post("/accounts/{account_id}/{act}")
@@ -157,15 +167,15 @@ def change_account(
     if act not in acts:
         raise Invalid(field="act")
     acts[act](work, actor, account_id, town_id)
-    return _redirect_to_account(account_id, town_id)
+    return _redirect_to_account(account_id, town_id, act)
 
 
 def _get_account_address(account_id: UUID, town_id: UUID) -> str:
     return f"/accounts/{account_id}?town_id={town_id}"
 
 
-def _redirect_to_account(account_id: UUID, town_id: UUID) -> Response:
-    return RedirectResponse(_get_account_address(account_id, town_id), status_code=303)
+def _redirect_to_account(account_id: UUID, town_id: UUID, done: str) -> Response:
+    return RedirectResponse(f"{_get_account_address(account_id, town_id)}&done={done}", status_code=303)
 
 
 def _parse_place(work: WorkDep, actor: Actor, school_text: str, class_text: str) -> dict[str, UUID | None]:
@@ -217,7 +227,14 @@ def _render_list(
 
 
 def _render_account(
-    request: Request, work: WorkDep, actor: Actor, account_id: UUID, town_id: UUID, refusal: DomainError | None = None
+    request: Request,
+    work: WorkDep,
+    actor: Actor,
+    account_id: UUID,
+    town_id: UUID,
+    refusal: DomainError | None = None,
+    *,
+    done: str = "",
 ) -> Response:
     language = get_language(request)
     town = select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
@@ -227,6 +244,7 @@ def _render_account(
         request,
         "accounts/account.html",
         refusal=refusal,
+        notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         town=town,
         row=_describe_account(work, row, {school.id: school for school in schools}, language),
         is_own=account_id == actor.account_id,

@@ -166,6 +166,7 @@ def _render_class(
         asks_take_over=isinstance(refusal, SessionRunning),
         classes=[{"id": row.id, "label": row.label, "school": name, "running": row.id in running} for name, row in classes],
         chosen=chosen,
+        has_tablets=chosen is not None and sessions.has_tablets(work, chosen.id),
         session=_describe_session(work, chosen, running.get(chosen.id)) if chosen is not None else None,
         cards=_list_cards(work, actor, chosen, language) if chosen is not None else [],
         pupils=_list_pupils(work, actor, chosen, language) if chosen is not None else [],

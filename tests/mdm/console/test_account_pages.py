@@ -11,7 +11,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cartable.scope import Role
+from cartable.scope import SYSTEM, Role
+from mdm.accounts import links
 from mdm.accounts.repository import AccountRepository
 from mdm.console.accounts.labels import ROLES
 from tests.mdm.console.conftest import Person
@@ -110,3 +111,24 @@ def test_who_has_forgotten_the_password_is_told_whom_to_ask(server: LiveServer) 
     with httpx.Client(base_url=server.url, verify=trust, timeout=20, headers={"Accept-Language": "fr"}) as stranger:
         refused = stranger.post("/sign-in", data={"login": "nobody", "password": "forgotten"})
     assert "Mot de passe oublié ? Un administrateur de votre ville" in html.unescape(refused.text)
+
+
+def test_accounts_are_listed_by_name_and_each_act_says_what_it_changed(
+    server: LiveServer, person: Callable[..., Person], town_id: UUID
+) -> None:
+    admin = person(town_id, Role.TOWN_ADMIN)
+    with server.runtime.open_unit_of_work() as work:
+        for name in ("Zoé Aubert", "ana Colle", "Basile Noël"):
+            links.invite(work, SYSTEM, login=f"{name[0]}@ville.example", display_name=name, role=Role.HELPDESK, town_id=town_id)
+    page = admin.client.get("/accounts").text
+    assert re.findall(r"ana Colle|Basile Noël|Zoé Aubert", page) == ["ana Colle", "Basile Noël", "Zoé Aubert"]
+    address = re.search(r'href="(/accounts/[^?"]+)[^>]*>ana Colle', page)
+    assert address is not None
+    for act, notice in (
+        ("end-sessions", "Toutes les connexions de ce compte ont pris fin."),
+        ("disable", "Le compte est désactivé, et ses connexions ont pris fin."),
+        ("enable", "Le compte est réactivé."),
+    ):
+        done = _confirm(admin, f"{address[1]}/{act}", town_id=str(town_id))
+        assert done.status_code == 303, done.text
+        assert notice in html.unescape(admin.client.get(done.headers["location"]).text), act

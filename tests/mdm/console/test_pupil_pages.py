@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from sqlalchemy import select
 
 from cartable.scope import SYSTEM, Role
 from enrollment.people import service as people
-from enrollment.people.models import AccessKind, Guardian, GuardianLink, RecordAccess
+from enrollment.people.models import AccessKind, Guardian, GuardianLink, Pupil, RecordAccess
 from enrollment.places.models import Grade, School, Town
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.repository import ScheduleRepository
@@ -192,3 +193,17 @@ def test_classes_are_listed_from_cp_to_cm2_on_every_page(
     assert list(dict.fromkeys(re.findall(rf"<td[^>]*>\s*({'|'.join(in_order)})\s*<", tablets))) == in_order
     with server.runtime.open_unit_of_work() as work:
         assert [row.label for row, _ in people.list_classes(work, SYSTEM, place.school_id)] == in_order, "as the API returns them"
+
+
+def test_a_class_without_a_tablet_is_told_so_and_not_that_school_is_out(
+    server: LiveServer, person: Callable[..., Person], place: PupilTown
+) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        pupil = work.session.get_one(Pupil, place.other_id)
+        class_id, school_id = pupil.class_id, pupil.school_id
+    head = person(place.town_id, Role.HEAD, school_id=school_id)
+    page = head.client.get(f"/class?class_id={class_id}").text
+    assert "Aucune tablette n'est prêtée dans cette classe" in html.unescape(page)
+    assert f"/class/{class_id}/start" not in page
+    refused = send(head, f"/class/{class_id}/start", minutes="45", preset="free")
+    assert (refused.status_code, "temps scolaire ou périscolaire ouvert" in html.unescape(refused.text)) == (409, False)
