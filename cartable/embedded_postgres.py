@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -126,8 +125,3 @@ def get_unprivileged_prefix() -> list[str]:
     if os.geteuid() != 0:
         return []
     return ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
-
-
-def make_unique_name(prefix: str) -> str:
-    """Return a database name that no other process uses."""
-    return f"{prefix}_{secrets.token_hex(4)}"

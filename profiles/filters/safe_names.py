@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from profiles.filters.resolver_filter import ResolverFilter
 from profiles.filters.rules import RestrictedVideo
 
 #: Where Google has a domain; each shows the whole search.
@@ -47,10 +46,3 @@ VIDEO_HOSTS = (
 VIDEO: Mapping[RestrictedVideo, str] = MappingProxyType(
     {RestrictedVideo.MODERATE: "restrictmoderate.youtube.com", RestrictedVideo.STRICT: "restrict.youtube.com"}
 )
-
-
-def find_safe_name(rules: ResolverFilter, host: str) -> str | None:
-    """Return the name by which the resolver answers an open host under these rules, or None: by its own."""
-    if rules.safe_search and host in SEARCH:
-        return SEARCH[host]
-    return VIDEO.get(rules.restricted_video) if host in VIDEO_HOSTS else None

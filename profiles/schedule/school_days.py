@@ -1,9 +1,10 @@
-"""Whether pupils of a town are at school on a day, by the calendar that the town uses. For questions about whole towns, not modes."""
+"""The calendar of a town, and whether its pupils are at school on a day. For questions about whole towns, not modes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
@@ -14,6 +15,13 @@ from profiles.schedule.service import load_schedules
 
 #: No pupil of a primary school is at school on these weekdays: Wednesday, Saturday, Sunday.
 _FREE_WEEKDAYS = (2, 5, 6)
+
+
+def load_town_calendar(work: UnitOfWork, town_id: UUID) -> tuple[Town, Calendar]:
+    """Return a town with the calendar that its timetable follows; without a timetable, that of its zone."""
+    data = load_schedules(work, [town_id])
+    town = data.towns[town_id]
+    return town, data.get_town_calendar(town)
 
 
 def load_school_days(work: UnitOfWork) -> Callable[[Town, date], bool]:

@@ -16,10 +16,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Engine, Table, func, insert, select
 
 from cartable.database import EnumText, SealedBytes, SealedText, make_engine
-from cartable.embedded_postgres import make_unique_name
 from cartable.migrate import check, downgrade, make_config, upgrade
 from mdm.tables import metadata
-from tests.support.databases import POSTGRES_FOLDER_VARIABLE
+from tests.support.databases import POSTGRES_FOLDER_VARIABLE, make_unique_name
 
 #: The oldest migration to which a downgrade must be possible without losing rows of the tables below.
 OLDEST = "0001"

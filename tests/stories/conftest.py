@@ -11,8 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from cartable.database import make_engine
-from cartable.embedded_postgres import make_unique_name
-from tests.support.databases import POSTGRES_FOLDER_VARIABLE
+from tests.support.databases import POSTGRES_FOLDER_VARIABLE, make_unique_name
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
 import shutil
 import tempfile
 import zlib
@@ -16,7 +17,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.util import LRUCache
 
 from cartable.database import make_engine
-from cartable.embedded_postgres import PostgresServer, find_binaries, make_unique_name
+from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.migrate import upgrade
 from mdm.tables import metadata
 from tests.support import sampling
@@ -153,3 +154,8 @@ def dispose_postgres_engine() -> None:
     """Close the connections of this process to PostgreSQL."""
     if postgres_engine.cache_info().currsize:
         postgres_engine().dispose()
+
+
+def make_unique_name(prefix: str) -> str:
+    """Return a database name that no other process uses."""
+    return f"{prefix}_{secrets.token_hex(4)}"

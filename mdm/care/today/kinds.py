@@ -63,6 +63,7 @@ class ExpiryKind(StrEnum):
     LICENCES = "licences"
     DEVICE_AUTHORITY = "device_authority"
     TLS_CERTIFICATE = "tls_certificate"
+    SCHOOL_HOLIDAYS = "school_holidays"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from sqlalchemy import Row
@@ -22,7 +22,9 @@ from mdm.care.today.repository import TodayRepository
 from mdm.push.certificates import get_certificate_health
 from mdm.reconcile.models import AppReason
 from mdm.reconcile.renewals import count_ending_identities
+from profiles.schedule.local_time import get_time_zone
 from profiles.schedule.modes import Mode
+from profiles.schedule.school_days import load_town_calendar
 
 #: Without contact for so long a tablet is called silent.
 SILENT_AFTER = timedelta(days=7)
@@ -36,12 +38,11 @@ _AUTHORITY_WARNING = timedelta(days=2 * 365)
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Something that ends, with its name where there are several, and the days that are left."""
+    """Something that ends, with its name where there are several."""
 
     kind: ExpiryKind
     name: str
     ends_at: datetime
-    days_left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def _list_kinds(actor: Actor, scope: TodayScope) -> list[WaitingKind]:
 
 
 def _list_expiries(work: UnitOfWork, scope: TodayScope) -> Iterator[Expiry]:
-    """Yield what ends soon: certificates of the server, and tokens of the town."""
+    """Yield what ends soon: certificates of the server, tokens and school holidays of the town."""
     ends = [
         (ExpiryKind.LICENCES if is_licence else ExpiryKind.ASSIGNMENT, name, ends_at)
         for is_licence, name, ends_at in TodayRepository(work.session).list_token_ends(scope.town_id)
@@ -103,12 +104,17 @@ def _list_expiries(work: UnitOfWork, scope: TodayScope) -> Iterator[Expiry]:
         ends += [(ExpiryKind.TLS_CERTIFICATE, "", at) for at in _read_end(tls.get_server_files(work.settings)[0])]
     for kind, name, ends_at in ends:
         if get_warning_days(work.now, ends_at) is not None:
-            yield Expiry(kind, name, ends_at, (ends_at - work.now).days)
+            yield Expiry(kind, name, ends_at)
     authority = get_issuing_authority(work)
     if authority is not None:
         ends_at = authority.certificate.not_valid_after_utc
         if ends_at < work.now + _AUTHORITY_WARNING:
-            yield Expiry(ExpiryKind.DEVICE_AUTHORITY, "", ends_at, (ends_at - work.now).days)
+            yield Expiry(ExpiryKind.DEVICE_AUTHORITY, "", ends_at)
+    town, calendar = load_town_calendar(work, scope.town_id)
+    zone = get_time_zone(town.time_zone) or UTC
+    today = work.now.astimezone(zone).date()
+    if calendar.needs_next_dates(today):
+        yield Expiry(ExpiryKind.SCHOOL_HOLIDAYS, "", datetime.combine(calendar.known_until or today, time(), zone))
 
 
 def _read_end(chain: Path) -> list[datetime]:

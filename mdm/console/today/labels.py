@@ -113,4 +113,5 @@ EXPIRIES: dict[ExpiryKind, tuple[Message, str]] = {
     ExpiryKind.LICENCES: (Message("token of Apps and Books"), "/apps/licences"),
     ExpiryKind.DEVICE_AUTHORITY: (Message("authority of the tablets"), "/system"),
     ExpiryKind.TLS_CERTIFICATE: (Message("TLS certificate"), "/system"),
+    ExpiryKind.SCHOOL_HOLIDAYS: (Message("published dates of the school holidays"), "/calendar"),
 }

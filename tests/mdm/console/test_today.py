@@ -24,7 +24,7 @@ from mdm.privacy import requests
 from mdm.privacy.models import RequestKind, RequestOutcome
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from profiles.apps.models import App, LicenceToken
-from profiles.schedule.models import TabletMode, Timetable
+from profiles.schedule.models import TabletMode, Timetable, TownCalendar
 from profiles.schedule.modes import Mode
 from profiles.schedule.timetable import DAYS
 from tests.mdm.console.conftest import Person
@@ -155,6 +155,32 @@ def test_the_day_is_a_ribbon_and_the_fleet_a_picture(town: BusyTown, person: Cal
     assert 'class="now"' in page
     assert page.count("<polyline") == 3
     assert "1 tablettes en usage" in page, "the figures are said in words too"
+
+
+def test_who_governs_is_warned_before_the_dates_of_the_holidays_end(town: BusyTown, person: Callable[..., Person]) -> None:
+    client = person(town.town_id, Role.TOWN_ADMIN).client
+    with town.server.runtime.open_unit_of_work() as work:
+        now = work.now
+        calendar = TownCalendar(
+            town_id=town.town_id, name="Ville", periods=[], public_holidays=[], written_at=now,
+            known_until=now.date() + timedelta(days=100),
+        )  # fmt: skip
+        week = {day: [{"kind": "school", "from": "08:30", "to": "16:30"}] for day in DAYS}
+        work.session.add(calendar)
+        work.session.add(
+            Timetable(
+                town_id=town.town_id, version=1, week=week, calendar="Ville", night_from=None, night_to=None, written_at=now
+            )
+        )
+        work.session.flush()
+        calendar_id = calendar.id
+    assert "vacances scolaires" not in read(client.get("/today"))
+    soon = now.date() + timedelta(days=80)
+    with town.server.runtime.open_unit_of_work() as work:
+        work.session.get_one(TownCalendar, calendar_id).known_until = soon
+    page = client.get("/today")
+    assert f"dates publiées des vacances scolaires · {soon:%d/%m/%Y}" in " ".join(read(page).split())
+    assert '"/calendar' in page.text
 
 
 def test_old_figures_are_deleted(town: BusyTown) -> None:

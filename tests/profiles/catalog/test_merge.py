@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from profiles.catalog.diff import diff
 from profiles.catalog.merge import Constraint, PolicySource, StepOutcome, resolve
 from profiles.catalog.settings import MergeRule, Setting, ValueKind, load_catalog
-from profiles.catalog.strictness import is_at_least_as_strict
+from tests.profiles.catalog.strictness import is_at_least_as_strict
 
 CATALOG = load_catalog()
 _BOOLEANS = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ALL)[:6]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from profiles.catalog.kinds import MergeRule, ValueKind
 from profiles.catalog.merge import merge
 from profiles.catalog.settings import Setting, load_catalog
-from profiles.catalog.strictness import is_at_least_as_strict
+from tests.profiles.catalog.strictness import is_at_least_as_strict
 
 #: One setting of each rule, and the values that it may have.
 _OBJECTS = st.lists(st.sampled_from(["a", "b", "c"]), unique=True).map(lambda names: [{"SSID_STR": name} for name in names])

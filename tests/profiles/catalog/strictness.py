@@ -1,4 +1,4 @@
-"""When one value of a setting is at least as strict as another: a partial order for each merge rule. Pure."""
+"""When one value of a setting is at least as strict as another: a partial order for each merge rule, against which merging is tested."""
 
 from __future__ import annotations
 
