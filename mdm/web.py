@@ -44,7 +44,7 @@ from mdm.api.filters import releases as filter_releases
 from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
 from mdm.api.notices import notices
-from mdm.api.people import people, roster_exports, rosters, staff
+from mdm.api.people import people, roster_exports, roster_mappings, rosters, staff
 from mdm.api.places import places, schools, towns
 from mdm.api.policy import documents as policy_documents
 from mdm.api.policy import groups, presets, settings
@@ -88,6 +88,7 @@ ROUTERS = (
     people,
     staff,
     roster_exports,
+    roster_mappings,  # before the imports, whose addresses end in an id
     rosters,
     invitations,
     ade,

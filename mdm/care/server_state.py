@@ -11,7 +11,7 @@ from cartable.outbox_figures import LaneLag, count_leased_jobs, count_parked_job
 from cartable.scheduled_jobs import ScheduledJob, list_failing_jobs
 from cartable.unit_of_work import UnitOfWork
 from cartable.worker_registry import WorkerProcess, list_workers
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.push.models import PushSenderState
 from mdm.push.repository import PushRepository
 from mdm.queue.repository import QueueRepository
@@ -48,7 +48,7 @@ def load_server_state(work: UnitOfWork) -> ServerState:
         failing_jobs=list_failing_jobs(work.session),
         sender=push.get_sender_state(),
         push_responses=push.load_response_counts(),
-        invalid_tokens=DeviceRepository(work.session).count_invalid_push_tokens(),
+        invalid_tokens=PushTargetRepository(work.session).count_invalid_push_tokens(),
         armed_erases=QueueRepository(work.session).count_armed_erases(),
         resolver=load_resolver_state(work),
         disk_free=disk.free,

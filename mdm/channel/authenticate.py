@@ -26,6 +26,7 @@ from mdm.channel.errors import DeviceRequestRejected, InvitationRefusal, Rejecti
 from mdm.channel.limits import MAX_PUSH_MAGIC, MAX_PUSH_TOKEN, MAX_UNLOCK_TOKEN, MAX_USER_CHANNELS
 from mdm.devices import service as devices
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.checkin import Authenticate, TokenUpdate
 from mdm.push.repository import PushRepository
@@ -105,7 +106,7 @@ def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEn
     if message.ids.is_user_channel:
         _check_user_channels(work, message, sender)
         enrollment = devices.get_or_create_user_enrollment(work, sender, message.ids.channel_key, message.topic)
-    DeviceRepository(work.session).save_push_token(
+    PushTargetRepository(work.session).save_push_token(
         enrollment.id, message.token, message.push_magic, message.topic[:255], work.now
     )
     if message.unlock_token is not None and len(message.unlock_token) <= MAX_UNLOCK_TOKEN:

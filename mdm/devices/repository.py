@@ -1,6 +1,6 @@
-"""All SQL of enrollments and of what is stored per enrollment: last contact, push token, declarative state.
+"""All SQL of enrollments and of what is stored per enrollment: last contact, declarative state.
 
-The channel's set-based statement that answers a batch of requests is in `mdm.channel.repository`.
+Push tokens are in `push_target_repository`. The channel's set-based statement that answers a batch of requests is in `mdm.channel.repository`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ class DeviceRepository:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.dialect = session.get_bind().dialect.name
 
     # Enrollments
 
@@ -118,7 +117,7 @@ class DeviceRepository:
     # Last contact
 
     def create_last_seen(self, enrollment_id: int, now: datetime) -> None:
-        self._upsert(LastSeen, {"enrollment_id": enrollment_id, "last_seen_at": now})
+        upsert_row_of_enrollment(self.session, LastSeen, {"enrollment_id": enrollment_id, "last_seen_at": now})
 
     def touch_last_seen(self, enrollment_id: int, now: datetime) -> None:
         """Set the last contact of one enrollment."""
@@ -182,74 +181,6 @@ class DeviceRepository:
             )
         )
 
-    # Push tokens
-
-    def save_push_token(self, enrollment_id: int, token: bytes, magic: str, topic: str, now: datetime) -> None:
-        """Insert or replace the push token of an enrollment, and clear a former failure."""
-        self._upsert(
-            PushTarget,
-            {
-                "enrollment_id": enrollment_id, "token": token, "magic": magic, "topic": topic, "updated_at": now,
-                "invalid_since": None, "invalid_reason": None,
-            },
-        )  # fmt: skip
-
-    def delete_push_targets(self, enrollment_ids: Sequence[int]) -> None:
-        self.session.execute(delete(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)))
-
-    def list_valid_targets(self, enrollment_ids: Sequence[int]) -> Sequence[PushTarget]:
-        """Return the push targets of these enrollments, without those whose token is invalid."""
-        return self.session.scalars(
-            select(PushTarget)
-            .where(PushTarget.enrollment_id.in_(enrollment_ids), PushTarget.invalid_since.is_(None))
-            .order_by(PushTarget.enrollment_id)
-        ).all()
-
-    def mark_pushed(self, enrollment_ids: Sequence[int], now: datetime) -> None:
-        """Store when these enrollments were pushed. Rows are locked in one order: two threads may push at once."""
-        locked = (
-            select(PushTarget.enrollment_id)
-            .where(PushTarget.enrollment_id.in_(enrollment_ids))
-            .order_by(PushTarget.enrollment_id)
-            .with_for_update()
-        )
-        self.session.execute(
-            update(PushTarget)
-            .where(PushTarget.enrollment_id.in_(locked))
-            .values(pushed_at=now)
-            .execution_options(synchronize_session=False)
-        )
-
-    def mark_token_invalid(self, enrollment_id: int, token_updated_at: datetime, reason: str, now: datetime) -> None:
-        """Stop pushing to a token, unless the tablet has sent a new one meanwhile."""
-        self.session.execute(
-            update(PushTarget)
-            .where(PushTarget.enrollment_id == enrollment_id, PushTarget.updated_at <= token_updated_at)
-            .values(invalid_since=now, invalid_reason=reason[:64])
-        )
-
-    def revive_push_tokens(self, since: datetime) -> list[int]:
-        """Let pushes go again to the tokens that were refused from `since` on. Returns their enrollments."""
-        return list(
-            self.session.scalars(
-                update(PushTarget)
-                .where(PushTarget.invalid_since >= since)
-                .values(invalid_since=None, invalid_reason=None)
-                .returning(PushTarget.enrollment_id)
-                .execution_options(synchronize_session=False)
-            )
-        )
-
-    def count_invalid_push_tokens(self) -> int:
-        """Return how many enrolled tablets cannot be woken because APNs refuses their tokens."""
-        statement = (
-            select(func.count())
-            .select_from(PushTarget)
-            .join(DeviceEnrollment, DeviceEnrollment.id == PushTarget.enrollment_id)
-            .where(PushTarget.invalid_since.is_not(None), DeviceEnrollment.state == EnrollmentState.ENROLLED)
-        )
-        return self.session.scalar(statement) or 0
-
     # Declarative state
 
     def get_declarative_state(self, enrollment_id: int) -> DeclarativeState | None:
@@ -282,13 +213,14 @@ class DeviceRepository:
     def delete_declarative_state(self, enrollment_id: int) -> None:
         self.session.execute(delete(DeclarativeState).where(DeclarativeState.enrollment_id == enrollment_id))
 
-    def _upsert(self, model: Any, values: dict[str, Any]) -> None:
-        """Insert the row of an enrollment with its town, or update the given columns of the existing one."""
-        insert = get_insert(self.dialect)
-        town_id = select(DeviceEnrollment.town_id).where(DeviceEnrollment.id == values["enrollment_id"]).scalar_subquery()
-        statement = insert(model).values(**values, town_id=town_id)
-        changed = {name: getattr(statement.excluded, name) for name in values if name != "enrollment_id"}
-        self.session.execute(statement.on_conflict_do_update(index_elements=["enrollment_id"], set_=changed))
+
+def upsert_row_of_enrollment(session: Session, model: Any, values: dict[str, Any]) -> None:
+    """Insert the row of an enrollment with its town, or update the given columns of the existing one."""
+    insert = get_insert(session.get_bind().dialect.name)
+    town_id = select(DeviceEnrollment.town_id).where(DeviceEnrollment.id == values["enrollment_id"]).scalar_subquery()
+    statement = insert(model).values(**values, town_id=town_id)
+    changed = {name: getattr(statement.excluded, name) for name in values if name != "enrollment_id"}
+    session.execute(statement.on_conflict_do_update(index_elements=["enrollment_id"], set_=changed))
 
 
 def select_last_contact() -> ScalarSelect[datetime]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.checkin import EnrollmentIds
 
@@ -47,7 +48,7 @@ def start_next_generation(work: UnitOfWork, enrollment: DeviceEnrollment, tablet
     enrollment.authenticated_at, enrollment.enrolled_at, enrollment.ended_at = work.now, None, None
     enrollment.erased_at = None
     work.session.flush()
-    repository.delete_push_targets([enrollment.id])
+    PushTargetRepository(work.session).delete_push_targets([enrollment.id])
     repository.delete_declarative_state(enrollment.id)
 
 
@@ -114,4 +115,4 @@ def end_enrollment(work: UnitOfWork, enrollment: DeviceEnrollment, state: Enroll
     """End an enrollment with this state. Its push token is deleted, its history stays."""
     enrollment.state, enrollment.ended_at = state, work.now
     work.session.flush()
-    DeviceRepository(work.session).delete_push_targets([enrollment.id])
+    PushTargetRepository(work.session).delete_push_targets([enrollment.id])

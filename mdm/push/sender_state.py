@@ -13,7 +13,7 @@ from cartable.alarms import AlarmKind, raise_alarm
 from cartable.outbox import JobLane, Topic
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.push.models import PushCertificate, PushSenderState
 from mdm.push.repository import PushRepository
 from mdm.push.rules import (
@@ -91,7 +91,7 @@ def resume_by_person(work: UnitOfWork, actor: Actor) -> None:
 
 def revive_tokens(work: UnitOfWork, actor: Actor, since: datetime) -> int:
     """Let pushes go again to the tokens that APNs refused from `since` on, and push them. Returns how many."""
-    revived = DeviceRepository(work.session).revive_push_tokens(since)
+    revived = PushTargetRepository(work.session).revive_push_tokens(since)
     audit.record_event(
         work, actor, "push.revive_tokens", "push_sender", 1, town_id=None, since=since.isoformat(), count=len(revived)
     )
@@ -103,7 +103,7 @@ def _stop(work: UnitOfWork, state: PushSenderState, certificate: PushCertificate
     log.error("push.stopped", reason=reason.value, detail=detail)
     if reason is StopReason.TOKENS_REFUSED and state.window_started_at is not None:
         # The first refused tokens of the window were believed before it was seen that they are many.
-        revived = DeviceRepository(work.session).revive_push_tokens(state.window_started_at)
+        revived = PushTargetRepository(work.session).revive_push_tokens(state.window_started_at)
         work.enqueue_job(Topic.PUSH, *revived, lane=JobLane.BACKGROUND)
     if reason is not StopReason.UNREACHABLE:  # a network that is away for seconds needs no person
         raise_alarm(work, None, AlarmKind.PUSHES_STOPPED, reason=reason.value, detail=detail)

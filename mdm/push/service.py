@@ -24,7 +24,7 @@ from cartable.outbox_leases import (
 from cartable.settings import Settings
 from cartable.tracing import start_caused_span
 from cartable.unit_of_work import Runtime, UnitOfWork
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.push.apns import ApnsTransport
 from mdm.push.certificates import ensure_simulated_certificate, get_active_topic
 from mdm.push.models import PushCertificate
@@ -93,7 +93,9 @@ def _claim_batch(work: UnitOfWork, claimant: Claimant) -> _PushBatch | None:
         return None
     limit = min(BATCH_SIZE, max(TEST_SIZE, int(work.settings.push_per_second * BATCH_SECONDS)))
     claimed = claim_jobs(work.session, work.now, Topic.PUSH, limit if permission is SendPermission.SEND else TEST_SIZE, claimant)
-    targets = {t.enrollment_id: t for t in DeviceRepository(work.session).list_valid_targets([int(row.key) for row in claimed])}
+    targets = {
+        t.enrollment_id: t for t in PushTargetRepository(work.session).list_valid_targets([int(row.key) for row in claimed])
+    }
     rows: dict[int, OutboxRow] = {}
     for row in claimed:
         target = targets.get(int(row.key))
@@ -127,7 +129,7 @@ def _apply_responses(work: UnitOfWork, batch: _PushBatch, responses: Sequence[Pu
     repository.count_responses(Counter(_describe(response) for response in responses))
     stop = record_batch(work, state, batch.certificate, counts, _summarize_failures(responses))
     delivered = sorted(key for key, outcome in outcomes.items() if outcome is PushOutcome.DELIVERED)
-    DeviceRepository(work.session).mark_pushed(delivered, work.now)
+    PushTargetRepository(work.session).mark_pushed(delivered, work.now)
     complete_jobs(work.session, [batch.rows[key] for key in delivered])
     for response in responses:
         outcome = outcomes[response.enrollment_id]
@@ -145,7 +147,7 @@ def _apply_failure(
     log.warning("push.failed", enrollment=response.enrollment_id, error=error, outcome=outcome.value)
     if outcome is PushOutcome.TOKEN_INVALID:
         token_updated_at = batch.token_updates[response.enrollment_id]
-        DeviceRepository(work.session).mark_token_invalid(response.enrollment_id, token_updated_at, error, work.now)
+        PushTargetRepository(work.session).mark_token_invalid(response.enrollment_id, token_updated_at, error, work.now)
         complete_jobs(work.session, [row])
     elif outcome is PushOutcome.DROP:
         complete_jobs(work.session, [row])

@@ -31,7 +31,7 @@ from cartable.outbox_leases import LEASE
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from cartable.worker_registry import WorkerProcess
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.protocol.commands.queries import ProfileList, SecurityInfo
 from mdm.push.service import get_active_topic
 from mdm.queue import service as queue
@@ -126,7 +126,7 @@ def test_nothing_is_lost_when_worker_and_broker_are_killed(server: LiveServer, t
         topic = get_active_topic(work)
         for enrollment_id in ids:
             token = enrollment_id.to_bytes(32, "big")
-            DeviceRepository(work.session).save_push_token(enrollment_id, token, "magic", topic, work.now)
+            PushTargetRepository(work.session).save_push_token(enrollment_id, token, "magic", topic, work.now)
     cancelled: list[int] = []
     with _run(server, tmp_path) as processes:
         assert wait_until(lambda: _count(runtime, WorkerProcess) == 1, 120), (tmp_path / "worker.log").read_text()
@@ -203,7 +203,7 @@ def _order_while_database_is_killed(server: LiveServer, cluster: PostgresServer)
         ids = [row.id for row in enroll_tablets(work, 20)]
         topic = get_active_topic(work)
         for enrollment_id in ids:
-            DeviceRepository(work.session).save_push_token(
+            PushTargetRepository(work.session).save_push_token(
                 enrollment_id, enrollment_id.to_bytes(32, "big"), "magic", topic, work.now
             )
     ends_at = time.monotonic() + SECONDS

@@ -15,7 +15,7 @@ from cartable.paging import paginate
 from mdm.api.apps.apps import AppOut
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from mdm.api.policy.schemas import LicenceNeedOut
+from mdm.api.policy.preview_schemas import LicenceNeedOut
 from mdm.reconcile import bundle_status
 from mdm.reconcile.models import AppReason, AppState
 from profiles.apps import licences

@@ -15,9 +15,9 @@ from enrollment.rosters.exports import service
 from enrollment.rosters.exports.apple import PasswordPolicy
 from enrollment.rosters.exports.service import SheetFormat, TemplatePart
 from enrollment.rosters.files.tables import MAX_BYTES
+from mdm.api.attachments import MEDIA_TYPES, build_attachment
 from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 
 router = APIRouter(prefix="/rosters/exports", tags=["rosters"])
 ZIP = "application/zip"

@@ -1,27 +1,26 @@
-"""Endpoints of roster imports: column mappings, preview, lines and their decisions, confirm, undo, discard."""
+"""Endpoints of roster imports: preview, lines and their decisions, confirm, undo, discard."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.i18n import choose_language
-from cartable.paging import PageRequest, paginate
 from cartable.uploads import read_upload
-from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases
+from enrollment.rosters.files.columns import FileKind
 from enrollment.rosters.files.tables import MAX_BYTES
-from enrollment.rosters.imports import deciding, mapping, previewing, report, service
+from enrollment.rosters.imports import deciding, previewing, report, service
 from enrollment.rosters.imports.changes import ChangeKind, Subject
 from enrollment.rosters.models import ImportState
+from mdm.api.attachments import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.api.deps import ActorDep, EarlyActorDep, RuntimeDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.api.people.roster_uploads import Uai, Upload
 
 router = APIRouter(prefix="/rosters", tags=["rosters"])
 
@@ -74,66 +73,10 @@ class RosterLineOut(BaseModel):
     candidates: list[UUID] = Field(description="The people whom an ambiguous line may name.")
 
 
-class RosterColumnOut(BaseModel):
-    """One column of a roster file."""
-
-    title: str
-    field: str | None
-    standing: ColumnStatus
-
-
-class RosterColumnsOut(BaseModel):
-    """How the columns of a roster file would be read."""
-
-    kind: FileKind
-    columns: list[RosterColumnOut]
-
-
-class RosterFieldOut(BaseModel):
-    """One field that a roster can hold."""
-
-    kind: FileKind
-    field: str
-    known_as: list[str] = Field(description="Column titles, without accents, spaces and capitals.")
-
-
-class RosterMappingIn(BaseModel):
-    """Which column titles mean which fields."""
-
-    kind: FileKind
-    columns: dict[str, str] = Field(
-        description="Title of a column → field, `-` to leave it out.", examples=[{"Patronyme": "last_name"}]
-    )
-
-
-class RosterMappingOut(BaseModel):
-    """The column mapping of one kind of file."""
-
-    kind: FileKind
-    columns: dict[str, str]
-
-
 class LineDecisionIn(BaseModel):
     """The person whom a line names."""
 
     target_id: UUID | None = Field(description="One of the line's candidates; null: a new person.")
-
-
-class ReportFormat(StrEnum):
-    """File formats of the report."""
-
-    CSV = "csv"
-    XLSX = "xlsx"
-
-
-MEDIA_TYPES = {
-    "csv": "text/csv",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-Upload = Annotated[
-    UploadFile, File(description="ONDE extraction, Cartable's own format, staff list (CSV or XLSX) or OneRoster (zip); 5 MB.")
-]
-Uai = Annotated[str | None, Form(max_length=20, description="Needed for ONDE files, which do not name their school.")]
 
 
 @router.post("", response_model=RosterOut, status_code=201)
@@ -170,78 +113,6 @@ def preview_roster(
 def list_rosters(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RosterOut]:
     """List the roster imports of a town, newest first."""
     return PageOut.of(service.list_imports(work, actor, town_id, page), RosterOut.model_validate)
-
-
-@router.post("/columns", response_model=RosterColumnsOut)
-def inspect_roster_columns(
-    runtime: RuntimeDep,
-    actor: EarlyActorDep,
-    file: Upload,
-    town_id: Annotated[UUID, Form()],
-    school_uai: Uai = None,
-    kind: Annotated[FileKind | None, Form()] = None,
-) -> RosterColumnsOut:
-    """Show how each column of a roster file would be read.
-
-    Nothing is kept.
-    """
-    with runtime.open_unit_of_work() as work:
-        overrides = mapping.load_file_overrides(work, actor, town_id, school_uai)
-    file_kind, columns = read_upload(mapping.read_columns, file.file.read(MAX_BYTES + 1), kind, overrides)
-    return RosterColumnsOut(kind=file_kind, columns=[RosterColumnOut(title=t, field=f, standing=s) for t, f, s in columns])
-
-
-@router.get("/fields")
-def list_roster_fields(_actor: ActorDep, page: PageParams) -> PageOut[RosterFieldOut]:
-    """List the fields that a roster can hold, with the column titles that are recognised.
-
-    A mapping adds titles.
-    """
-    fields = [
-        RosterFieldOut(kind=kind, field=name, known_as=titles)
-        for kind in FileKind
-        for name, titles in get_field_aliases(kind).items()
-    ]
-    return PageOut.of(paginate(fields, page, lambda field: (field.kind, field.field)), lambda field: field)
-
-
-@router.get("/mappings")
-def list_town_roster_mappings(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RosterMappingOut]:
-    """List the column mappings that hold for all roster files of a town."""
-    return _build_mappings_page(mapping.get_mapping(work, actor, town_id, None), page)
-
-
-@router.put("/mappings", response_model=RosterMappingOut)
-def set_town_roster_mapping(town_id: UUID, body: RosterMappingIn, work: WorkDep, actor: ActorDep) -> object:
-    """Set which column titles mean which fields in all roster files of a town.
-
-    A school's own mapping goes before it.
-    """
-    return mapping.set_mapping(work, actor, town_id, None, body.kind, body.columns)
-
-
-@router.get("/mappings/{school_id}")
-def list_school_roster_mappings(school_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RosterMappingOut]:
-    """List the column mappings of one school's roster files."""
-    school = mapping.get_school(work, actor, school_id)
-    return _build_mappings_page(mapping.get_mapping(work, actor, school.town_id, school.id), page)
-
-
-def _build_mappings_page(mappings: Mapping[FileKind, Mapping[str, str]], page: PageRequest) -> PageOut[RosterMappingOut]:
-    return PageOut.of(
-        paginate([*mappings.items()], page, lambda row: (row[0],)),
-        lambda row: RosterMappingOut(kind=row[0], columns=dict(row[1])),
-    )
-
-
-@router.put("/mappings/{school_id}", response_model=RosterMappingOut)
-def set_school_roster_mapping(school_id: UUID, body: RosterMappingIn, work: WorkDep, actor: ActorDep) -> object:
-    """Set which column titles mean which fields in one school's roster files.
-
-    What is never kept of a child cannot be mapped.
-    """
-    school = mapping.get_school(work, actor, school_id)
-    return mapping.set_mapping(work, actor, school.town_id, school.id, body.kind, body.columns)
 
 
 @router.get("/{import_id}", response_model=RosterOut)
@@ -288,11 +159,6 @@ def download_roster_report(
     changes, language = service.list_lines(work, actor, import_id), choose_language(request.headers.get("accept-language"))
     content = report.write_csv(changes, language) if file_format is ReportFormat.CSV else report.write_xlsx(changes, language)
     return build_attachment(content, f"import-{import_id}.{file_format.value}", MEDIA_TYPES[file_format.value])
-
-
-def build_attachment(content: bytes, name: str, media_type: str) -> Response:
-    """Return a response that the browser saves as a file."""
-    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 @router.post("/{import_id}/confirm", response_model=RosterOut)

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query
 
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.api.policy.preview_schemas import PreviewOut
 from mdm.api.policy.schemas import (
     ContentIn,
     DocumentIn,
     DocumentOut,
     DraftIn,
-    PreviewOut,
     PublishIn,
     RolloutOut,
     StopIn,

@@ -9,12 +9,12 @@ from fastapi import APIRouter
 
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.api.policy.preview_schemas import PreviewOut
 from mdm.api.policy.schemas import (
     ContentIn,
     DraftIn,
     PresetIn,
     PresetOut,
-    PreviewOut,
     PublishIn,
     RolloutOut,
     StopIn,

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from cartable.i18n import choose_language
 from cartable.paging import paginate
 from enrollment.people.models import AccessKind
+from mdm.api.attachments import build_attachment
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from mdm.api.people.rosters import build_attachment
 from mdm.privacy import children, dictionary, papers, reports, retention
 from mdm.privacy.models import PrivacyReport, ReportKind
 

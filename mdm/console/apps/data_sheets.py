@@ -13,8 +13,8 @@ from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.spreadsheets import build_workbook
 from cartable.unit_of_work import UnitOfWork
+from mdm.api.attachments import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.api.deps import WorkDep
-from mdm.api.people.rosters import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.console.apps.labels import LEGAL_BASES, VERDICTS, verdict_label
 from mdm.console.forms import CsrfField, attempt, parse_day
 from mdm.console.frame import check_csrf, choose_town, get_language, list_permitted_towns, render_page, require_sign_in

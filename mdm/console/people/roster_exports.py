@@ -11,8 +11,8 @@ from fastapi.responses import Response
 from cartable.scope import Permission
 from enrollment.rosters.exports import service as exports
 from enrollment.rosters.exports.service import SheetFormat, TemplatePart
+from mdm.api.attachments import MEDIA_TYPES, build_attachment
 from mdm.api.deps import WorkDep
-from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, list_permitted_towns, require_sign_in, select_town
 from mdm.console.page_route import PageRoute

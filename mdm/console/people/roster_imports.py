@@ -21,8 +21,8 @@ from enrollment.rosters.files.rows import DOUBTFUL_LETTERS
 from enrollment.rosters.imports import deciding, report, service
 from enrollment.rosters.imports.changes import UNDECIDED_KINDS, ChangeKind
 from enrollment.rosters.models import ImportState
+from mdm.api.attachments import MEDIA_TYPES, build_attachment
 from mdm.api.deps import WorkDep
-from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.console.forms import CsrfField
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute

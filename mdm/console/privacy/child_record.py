@@ -14,8 +14,8 @@ from cartable.i18n import Message
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
+from mdm.api.attachments import build_attachment
 from mdm.api.deps import WorkDep
-from mdm.api.people.rosters import build_attachment
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute

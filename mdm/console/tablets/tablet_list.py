@@ -21,8 +21,8 @@ from enrollment.places.models import Grade
 from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
+from mdm.api.attachments import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.api.deps import WorkDep, get_runtime
-from mdm.api.people.rosters import MEDIA_TYPES, ReportFormat, build_attachment
 from mdm.care import inventory_export, overview
 from mdm.care.lost_mode.reports import count_waiting_reports
 from mdm.care.overview_repository import TabletRow

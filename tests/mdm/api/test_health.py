@@ -16,7 +16,7 @@ from cartable.worker_registry import WorkerProcess
 from enrollment.places.towns import create_town
 from mdm.api.system.health import find_problems
 from mdm.channel.batcher import Batcher
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.protocol.commands.security import EraseDevice
 from mdm.push.repository import PushRepository
 from mdm.push.rules import StopReason
@@ -62,8 +62,8 @@ def test_what_watches_the_server_sees_its_state(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
         town = TownFactory(work).create_town()
         [row, deaf] = enroll_tablets(work, 2)
-        DeviceRepository(work.session).save_push_token(deaf.id, b"t" * 32, "magic", "topic", work.now)
-        DeviceRepository(work.session).mark_token_invalid(deaf.id, work.now, "410 Unregistered", work.now)
+        PushTargetRepository(work.session).save_push_token(deaf.id, b"t" * 32, "magic", "topic", work.now)
+        PushTargetRepository(work.session).mark_token_invalid(deaf.id, work.now, "410 Unregistered", work.now)
         queue.enqueue_command(work, SYSTEM, EraseDevice(), [row.id])
         work.enqueue_job(Topic.RECONCILE, "a", lane=JobLane.BACKGROUND)
         sender = PushRepository(work.session).lock_sender_state()

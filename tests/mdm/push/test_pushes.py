@@ -18,7 +18,7 @@ from cartable.outbox_leases import Claimant
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import PushTarget
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.protocol.commands.queries import ProfileList, SecurityInfo
 from mdm.push.service import get_active_topic, send_due_pushes
 from mdm.queue import service as queue
@@ -42,7 +42,7 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveS
 def _enroll_with_tokens(work: UnitOfWork, count: int) -> list[int]:
     enrollment_ids = []
     for row in enroll_tablets(work, count):
-        DeviceRepository(work.session).save_push_token(
+        PushTargetRepository(work.session).save_push_token(
             row.id, row.id.to_bytes(32, "big"), f"magic {row.id}", get_active_topic(work), work.now
         )
         enrollment_ids.append(row.id)
@@ -164,7 +164,7 @@ def test_the_next_token_update_makes_the_token_valid_again(server: LiveServer) -
     send_due_pushes(server.runtime)
     assert server.hub.received == []
     with server.runtime.open_unit_of_work() as work:
-        DeviceRepository(work.session).save_push_token(enrollment_id, b"n" * 32, "new", get_active_topic(work), work.now)
+        PushTargetRepository(work.session).save_push_token(enrollment_id, b"n" * 32, "new", get_active_topic(work), work.now)
         work.enqueue_job(Topic.PUSH, enrollment_id)
     send_due_pushes(server.runtime)
     assert [push.magic for push in server.hub.received] == ["new"]

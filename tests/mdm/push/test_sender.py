@@ -17,7 +17,7 @@ from cartable.outbox_leases import Claimant
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import PushTarget
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.push.models import PushSenderState
 from mdm.push.repository import PushRepository
 from mdm.push.rules import (
@@ -63,7 +63,7 @@ def _enroll(server: LiveServer, count: int) -> list[int]:
 
 def save_token(work: UnitOfWork, enrollment_id: int, topic: str) -> None:
     token = enrollment_id.to_bytes(32, "big")
-    DeviceRepository(work.session).save_push_token(enrollment_id, token, f"magic {enrollment_id}", topic, work.now)
+    PushTargetRepository(work.session).save_push_token(enrollment_id, token, f"magic {enrollment_id}", topic, work.now)
 
 
 def _enqueue(server: LiveServer, ids: list[int], lane: JobLane = JobLane.NORMAL) -> None:
@@ -174,7 +174,7 @@ def test_tokens_come_back_by_command(server: LiveServer, clock: ManualClock) -> 
     ids = _enroll(server, 3)
     with server.runtime.open_unit_of_work() as work:
         for enrollment_id in ids:
-            DeviceRepository(work.session).mark_token_invalid(enrollment_id, work.now, "400 TopicDisallowed", work.now)
+            PushTargetRepository(work.session).mark_token_invalid(enrollment_id, work.now, "400 TopicDisallowed", work.now)
     with server.runtime.open_unit_of_work() as work:
         assert revive_tokens(work, SYSTEM, clock.now() + timedelta(hours=1)) == 0
         assert revive_tokens(work, SYSTEM, clock.now() - timedelta(hours=1)) == 3

@@ -18,6 +18,7 @@ from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.devices.manifest_cache import ManifestCache
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, LastSeen, PushTarget
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.queries import ProfileList, SecurityInfo
 from mdm.queue.models import CommandResult, CommandState, QueuedCommand
@@ -57,7 +58,7 @@ def test_rows_get_the_town_of_their_enrollment(runtime: Runtime) -> None:
         towns = {each.id: each.town_id for each in enrollments}
         repository = DeviceRepository(work.session)
         for each in enrollments:
-            repository.save_push_token(each.id, b"t" * 32, "magic", "topic", work.now)
+            PushTargetRepository(work.session).save_push_token(each.id, b"t" * 32, "magic", "topic", work.now)
             repository.create_declarative_state(each.id, each.town_id)
         enqueue_command(work, SYSTEM, ProfileList(), list(towns))
         enqueue_individual_commands(work, SYSTEM, {each.id: SecurityInfo() for each in enrollments})
@@ -90,7 +91,7 @@ def test_contacts_and_declarations_change_on_their_page(runtime: Runtime, engine
         enrollments = enroll_tablets(work, 60)
         repository = DeviceRepository(work.session)
         for each in enrollments:
-            repository.save_push_token(each.id, b"t" * 32, "magic", "topic", work.now)
+            PushTargetRepository(work.session).save_push_token(each.id, b"t" * 32, "magic", "topic", work.now)
             repository.create_declarative_state(each.id, each.town_id)
         work.session.expunge_all()
     updated: Counter[str] = Counter()
@@ -101,7 +102,7 @@ def test_contacts_and_declarations_change_on_their_page(runtime: Runtime, engine
         with runtime.open_unit_of_work() as work:
             before = _count_updates(work)
             process_in(work, some)
-            DeviceRepository(work.session).mark_pushed([each.id for each in some], work.now)
+            PushTargetRepository(work.session).mark_pushed([each.id for each in some], work.now)
             _serve_declarations(work, some)
             for name, counts in _count_updates(work).items():
                 former = before.get(name, (0, 0))

@@ -10,7 +10,7 @@ from cartable.clock import ManualClock
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.unit_of_work import Runtime
 from mdm.devices.models import LastSeen
-from mdm.devices.repository import DeviceRepository
+from mdm.devices.push_target_repository import PushTargetRepository
 from mdm.queue.models import CommandBody, QueuedCommand
 from mdm.reconcile import refresh
 from mdm.reconcile.refresh import refresh_stale_tablets, wake_silent_tablets
@@ -42,8 +42,8 @@ def test_a_silent_tablet_is_not_asked_but_woken_once_a_day(runtime: Runtime, clo
     with runtime.open_unit_of_work() as work:
         talking, silent, deaf = enroll_tablets(work, 3)
         for row in (talking, silent, deaf):
-            DeviceRepository(work.session).save_push_token(row.id, b"t" * 32, "magic", "topic", work.now)
-        DeviceRepository(work.session).mark_token_invalid(deaf.id, work.now, "410 Unregistered", work.now)
+            PushTargetRepository(work.session).save_push_token(row.id, b"t" * 32, "magic", "topic", work.now)
+        PushTargetRepository(work.session).mark_token_invalid(deaf.id, work.now, "410 Unregistered", work.now)
         ids = talking.id, silent.id
     clock.advance(timedelta(days=3))
     with runtime.open_unit_of_work() as work:
@@ -57,4 +57,4 @@ def test_a_silent_tablet_is_not_asked_but_woken_once_a_day(runtime: Runtime, clo
             rows = work.session.query(OutboxRow).filter_by(topic=Topic.PUSH).all()
             assert [row.key for row in rows] == expected
             assert {row.lane for row in rows} <= {JobLane.BACKGROUND}
-            DeviceRepository(work.session).mark_pushed([ids[1]], work.now)
+            PushTargetRepository(work.session).mark_pushed([ids[1]], work.now)
