@@ -124,13 +124,15 @@ def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEn
 
 
 def _check_token_update(message: TokenUpdate, sender: DeviceEnrollment) -> None:
-    """Raise `DeviceRequestRejected` for another topic than that of the enrollment, or for a token that APNs cannot have given.
+    """Raise `DeviceRequestRejected` for another topic than that of the enrollment, for a token that APNs cannot have given, and for an
+    empty push magic.
 
-    A push with a foreign topic would be refused as our mistake, for all tablets.
+    A push with a foreign topic would be refused as our mistake, for all tablets. A tablet ignores every push without its magic: what is
+    stored may still reach it.
     """
     if message.topic[:255] != sender.topic:
         raise DeviceRequestRejected(RejectionReason.WRONG_TOPIC, message.topic[:80])
-    if not 0 < len(message.token) <= MAX_PUSH_TOKEN or len(message.push_magic) > MAX_PUSH_MAGIC:
+    if not (0 < len(message.token) <= MAX_PUSH_TOKEN and 0 < len(message.push_magic) <= MAX_PUSH_MAGIC):
         raise DeviceRequestRejected(RejectionReason.TOO_LARGE, "Token")
 
 

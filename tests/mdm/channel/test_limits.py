@@ -29,16 +29,17 @@ def count_rows(server: LiveServer, model: Any) -> int:
         return work.session.scalar(select(func.count()).select_from(model)) or 0
 
 
-def read_token(server: LiveServer) -> tuple[bytes, str]:
+def read_token(server: LiveServer) -> tuple[bytes, str, str]:
     with server.runtime.open_unit_of_work() as work:
         target = work.session.scalars(select(PushTarget)).one()
-        return target.token, target.topic
+        return target.token, target.topic, target.magic
 
 
 REFUSED_TOKENS: dict[str, tuple[dict[str, Any], RejectionReason]] = {
     "foreign topic": ({"Topic": "com.apple.mgmt.External.foreign"}, RejectionReason.WRONG_TOPIC),
     "huge token": ({"Token": b"t" * 100_000}, RejectionReason.TOO_LARGE),
     "no token": ({"Token": b""}, RejectionReason.TOO_LARGE),
+    "no magic": ({"PushMagic": ""}, RejectionReason.TOO_LARGE),
     "huge magic": ({"PushMagic": "m" * 1000}, RejectionReason.TOO_LARGE),
 }
 
