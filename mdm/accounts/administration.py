@@ -121,5 +121,7 @@ def _require_subordinate(work: UnitOfWork, actor: Actor, account_id: UUID, town_
     actor.require_reauthentication()
     if account.id == actor.account_id:
         raise OwnAccount
+    roles.lock_accounts(work, actor, town_id)
+    work.session.refresh(account)
     roles.require_authority_over(work, actor, account)
     return account

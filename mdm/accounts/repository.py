@@ -27,8 +27,9 @@ class AccountRepository:
         statement = select(Account).where(Account.login == login)
         return self.session.scalar(statement.with_for_update() if lock else statement)
 
-    def get(self, account_id: UUID) -> Account | None:
-        return self.session.get(Account, account_id)
+    def get(self, account_id: UUID, *, refresh: bool = False) -> Account | None:
+        """Return an account; `refresh`: as the database has it now, and not as it was read before."""
+        return self.session.get(Account, account_id, populate_existing=refresh)
 
     def get_session_by_token(
         self, token_hash: str, kind: SessionKind, now: datetime

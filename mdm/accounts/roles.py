@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.alarms import AlarmKind, raise_alarm
 from cartable.errors import Invalid, NotFound
 from cartable.references import require_in_town
-from cartable.scope import PERMISSIONS, SYSTEM, Actor, Permission, Role
+from cartable.scope import PERMISSIONS, SYSTEM, Actor, Permission, Role, RoleAssignment
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
 from mdm.accounts import sessions
@@ -19,12 +20,31 @@ from mdm.accounts.models import Account, AccountRole
 from mdm.accounts.repository import AccountRepository
 from mdm.accounts.role_rules import find_wrong_field
 
+#: Longer than a request takes. Another one that ends a role meanwhile may have begun a moment after it.
+LONGEST_REQUEST = timedelta(minutes=1)
+
 
 def may_grant(actor: Actor, role: Role, town_id: UUID | None, school_id: UUID | None, class_id: UUID | None = None) -> bool:
     """Return whether the actor holds every right of a role in that town, school or class. Nobody in a town gives a role of the operator."""
     if town_id is None:
         return actor.everywhere
     return all(actor.has_permission(permission, town_id, school_id, class_id) for permission in PERMISSIONS[role])
+
+
+def lock_accounts(work: UnitOfWork, actor: Actor, town_id: UUID) -> None:
+    """Let only one request at a time change the accounts of a town, until the transaction ends.
+
+    Raises `Forbidden` when the actor's own right to it has ended since the request began: of two administrators who remove each other
+    at once one stays, and the town keeps an administrator.
+    """
+    locks.lock_town(work, town_id)
+    repository = AccountRepository(work.session)
+    account = repository.get(actor.account_id, refresh=True) if actor.account_id is not None else None
+    if account is None or actor.everywhere:
+        return  # the server itself has nothing that could end
+    rows = repository.list_roles(account.id, work.now + LONGEST_REQUEST) if account.active else []
+    current = tuple(RoleAssignment(row.role, row.town_id, row.school_id, row.class_id) for row in rows)
+    replace(actor, role_assignments=current).require_permission(Permission.GOVERN, town_id)
 
 
 def check_new_role(
@@ -96,6 +116,7 @@ def replace_provider_roles(
     work: UnitOfWork, account: Account, provider_id: UUID, town_id: UUID, mapped: Collection[tuple[Role, UUID | None]]
 ) -> None:
     """Let an account have exactly the roles of a town that an identity provider gives now. What people gave it stays."""
+    locks.lock_town(work, town_id)  # a person may sign in twice at once
     kept = set()
     for row in AccountRepository(work.session).list_roles(account.id, work.now):
         if row.provider_id == provider_id and (row.role, row.school_id) in mapped:
@@ -125,6 +146,7 @@ def assign_role(
     Raises what `check_new_role` raises, `NotFound` (account) and `OwnAccount`: nobody extends the own rights.
     """
     check_new_role(work, actor, role, town_id, school_id, ends_at, class_id)
+    lock_accounts(work, actor, town_id)
     account = require_account_of_town(work, actor, account_id, town_id)
     if account.id == actor.account_id:
         raise OwnAccount
@@ -142,6 +164,7 @@ def revoke_role(work: UnitOfWork, actor: Actor, account_id: UUID, role_id: UUID,
     """End one role of an account in a town. Raises `NotFound`, `OwnAccount`, `Forbidden`, `ReauthenticationRequired`."""
     actor.require_permission(Permission.GOVERN, town_id)
     actor.require_reauthentication()
+    lock_accounts(work, actor, town_id)
     account = require_account_of_town(work, actor, account_id, town_id)
     if account.id == actor.account_id:
         raise OwnAccount
@@ -161,6 +184,7 @@ def revoke_roles(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID
     """
     actor.require_permission(Permission.GOVERN, town_id)
     actor.require_reauthentication()
+    lock_accounts(work, actor, town_id)
     repository = AccountRepository(work.session)
     account = repository.get(account_id)
     roles = repository.list_roles(account_id, work.now) if account else []
