@@ -27,7 +27,7 @@ from mdm.protocol.commands.registry import build_command
 from mdm.push.certificates import ensure_simulated_certificate
 from mdm.queue import service as queue
 from mdm.worker.app import create_celery_app
-from mdm.worker.bell import Bell
+from mdm.worker.topic_notifier import TopicNotifier
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
         urgent_count = 2 * rounds + 1  # each tablet gets one: an equal command that waits would need no second push
         ids = _seed_tokens(runtime, arguments.fleet + urgent_count)
         settle_database(runtime)
-        runtime.notify_worker = Bell(create_celery_app(settings, lambda _topic: None)).ring
+        runtime.notify_worker = TopicNotifier(create_celery_app(settings, lambda _topic: None)).notify
         with run_children(settings, ports), listen_for_pushes(settings, ports[1], ids[:urgent_count]) as lines:
             print(
                 "\n| waiting pushes | urgent pushes | p50 s | p99 s | longest s | pushes/s meanwhile |\n|---|---|---|---|---|---|"

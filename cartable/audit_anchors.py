@@ -165,7 +165,7 @@ def _serialize(line: AnchorLine) -> dict[str, Any]:
 def compute_root(ends: Mapping[str, ChainEnd]) -> str:
     """Return the Merkle root over the ends of all chains, in the order of their keys.
 
-    It can be published: it tells nothing of the events, and a town can prove with `build_proof` that its chain is part of it.
+    It can be published: it reveals nothing of the events, and a town can prove with `build_proof` that its chain is part of it.
     """
     level = _hash_leaves(ends)
     while len(level) > 1:

@@ -15,7 +15,7 @@ def resolve_client_address(
 ) -> IPv4Address | IPv6Address | None:
     """Return the address of the client; None when it cannot be read.
 
-    `forwarded_for` are the values of the `X-Forwarded-For` headers. They are believed only from a trusted proxy, from right to left: the
+    `forwarded_for` are the values of the `X-Forwarded-For` headers. They are taken from a trusted proxy only, from right to left: the
     first address that is no proxy is the client.
     """
     address = _parse(peer or "")

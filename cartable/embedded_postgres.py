@@ -91,7 +91,7 @@ class PostgresServer:
         raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
 
     def kill(self) -> None:
-        """End the server at once, without a word to its clients. `start` lets it recover."""
+        """End the server at once, without closing the connections of its clients. `start` lets it recover."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -13,9 +13,9 @@ from cartable.database import Base, UtcDateTime, get_insert
 
 #: A worker writes its heartbeat so often, and renews its leases with it.
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
-#: Without a heartbeat for so long, a worker counts as dead.
+#: Without a heartbeat for so long, a worker counts as ended.
 DEAD_AFTER = timedelta(seconds=30)
-#: For so long a dead worker is shown to people.
+#: For so long an ended worker is shown to people.
 SHOWN_FOR = timedelta(hours=1)
 
 

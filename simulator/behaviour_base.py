@@ -13,7 +13,7 @@ from simulator.declarative_habits import DeclarativeHabits
 
 
 class Disconnection(StrEnum):
-    """At which point of a conversation a tablet disconnects without a word."""
+    """At which point of a conversation a tablet disconnects."""
 
     BEFORE_ANSWER = "before its answer"
     AFTER_ANSWER = "after its answer, before the reply"

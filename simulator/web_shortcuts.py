@@ -42,7 +42,7 @@ def _find_obstacle(device: DeviceState, url: str) -> str | None:
 
 
 def _is_let_through(device: DeviceState, url: str) -> bool:
-    """Tell whether the built-in filter opens an address: where it has bookmarks, these alone are open."""
+    """Return whether the built-in filter opens an address: where it has bookmarks, these alone are open."""
     filters = [payload for payload in device.installed_payloads if payload["PayloadType"] == WEB_FILTER]
     lists = [payload["AllowListBookmarks"] for payload in filters if "AllowListBookmarks" in payload]
     return all(any(url.startswith(bookmark["URL"]) for bookmark in bookmarks) for bookmarks in lists)

@@ -1,4 +1,4 @@
-"""Refuses what the clock alone decides while it is not believed, and lets a person say that it is right. Never commits."""
+"""Refuses what the clock alone decides while it is not trusted, and lets a person say that it is right. Never commits."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ClockNotTrusted(Conflict):
 
 
 class ClockNotPaused(Conflict):
-    """The clock is believed: there is nothing to release."""
+    """The clock is trusted: there is nothing to release."""
 
     code = "clock_not_paused"
-    message = Message("The clock is believed; there is nothing to confirm.")
+    message = Message("The clock is trusted; there is nothing to confirm.")
 
 
 def require_trusted_clock(work: UnitOfWork) -> None:
@@ -36,7 +36,7 @@ def require_trusted_clock(work: UnitOfWork) -> None:
 
 
 def release_clock(work: UnitOfWork, actor: Actor, reason: str) -> None:
-    """Record that a person says that the clock is right: from now on it is believed again. Raises `ClockNotPaused`.
+    """Record that a person says that the clock is right: from now on it is trusted again. Raises `ClockNotPaused`.
 
     The caller has checked that the actor may decide for the whole server.
     """

@@ -1,4 +1,4 @@
-"""Tables of the timeline: its single row, the restores that were noticed, and the times in which the clock was not believed."""
+"""Tables of the timeline: its single row, the restores that were noticed, and the times in which the clock was not trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cartable.ids import new_id
 class Timeline(Base):
     """The single row that says how far the database has got. `position` grows every minute and with each irreversible order.
 
-    `known_at` is the last time at which the clock was believed. `epoch` counts the restores that were noticed.
+    `known_at` is the last time at which the clock was trusted. `epoch` counts the restores that were noticed.
     """
 
     __tablename__ = "timeline"
@@ -53,7 +53,7 @@ class DatabaseRestore(Base):
 
 
 class ClockPause(Base):
-    """A time in which the clock was not believed: nothing was deleted and nothing expired.
+    """A time in which the clock was not trusted: nothing was deleted and nothing expired.
 
     It ends when the clock comes back, or when a person says that the clock is right: then `released_by_name` and `reason` are set.
     """

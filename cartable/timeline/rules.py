@@ -35,10 +35,10 @@ class ClockReading:
 
 
 def has_jumped(known_at: datetime, reading: ClockReading, earlier: ClockReading | None, *, paused: bool) -> bool:
-    """Return whether the clock is too far ahead of `known_at`, the last time at which it was believed.
+    """Return whether the clock is too far ahead of `known_at`, the last time at which it was trusted.
 
     With an `earlier` reading of the same process, the clock may have gained no more than `LARGEST_DRIFT` on the time that has passed.
-    Without one the server may have been off, for up to `LONGEST_ABSENCE`; a server whose clock had jumped before (`paused`) is believed
+    Without one the server may have been off, for up to `LONGEST_ABSENCE`; a server whose clock had jumped before (`paused`) is trusted
     only when the clock has come back.
     """
     if earlier is not None:

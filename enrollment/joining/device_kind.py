@@ -13,7 +13,7 @@ from cartable.i18n import Message
 from cartable.settings import Settings
 from enrollment.joining.errors import EnrollmentRefusal, NotInvited
 
-#: Oldest iPadOS that the server speaks to, and the first number of its builds, which count on from there.
+#: Oldest iPadOS that may enroll, and the first number of its builds, which count on from there.
 OLDEST_IPADOS, _OLDEST_BUILD = 15, 19
 #: Families by the beginning of a product name (`iPad13,18`, `MacBookPro18,1`), in lower case without punctuation.
 _FAMILIES: tuple[tuple[str, str], ...] = (

@@ -75,7 +75,7 @@ class JoiningPages:
         except (InvitationExpired, InvitationUsedUp) as refusal:
             hint = await run_in_threadpool(self._describe_last_refusal, code, language)
             return self._render_refusal(refusal, language, hint)
-        except DomainError as refusal:  # an unknown code, or too many wrong ones: nothing is said about any invitation
+        except DomainError as refusal:  # an unknown code, or too many wrong ones: the answer reveals nothing about any invitation
             return self._render_refusal(refusal, language)
         hint = await run_in_threadpool(self._describe_last_refusal, code, language)
         return self._render_page(language, code=code, hint=hint)

@@ -57,7 +57,7 @@ class EnrollmentRefusal(StrEnum):
 
 
 class NotInvited(DomainError):
-    """The tablet may not enroll. `why` is a stable word for the log, never a child's name."""
+    """The tablet may not enroll. `why` is a stable code for the log, never a child's name."""
 
     code = "not_invited"
     status = 403

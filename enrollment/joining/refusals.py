@@ -1,4 +1,4 @@
-"""The last refusal of a device that followed an invitation: stored for people, told on the landing page. Never commits.
+"""The last refusal of a device that followed an invitation: stored for people, shown on the landing page. Never commits.
 
 An iPad shows a general error only, so whoever stands in front of it finds the reason here.
 """
@@ -19,7 +19,7 @@ from enrollment.joining.errors import EnrollmentRefusal
 from enrollment.joining.models import Invitation
 from enrollment.joining.repository import InvitationRepository
 
-#: How long the landing page tells of a refusal.
+#: How long the landing page shows a refusal.
 SHOWN_FOR = timedelta(hours=24)
 _BY_CHALLENGE_PROBLEM = {
     ChallengeProblem.USED_BY_ANOTHER: EnrollmentRefusal.PROFILE_USED,
@@ -51,7 +51,7 @@ REFUSAL_LABELS: dict[EnrollmentRefusal, Message] = {
 
 @dataclass(frozen=True, slots=True)
 class LastRefusal:
-    """When and why a device was refused. `device` is what it said it is; empty when that is not known."""
+    """When and why a device was refused. `device` is what it called itself; empty when that is not known."""
 
     at: datetime
     reason: EnrollmentRefusal

@@ -133,7 +133,7 @@ def delete_reservation(work: UnitOfWork, tablet: Tablet) -> None:
 
 
 def _find_obstacle(work: UnitOfWork, row: Reservation, tablet: Tablet) -> str | None:
-    """Return why the reservation cannot be applied, as a stable word; None when it can."""
+    """Return why the reservation cannot be applied, as a stable code; None when it can."""
     repository = TabletRepository(work.session)
     if tablet.state not in RESERVABLE or tablet.evidence_hold:
         return "tablet_state"

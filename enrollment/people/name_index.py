@@ -46,7 +46,7 @@ def compute_exact_hashes(keyring: Keyring, town_ids: Collection[UUID], text: str
 
 
 def matches(person: Pupil | StaffMember, text: str) -> bool:
-    """Tell whether each word of a search is the beginning of a word of the name."""
+    """Return whether each word of a search is the beginning of a word of the name."""
     words = list_searchable_words(_get_names(person))
     return all(any(word.startswith(term) for word in words) for term in split_name(text))
 

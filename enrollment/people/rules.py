@@ -13,10 +13,10 @@ MAX_SUBSTITUTE_DURATION = timedelta(days=92)
 
 
 def is_tablet_due_back(absent_since: date, today: date) -> bool:
-    """Tell whether the grace period is over. Nothing happens automatically then: the school asks for the tablet."""
+    """Return whether the grace period is over. Nothing happens automatically then: the school asks for the tablet."""
     return today - absent_since > ABSENCE_GRACE_PERIOD
 
 
 def is_active_on(assignment: TeacherAssignment, day: date) -> bool:
-    """Tell whether an assignment is active on a day; its last day is included."""
+    """Return whether an assignment is active on a day; its last day is included."""
     return assignment.starts_on <= day and (assignment.ends_on is None or day <= assignment.ends_on)

@@ -20,7 +20,7 @@ class EmergencyContacts:
 
 
 def load_emergency_contacts(work: UnitOfWork, town_id: UUID) -> EmergencyContacts:
-    """Return the phone numbers of a town, for whoever holds a tablet: no permission is asked, and nothing is told but these."""
+    """Return the phone numbers of a town, for whoever holds a tablet: no permission is asked, and nothing but these is returned."""
     repository = PlaceRepository(work.session)
     town = repository.find_town(town_id)
     return EmergencyContacts(town, repository.list_schools_with_phone(town_id)) if town is not None else EmergencyContacts()

@@ -1,4 +1,4 @@
-"""Lists towns and schools, sets their zones, tells the date there. They are created in `towns` and `schools`. Never commits."""
+"""Lists towns and schools, sets their zones, returns the date there. They are created in `towns` and `schools`. Never commits."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def get_summer_freeze(work: UnitOfWork, town_id: UUID) -> SummerFreeze:
 
 
 def is_future_year(work: UnitOfWork, town_id: UUID, year: str) -> bool:
-    """Tell whether a school year has not begun in a town: its rosters are written to the rollover, not to the pupils."""
+    """Return whether a school year has not begun in a town: its rosters are written to the rollover, not to the pupils."""
     return get_town_date(work, town_id) < get_first_day_of_year(year)
 
 

@@ -80,7 +80,7 @@ def record_proposals(
 
 
 def _accepts_proposals(work: UnitOfWork, town_id: UUID, year: str) -> bool:
-    """Tell whether the town's current rollover is the one out of this year and still a draft. While the rollover of the former year is
+    """Return whether the town's current rollover is the one out of this year and still a draft. While the rollover of the former year is
     open, no other is created.
     """
     rollover = RolloverRepository(work.session).find_by_from_year(town_id, year)
@@ -93,7 +93,7 @@ def _get_lines(work: UnitOfWork, rollover: Rollover | None, proposals: Sequence[
 
 
 def _is_decided(line: RolloverLine) -> bool:
-    """Tell whether a head or a roster of the incoming year has decided the line, or the line is applied."""
+    """Return whether a head or a roster of the incoming year has decided the line, or the line is applied."""
     return (
         line.decided_by_head or line.decided_by_roster or line.applied_at is not None or line.decision is RolloverDecision.ARRIVED
     )

@@ -46,7 +46,7 @@ def derive_decision(before: Grade, after: Grade) -> RolloverDecision:
 
 
 def is_ulis(class_label_key: str | None) -> bool:
-    """Tell whether a class label names the ULIS support unit, whose pupils the head places by hand."""
+    """Return whether a class label names the ULIS support unit, whose pupils the head places by hand."""
     return bool(class_label_key and _ULIS.search(class_label_key.upper()))
 
 

@@ -102,7 +102,7 @@ def _drop_empty_lines(
     """Return the lines with content, and the number of skipped ones: empty lines, and a last line that is a footer.
 
     A footer fills fewer than 3 cells, and not those of a person's names, which are more than a word beside a number or a date. A person
-    who lacks something else, such as the level, is told as a problem, since who is left out of a list counts as having left.
+    who lacks something else, such as the level, is reported as a problem, since who is left out of a list counts as having left.
     """
     lines = [(number, cells) for number, cells in body if any(cells)]
     if lines and sum(1 for cell in lines[-1][1] if cell) < 3:

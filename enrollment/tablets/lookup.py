@@ -27,7 +27,7 @@ def get_tablet_for_update(work: UnitOfWork, actor: Actor, tablet_id: UUID, permi
 
 
 def find_town_of_label(work: UnitOfWork, tag: str) -> Town | None:
-    """Return the one town whose labels begin so, whether it has this tablet or not: a stranger learns no tag by asking."""
+    """Return the one town whose labels begin so, whether it has this tablet or not: nobody can try out tags."""
     towns = TabletRepository(work.session).list_towns_of_prefix(tag.partition("-")[0].upper())
     return towns[0] if len(towns) == 1 else None
 

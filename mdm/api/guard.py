@@ -70,7 +70,7 @@ class _GuardedRequest:
                 if not self.status:
                     await self._reject_too_large()
         finally:
-            # Neither the query string nor what follows in a link that opens a door is logged: both can be secrets.
+            # Neither the query string nor what follows in a link that lets somebody in is logged: both can be secrets.
             path = next(
                 (f"{start}…" for start in _SECRET_PATHS if self.scope["path"].startswith(start)), self.scope["path"][:200]
             )

@@ -31,7 +31,7 @@ class TabletFilter:
     """Which tablets to list. `lacks_apps`: those that lack an app they should have; `silent_since`: without contact since then.
 
     `lacks_agreement`: those whose family has not signed. `unproved`: those that have not proved the mode they should be in. `system`: the first number of the version. `battery_below` is a
-    share of one, `storage_below` gigabytes; a tablet that has not told them is none of those.
+    share of one, `storage_below` gigabytes; a tablet that has not reported them is none of those.
     """
 
     town_id: UUID | None = None
@@ -135,7 +135,7 @@ class OverviewRepository:
         return select(Loan.pupil_id).where(Loan.pupil_id.is_not(None), Loan.closed_at.is_(None))
 
     def list_systems(self, actor: Actor) -> list[int]:
-        """Return the first numbers of the versions that the visible tablets have told, the newest first."""
+        """Return the first numbers of the versions that the visible tablets have reported, the newest first."""
         versions = self.session.scalars(actor.restrict(select(Tablet.os_version).distinct(), Tablet))
         numbers = {(version or "").partition(".")[0] for version in versions}
         return sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)

@@ -1,4 +1,4 @@
-"""The state of the server for people and monitoring: workers, jobs, the sender of pushes, deaf tablets, armed erases, resolvers, disk."""
+"""The state of the server for people and monitoring: workers, jobs, the sender of pushes, tablets with invalid push tokens, armed erases, resolvers, disk."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ COMMANDS: dict[str, CliCommand] = {
         call=_call_in_unit_of_work,
     ),
     "clock": CliCommand(
-        "show whether the clock is believed, or say that it is right",
+        "show whether the clock is trusted, or say that it is right",
         "restores:run_clock",
         "restores:add_clock_arguments",
         _call_in_unit_of_work,
@@ -154,7 +154,7 @@ COMMANDS: dict[str, CliCommand] = {
         _call_in_unit_of_work,
     ),
     "push-resume": CliCommand(
-        "let the stopped sender of pushes test itself now, and believe for an hour that refused tokens are dead",
+        "let the stopped sender of pushes test itself now, and take refused tokens as invalid for an hour",
         "push:resume_sender",
         call=_call_in_unit_of_work,
     ),

@@ -1,4 +1,4 @@
-"""The commands `cartable restores` and `cartable clock`: what was noticed of restores and of the clock, and the word that the clock is right."""
+"""The commands `cartable restores` and `cartable clock`: what was noticed of restores and of the clock, and the confirmation that the clock is right."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMIT = 100
 def add_clock_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `cartable clock`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("show", help="show whether the clock is believed")
+    actions.add_parser("show", help="show whether the clock is trusted")
     release = actions.add_parser("release", help="say that the clock is right, after a pause of more than a hundred days")
     release.add_argument("--reason", required=True)
 
@@ -36,10 +36,10 @@ def list_restores(work: UnitOfWork, _parsed: argparse.Namespace) -> None:
 
 
 def run_clock(work: UnitOfWork, parsed: argparse.Namespace) -> None:
-    """Show whether the clock is believed, or release it. Raises `ClockNotPaused`."""
+    """Show whether the clock is trusted, or release it. Raises `ClockNotPaused`."""
     if parsed.action == "release":
         release_clock(work, SYSTEM, parsed.reason)
     repository = TimelineRepository(work.session)
     row, pause = repository.get(), repository.get_open_pause()
-    print(f"clock: {work.now:%Y-%m-%d %H:%M:%S} UTC; last believed: {f'{row.known_at:%Y-%m-%d %H:%M:%S}' if row else 'never'}")
-    print(f"not believed since {pause.noticed_at:%Y-%m-%d %H:%M}: nothing is deleted" if pause else "believed")
+    print(f"clock: {work.now:%Y-%m-%d %H:%M:%S} UTC; last trusted: {f'{row.known_at:%Y-%m-%d %H:%M:%S}' if row else 'never'}")
+    print(f"not trusted since {pause.noticed_at:%Y-%m-%d %H:%M}: nothing is deleted" if pause else "trusted")

@@ -23,7 +23,7 @@ from mdm.cli.tls_reload import create_reloading_context
 from mdm.composition import compose
 from mdm.web import create_app
 from mdm.worker.app import create_celery_app
-from mdm.worker.bell import Bell
+from mdm.worker.topic_notifier import TopicNotifier
 
 #: After this time a server that ends closes the connections of clients that do not.
 GRACEFUL_SECONDS = 10
@@ -61,15 +61,15 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def create_application() -> DeviceRequestRouter:
-    """Return the web application of one server process. With a broker, its commits ring the bell of the workers."""
+    """Return the web application of one server process. With a broker, its commits notify the workers."""
     settings = Settings()
     configure_logging(json=settings.log_json, level="info")
     configure_tracing("cartable-web")
     runtime = compose(settings)
     if not settings.embedded_worker:
-        runtime.notify_worker = Bell(create_celery_app(settings, wake=_ignore_notification)).ring
+        runtime.notify_worker = TopicNotifier(create_celery_app(settings, wake=_ignore_notification)).notify
     return create_app(runtime, embedded_worker=settings.embedded_worker)
 
 
 def _ignore_notification(_topic: Topic) -> None:
-    """Do nothing: a web process rings, and only workers listen."""
+    """Do nothing: a web process notifies, and only workers listen."""

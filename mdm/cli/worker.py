@@ -24,10 +24,10 @@ from mdm.cli.processes import compose_checked, refuse_start
 from mdm.composition import compose
 from mdm.push.service import close_transport
 from mdm.worker.app import create_celery_app
-from mdm.worker.bell import Bell
 from mdm.worker.kinds import WorkKind
 from mdm.worker.listener import NotificationListener
 from mdm.worker.threads import WorkerThreads
+from mdm.worker.topic_notifier import TopicNotifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +58,8 @@ def run_worker(kinds: Sequence[WorkKind] = tuple(WorkKind)) -> NoReturn:
     TimelineWatch(runtime).check()  # before anything is sent
     threads = WorkerThreads(runtime, kinds)
     app = create_celery_app(settings, threads.wake)
-    listener, bell = NotificationListener(app), Bell(app)
-    runtime.notify_worker = _notify_both(threads, bell)
+    listener, notifier = NotificationListener(app), TopicNotifier(app)
+    runtime.notify_worker = _notify_both(threads, notifier)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -69,7 +69,7 @@ def run_worker(kinds: Sequence[WorkKind] = tuple(WorkKind)) -> NoReturn:
     listener.start()
     while not stopping.wait(1) and not threads.is_stuck.is_set():
         pass
-    bell.stop()
+    notifier.stop()
     listener.stop()
     timeline.stop()
     threads.stop()
@@ -90,11 +90,11 @@ def _check_worker_start() -> int:
     return 0
 
 
-def _notify_both(threads: WorkerThreads, bell: Bell) -> Callable[[Topic], None]:
+def _notify_both(threads: WorkerThreads, notifier: TopicNotifier) -> Callable[[Topic], None]:
     """Return the notification of a worker's own commits: for its own threads, and for other workers."""
 
     def notify(topic: Topic) -> None:
         threads.wake(topic)
-        bell.ring(topic)
+        notifier.notify(topic)
 
     return notify

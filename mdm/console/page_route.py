@@ -163,7 +163,7 @@ async def _keep_form(request: Request) -> str | None:
 
 
 async def _has_ended(request: Request) -> bool:
-    """Tell whether nobody is signed in. A form that is not complete is kept as well."""
+    """Return whether nobody is signed in. A form that is not complete is kept as well."""
 
     def check() -> bool:
         with request.app.state.runtime.open_unit_of_work() as work:
@@ -177,7 +177,7 @@ async def _has_ended(request: Request) -> bool:
 
 
 def _is_asked_by_script(request: Request) -> bool:
-    """Tell whether a page's script asks, which reads problem documents and shows them itself."""
+    """Return whether a page's script asks, which reads problem documents and shows them itself."""
     return "application/json" in request.headers.get("accept", "")
 
 

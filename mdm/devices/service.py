@@ -107,7 +107,7 @@ def record_erase(work: UnitOfWork, enrollment_id: int) -> None:
 
 
 def record_return(enrollment: DeviceEnrollment) -> None:
-    """Record that a tablet speaks: one that has acknowledged an erase and still does was not erased."""
+    """Record that a tablet is in contact: one that acknowledged an erase before was not erased."""
     enrollment.erased_at = None
 
 

@@ -36,7 +36,7 @@ _WHY_READ = Message("You receive this because you asked for this app. Choose in 
 
 
 class RequestFacts(NamedTuple):
-    """What a mail tells about a request. What it is for stays on the page: somebody may have written a child's name there."""
+    """What a mail says about a request. What it is for stays on the page: somebody may have written a child's name there."""
 
     state: AppRequestState
     app: str

@@ -42,7 +42,7 @@ class NoticeChoice(Base):
 
 
 class NoticeAddress(TownOwned, Base):
-    """A mail address that gets every alarm of a town, be it that all accounts are in the wrong hands."""
+    """A mail address that gets every alarm of a town, which still arrives when all accounts were taken over."""
 
     __tablename__ = "notice_address"
 

@@ -64,7 +64,7 @@ class SchoolMergeRepository:
         return dict(zip(columns, row, strict=True))
 
     def has_open_rollover(self, school_ids: tuple[UUID, UUID]) -> bool:
-        """Tell whether a rollover that is not closed moves pupils from or to one of these schools."""
+        """Return whether a rollover that is not closed moves pupils from or to one of these schools."""
         concerns = or_(RolloverLine.school_id.in_(school_ids), RolloverLine.school_after.in_(school_ids))
         return bool(
             self.session.scalar(

@@ -36,7 +36,7 @@ class PushSenderState(Base):
     """Whether pushes are sent, in one row. While `stopped_at` is set, none is sent but a few at `test_at`, as a test.
 
     `certificate_id` is the certificate with which the sender stopped: another one is tested at once. `window_*` count the pushes
-    and the refused tokens since `window_started_at`. Until `refusals_trusted_until` a mass of refused tokens is believed.
+    and the refused tokens since `window_started_at`. Until `refusals_trusted_until` a mass of refused tokens is taken as true.
     """
 
     __tablename__ = "push_sender"

@@ -44,7 +44,7 @@ MAX_RETRY_DELAY = timedelta(hours=1)
 MIN_PUSH_INTERVAL = timedelta(seconds=3)
 #: The refused tokens of this time are counted together.
 WINDOW = timedelta(minutes=10)
-#: How long a mass of refused tokens is believed after a person has let the sender go on.
+#: How long a mass of refused tokens is taken as true after a person has let the sender go on.
 TRUST_AFTER_RESUME = timedelta(hours=1)
 #: So many refused tokens, and this share of all pushes in the window, are a mass: then something else is wrong than the tokens.
 MASS_MINIMUM, MASS_SHARE = 5, 0.5
@@ -71,7 +71,7 @@ class PushWindow:
         return PushWindow(self.sent + sum(outcomes.values()), self.refused + outcomes.get(PushOutcome.TOKEN_INVALID, 0))
 
     def is_mass_refusal(self) -> bool:
-        """Return whether too many tokens were refused to believe that each of them is dead."""
+        """Return whether too many tokens were refused for each of them to be invalid."""
         return self.refused >= MASS_MINIMUM and self.refused >= MASS_SHARE * self.sent
 
 
@@ -138,7 +138,7 @@ def is_window_over(started_at: datetime | None, now: datetime) -> bool:
 
 
 def are_refusals_trusted(until: datetime | None, now: datetime) -> bool:
-    """Return whether a mass of refused tokens is believed now. Nobody ever sets an end later than `TRUST_AFTER_RESUME`."""
+    """Return whether a mass of refused tokens is taken as true now. Nobody ever sets an end later than `TRUST_AFTER_RESUME`."""
     return until is not None and now < until <= now + TRUST_AFTER_RESUME
 
 

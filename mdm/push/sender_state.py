@@ -81,7 +81,7 @@ def record_batch(
 
 
 def resume_by_person(work: UnitOfWork, actor: Actor) -> None:
-    """Let the sender test itself now, and believe refused tokens for an hour: a person knows why many are dead."""
+    """Let the sender test itself now, and take refused tokens as true for an hour: a person knows why many are invalid."""
     state = PushRepository(work.session).lock_sender_state()
     audit.record_event(work, actor, "push.resume", "push_sender", state.id, town_id=None)
     state.refusals_trusted_until = work.now + TRUST_AFTER_RESUME
@@ -102,7 +102,7 @@ def revive_tokens(work: UnitOfWork, actor: Actor, since: datetime) -> int:
 def _stop(work: UnitOfWork, state: PushSenderState, certificate: PushCertificate, reason: StopReason, detail: str) -> None:
     log.error("push.stopped", reason=reason.value, detail=detail)
     if reason is StopReason.TOKENS_REFUSED and state.window_started_at is not None:
-        # The first refused tokens of the window were believed before it was seen that they are many.
+        # The first refused tokens of the window were marked invalid before it was seen that they are many.
         revived = PushTargetRepository(work.session).revive_push_tokens(state.window_started_at)
         work.enqueue_job(Topic.PUSH, *revived, lane=JobLane.BACKGROUND)
     if reason is not StopReason.UNREACHABLE:  # a network that is away for seconds needs no person
@@ -126,7 +126,7 @@ def _resume(work: UnitOfWork, state: PushSenderState) -> None:
     log.warning("push.resumed", reason=state.stop_reason)
     if state.stop_reason is not StopReason.UNREACHABLE:
         audit.record_event(work, SYSTEM, "push.resumed", "push_sender", state.id, town_id=None)
-    if state.stop_reason is StopReason.TOKENS_REFUSED:  # certificate and environment are right: what is refused is dead
+    if state.stop_reason is StopReason.TOKENS_REFUSED:  # certificate and environment are right: what is refused is invalid
         state.refusals_trusted_until = work.now + WINDOW
     state.stopped_at = state.stop_reason = state.stop_detail = state.test_at = None
     state.failed_tests = state.window_sent = state.window_refused = 0

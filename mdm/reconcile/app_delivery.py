@@ -64,7 +64,7 @@ def build_app_installs(
         if app.app_store_id is not None and tablet_id not in licensed.get(app.app_id, ()):
             row.reason = AppReason.NO_LICENCE
             continue
-        if row.attempts == 0 and row.detail is None:  # else what the tablet said stays until it reports something else
+        if row.attempts == 0 and row.detail is None:  # else what the tablet reported stays until it reports something else
             row.reason = AppReason.WAITING_CONTACT
         if work.now >= row.changed_at + (get_retry_delay(row.reason, row.attempts) or timedelta(0)):
             configuration = build_tablet_configuration(apps_by_id[app.app_id], tablet) if app.app_id in apps_by_id else {}

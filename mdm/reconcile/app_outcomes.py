@@ -1,4 +1,4 @@
-"""What a tablet's words about an app mean: refusals of InstallApplication, states of managed apps. Pure tables.
+"""What a tablet's answers and reports about an app mean: refusals of InstallApplication, states of managed apps. Pure tables.
 
 Apple calls its error codes no contract: an unknown one means a failed download, which is tried again.
 """

@@ -1,6 +1,6 @@
 """Applies the results of commands about apps: what was ordered, refused, installed, declined or removed on a tablet.
 
-What a tablet's words mean is in `app_outcomes`. The reason of a failure stays until the tablet reports something else.
+What a tablet's answers and reports mean is in `app_outcomes`. The reason of a failure stays until the tablet reports something else.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _apply_order_result(work: UnitOfWork, outcome: CommandWithResult, command: I
 
 
 def _describe(outcome: CommandWithResult, rejection: str | None) -> str | None:
-    """Return what the tablet said, for the people who look into it."""
+    """Return what the tablet reported, for the people who look into it."""
     parts = [rejection, *(f"{error.code} {error.description}".strip() for error in outcome.error_chain[-1:])]
     return " · ".join(part for part in parts if part)[:300] or (outcome.error or "")[:300] or None
 

@@ -54,7 +54,7 @@ def refresh_stale_tablets(work: UnitOfWork) -> None:
 
 
 def wake_silent_tablets(work: UnitOfWork) -> None:
-    """Push the tablets that have been silent for a day, once a day: a push that was lost would leave them asleep for ever."""
+    """Push the tablets that have been silent for a day, once a day: a push that was lost would leave them out of contact for ever."""
     devices = DeviceRepository(work.session)
     silent_ids = devices.list_silent_channels(work.now - SILENT_AFTER, _compute_share(devices))
     work.enqueue_job(Topic.PUSH, *silent_ids, lane=JobLane.BACKGROUND)

@@ -250,7 +250,7 @@ def on_enrolled(work: UnitOfWork, enrollment_id: int) -> UUID | None:
     for command in (build_device_query(), SecurityInfo(), ProfileList(managed_only=True), build_app_query()):
         queue.enqueue_command(work, SYSTEM, command, [channel.id], timing=DeliveryOptions(lane=Lane.NORMAL))
     reconcile_tablets(work, [channel.tablet_id])
-    # The tablet tells the code for some days after the enrollment only; nobody waits for it now.
+    # The tablet reports the code for some days after the enrollment only; nobody waits for it now.
     queue.enqueue_command(work, SYSTEM, ActivationLockBypassCode(), [channel.id], timing=DeliveryOptions(lane=Lane.BACKGROUND))
     if channel.awaiting_configuration:
         queue.enqueue_command(work, SYSTEM, DeviceConfigured(), [channel.id], timing=DeliveryOptions(lane=Lane.BACKGROUND))

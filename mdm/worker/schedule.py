@@ -99,7 +99,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "fleet_days": record_fleet_day,
     "server_certificate": renew_server_certificate,
 }
-#: Jobs that delete, end or send something because time has passed, and cannot take it back: they wait while the clock is not believed.
+#: Jobs that delete, end or send something because time has passed, and cannot take it back: they wait while the clock is not trusted.
 DECIDED_BY_CLOCK = frozenset(
     {
         "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",

@@ -40,7 +40,7 @@ def run_due_job(runtime: Runtime, watch: TimelineWatch, worker: str) -> bool:
 
 
 def run_housekeeping(runtime: Runtime, watch: TimelineWatch, name: str) -> bool:
-    """Run one job of the schedule and return True; a job that the clock decides waits while the clock is not believed."""
+    """Run one job of the schedule and return True; a job that the clock decides waits while the clock is not trusted."""
     if name in DECIDED_BY_CLOCK:
         with runtime.open_unit_of_work() as work:
             trusted = watch.may_trust_clock(work)

@@ -37,7 +37,7 @@ def find_address(situation: Situation, policy: PolicyData, mode: Mode) -> Resolv
 def compute_address_key(situation: Situation, policy: PolicyData, mode: Mode) -> str:
     """Return the hash of what the address stands for.
 
-    Modes of which nothing is said about the web share an address: a change between them changes no tablet. Documents that say nothing of the web in the mode are left out, so that their places share an address. A version that is still
+    Modes in which no document sets anything about the web share an address: a change between them changes no tablet. Documents that say nothing of the web in the mode are left out, so that their places share an address. A version that is still
     rolled out has one of its own: tablets that it has reached and others are never at the same address. So have schools that get new lists
     first.
     """
@@ -54,7 +54,7 @@ def compute_address_key(situation: Situation, policy: PolicyData, mode: Mode) ->
 
 
 def _is_apart(situation: Situation, mode: Mode) -> bool:
-    """Return whether something is said about the web in this mode that is not said in all modes."""
+    """Return whether a document sets something about the web in this mode alone."""
     parts: list[Iterable[str]] = [load_baseline().get(mode.value, {})]
     for document in situation.documents:
         content = document.version.content

@@ -35,7 +35,7 @@ _OTHER_FILES = frozenset(
 
 
 class BadArchive(ValueError):
-    """Not an archive of lists, or one that is damaged or too large; `why` is a stable word, `member` the file concerned."""
+    """Not an archive of lists, or one that is damaged or too large; `why` is a stable code, `member` the file concerned."""
 
     def __init__(self, reason: str, member: str = "") -> None:
         super().__init__(reason)

@@ -183,12 +183,12 @@ def judge_host(web: EffectiveFilter, host: str, categories: Iterable[str]) -> Ho
 
 
 def apply_rules(web: EffectiveFilter, host: str, listed_in: Iterable[str]) -> tuple[HostDecision, VerdictReason, str]:
-    """Return what the first rule that speaks of a host makes of it, why, and the entry or category that decided."""
+    """Return what the first rule that names a host decides, why, and the entry or category that decided."""
     return next(_list_decisions(web, host, set(listed_in) - IGNORED_CATEGORIES))
 
 
 def _list_decisions(web: EffectiveFilter, host: str, categories: set[str]) -> Iterator[tuple[HostDecision, VerdictReason, str]]:
-    """Yield what each rule that speaks of a host makes of it, in the order of the rules."""
+    """Yield what each rule that names a host decides, in the order of the rules."""
     is_rescued = RESCUING_CATEGORY in categories and RESCUING_CATEGORY in web.permitted_categories
     legal = sorted(categories & LEGAL_CATEGORIES)
     if legal and not is_rescued:

@@ -56,7 +56,7 @@ def normalise_content(content: PolicyContent) -> PolicyContent:
 
 
 def _find_unknown(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Problem | None:
-    """Return the first preset or app that the town does not have. The operator's document speaks to towns with different apps."""
+    """Return the first preset or app that the town does not have. The operator's document is for towns with different apps."""
     repository = PolicyRepository(work.session)
     unknown = repository.list_unknown_presets(owner.town_id, (use.preset_id for use in content.presets))
     for index, use in enumerate(content.presets):

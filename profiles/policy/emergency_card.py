@@ -46,7 +46,7 @@ def build_lock_screen_source() -> PolicySource:
 def keep_web_shortcuts_open(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings that hide Safari instead of forbidding it.
 
-    Where Safari is forbidden, iPadOS opens no web shortcut either, and the card would be a dead picture.
+    Where Safari is forbidden, iPadOS opens no web shortcut either, and the card could not be opened.
     """
     adjusted = dict(values)
     if adjusted.get("allowSafari") is False:

@@ -23,7 +23,7 @@ MAX_ROWS = 50_000
 
 
 class InvalidCalendarFile(ValueError):
-    """The file as a whole cannot be read; `why` is a stable word. A single bad row is no error."""
+    """The file as a whole cannot be read; `why` is a stable code. A single bad row is no error."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

@@ -33,7 +33,7 @@ PeriodsByZone = Mapping[HolidayZone, Sequence[HolidayPeriod]]
 
 
 class UnreadableCalendar(Invalid):
-    """The file as a whole is no calendar; `why` is a stable word."""
+    """The file as a whole is no calendar; `why` is a stable code."""
 
     code = "unreadable_calendar"
     message = Message("This file is not a calendar that can be read ({why}).")

@@ -7,7 +7,7 @@ from cartable.i18n import Message
 
 
 class InvalidSchedule(Invalid):
-    """A timetable, a calendar, a night or a day exception is not acceptable; `why` is a stable word."""
+    """A timetable, a calendar, a night or a day exception is not acceptable; `why` is a stable code."""
 
     code = "invalid_schedule"
     message = Message("The timetable is not acceptable ({field}: {why}).")

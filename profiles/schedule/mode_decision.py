@@ -54,7 +54,7 @@ MODES_BY_STRICTNESS = (
     Mode.QUARANTINE, Mode.LOST, Mode.STORAGE, Mode.EXAM, Mode.NIGHT_REST, Mode.CLASS_SESSION, Mode.SCHOOL, Mode.AFTER_SCHOOL,
     Mode.TRIP, Mode.HOME, Mode.HOLIDAY,
 )  # fmt: skip
-#: The mode of a tablet that has no timetable: a tablet must not wake into a permissive mode.
+#: The mode of a tablet that has no timetable: a tablet must never begin in a permissive mode.
 FALLBACK_MODE = Mode.SCHOOL
 
 

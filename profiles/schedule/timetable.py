@@ -56,7 +56,7 @@ EMPTY_WEEK = Week(((),) * 7)
 
 
 class TimetableFormatError(ValueError):
-    """A timetable is not acceptable; `field` is the path of the value, `why` a stable word."""
+    """A timetable is not acceptable; `field` is the path of the value, `why` a stable code."""
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}")

@@ -1,4 +1,4 @@
-"""The address of a client: only trusted proxies are believed, and an IPv6 customer counts once."""
+"""The address of a client: only headers of trusted proxies count, and an IPv6 customer counts once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
     ("peer", "forwarded_for", "expected"),
     [
         ("192.0.2.7", [], "192.0.2.7"),
-        ("192.0.2.7", ["198.51.100.1"], "192.0.2.7"),  # no proxy: its header is not believed
+        ("192.0.2.7", ["198.51.100.1"], "192.0.2.7"),  # no proxy: its header is not trusted
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", ["203.0.113.9, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),  # what the client wrote itself comes first
         ("10.0.0.1", ["203.0.113.9", "198.51.100.1"], "198.51.100.1"),  # two headers

@@ -66,7 +66,7 @@ def fill_tables(work: UnitOfWork, town: Town) -> dict[str, Any]:
 
 
 def _is_of_the_server(table: Table) -> bool:
-    """Tell whether a table is none of a town: it has one row for the server, whose key is given, or its rows stop everything."""
+    """Return whether a table is none of a town: it has one row for the server, whose key is given, or its rows stop everything."""
     keys = [column for column in table.primary_key if not column.foreign_keys]
     return table.name in _OF_THE_SERVER or any(
         isinstance(column.type, Integer) and column.autoincrement is False for column in keys
@@ -74,7 +74,7 @@ def _is_of_the_server(table: Table) -> bool:
 
 
 def _is_left_out(table: Table, column: Column[Any]) -> bool:
-    """Tell whether a column is left empty: a generated key, a reference to the own table, or anything that may be missing."""
+    """Return whether a column is left empty: a generated key, a reference to the own table, or anything that may be missing."""
     if (table.name, column.name) in _VALUES:
         return False
     if (table.name, column.name) in _EMPTY:

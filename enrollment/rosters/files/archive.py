@@ -18,7 +18,7 @@ _SAFE_NAME = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\\:\x00]{1,200}$")
 
 
 def is_zip(content: bytes) -> bool:
-    """Tell whether these bytes begin like a zip archive."""
+    """Return whether these bytes begin like a zip archive."""
     return content[:4] == b"PK\x03\x04"
 
 
@@ -28,7 +28,7 @@ def list_names(content: bytes) -> list[str]:
 
 
 def is_workbook(content: bytes) -> bool:
-    """Tell whether a zip archive is an XLSX workbook, by the names of its entries. Raises `UnreadableRoster`."""
+    """Return whether a zip archive is an XLSX workbook, by the names of its entries. Raises `UnreadableRoster`."""
     return "xl/workbook.xml" in list_names(content)
 
 

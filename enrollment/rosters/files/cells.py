@@ -90,7 +90,7 @@ _LIKE_A_DATE = re.compile(
 
 
 def is_damaged_name(cell: str) -> bool:
-    """Tell whether a spreadsheet has turned this name into a date or a number."""
+    """Return whether a spreadsheet has turned this name into a date or a number."""
     text = strip_accents(cell.lower())
     return bool(text) and (_LIKE_A_DATE.fullmatch(text) is not None or re.fullmatch(r"\d[\d.,e+]*", text) is not None)
 

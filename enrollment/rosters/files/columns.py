@@ -62,7 +62,7 @@ def make_header_key(text: str) -> str:
 
 
 def is_forbidden_column(title: str) -> bool:
-    """Tell whether the content of a column is never kept of a child, whatever a person maps it to."""
+    """Return whether the content of a column is never kept of a child, whatever a person maps it to."""
     key = make_header_key(title)
     return any(key.startswith(start) for start in _load_aliases()["forbidden"]) and all(
         key not in _fields_by_alias(kind) for kind in FileKind

@@ -40,7 +40,7 @@ class OneRosterFiles:
 
 
 def is_oneroster(content: bytes) -> bool:
-    """Tell whether a zip is a set of OneRoster files, by the names of its entries. Raises `UnreadableRoster`."""
+    """Return whether a zip is a set of OneRoster files, by the names of its entries. Raises `UnreadableRoster`."""
     names = {_read_name(name) for name in list_names(content)}
     return "users" in names or "manifest" in names
 
@@ -60,7 +60,7 @@ def read_files(content: bytes) -> OneRosterFiles:
     tables = {name: read_csv(data, MAX_LINES, MAX_CELL) for name, data in files.items() if name != "manifest"}
     records = {name: list(_list_records(name, table)) for name, table in tables.items()}
     if not records["users"]:
-        raise UnreadableRoster(why="empty")  # read as a list of nobody, it would tell that all pupils have left
+        raise UnreadableRoster(why="empty")  # read as a list of nobody, it would say that all pupils have left
     return OneRosterFiles(version, records, next((table.encoding for table in tables.values() if table.is_guess), None))
 
 

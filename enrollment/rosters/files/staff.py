@@ -20,7 +20,7 @@ _NOT_STAFF = {"ELEVE", "STUDENT", "PUPIL", "PARENT", "RESPONSABLE", "GUARDIAN", 
 
 
 def is_not_staff(cells: dict[str, str]) -> bool:
-    """Tell whether the line is about a pupil or a guardian."""
+    """Return whether the line is about a pupil or a guardian."""
     return make_label_key(cells.get("kind", "")) in _NOT_STAFF
 
 

@@ -100,7 +100,7 @@ def read_csv(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CEL
 def _contains_lines(cell: str, delimiter: str, width: int) -> bool:
     """Return whether a cell contains whole lines: its quotation mark is one that somebody typed, and the next one ends it.
 
-    The people on these lines would vanish without a word, and cells that are never kept would become parts of a name.
+    The people on these lines would vanish unnoticed, and cells that are never kept would become parts of a name.
     """
     breaks = cell.count("\n")
     return breaks > 0 and cell.count(delimiter) >= max(2, breaks * (width - 1) / 2)

@@ -143,7 +143,7 @@ class ClassIndex:
         return self.key_by_class[school_class.id]
 
     def groups_differ(self, pupil_id: UUID, row: Mapping[str, Any]) -> bool:
-        """Tell whether a line names other groups than those of the pupil. Kinds of groups without a column are not compared."""
+        """Return whether a line names other groups than those of the pupil. Kinds of groups without a column are not compared."""
         present = self._groups.get(pupil_id, frozenset())
         return any(
             {build_group_key(kind, label) for label in row[name]} != {key for key in present if key.startswith(f"{kind.value}:")}

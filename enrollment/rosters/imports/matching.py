@@ -243,7 +243,7 @@ def _line_identity(row: PupilRow, hashes: MatchHashes, key: str) -> Key:
 
 
 def _contradicts(pupil: Pupil, hashes: MatchHashes) -> bool:
-    """Tell whether an identifier that both sides have differs."""
+    """Return whether an identifier that both sides have differs."""
     if pupil.ine_hash and hashes.ine:
         return pupil.ine_hash != hashes.ine
     return bool(pupil.birth_hash and hashes.birth and pupil.birth_hash != hashes.birth)

@@ -193,7 +193,7 @@ def _add_decision_previews(work: UnitOfWork, town_id: UUID, year: str, changes: 
 
 
 def _is_one_class_of_several(named_keys: set[str], pupils: Sequence[Pupil], class_index: ClassIndex) -> bool:
-    """Tell whether a file names one class of a school that has more: then it must not remove the pupils of the other classes."""
+    """Return whether a file names one class of a school that has more: then it must not remove the pupils of the other classes."""
     active_keys = {class_index.get_key(pupil.class_id) for pupil in pupils if pupil.state is PupilState.ACTIVE}
     return len(named_keys) == 1 and "" not in named_keys and len(active_keys - {""}) > 1
 
@@ -287,7 +287,7 @@ def _count_people(repository: ImportRepository, known: _KnownRoster) -> Counter[
 
 
 def _exceeds_removal_guard(changes: Sequence[RosterChange], present: Counter[tuple[Subject, UUID]]) -> bool:
-    """Tell whether so many people would leave one school that the file may be incomplete."""
+    """Return whether so many people would leave one school that the file may be incomplete."""
     leaving = Counter((c.subject, c.school_id) for c in changes if c.kind is ChangeKind.LEFT_FILE and c.school_id)
     return any(
         count > GUARD_COUNT or (count > GUARD_SHARE * present[key] and (key[0] is Subject.PUPIL or count > FEW_ADULTS))

@@ -183,7 +183,7 @@ class ImportRepository:
         return self.session.scalars(statement.order_by(RosterImportSchool.school_id)).all()
 
     def has_later_import(self, import_id: UUID, confirmed_at: datetime) -> bool:
-        """Tell whether a later import of one of the same schools is confirmed."""
+        """Return whether a later import of one of the same schools is confirmed."""
         is_later = (RosterImport.state == ImportState.CONFIRMED) & (RosterImport.confirmed_at > confirmed_at)
         own_schools = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
         covers_school = exists().where(

@@ -19,7 +19,7 @@ MAX_ROOTS = 400
 
 @router.get(PATH, operation_id="audit_roots", include_in_schema=False)
 def list_audit_roots(request: Request) -> Response:
-    """Return the daily roots, the newest first. They tell nothing of events, towns or people but the number of chains."""
+    """Return the daily roots, the newest first. They reveal nothing of events, towns or people but the number of chains."""
     state, runtime = request.app.state, request.app.state.runtime
     kept = getattr(state, "audit_roots", None)
     if kept is None or kept[0] <= runtime.clock.now():

@@ -1,4 +1,4 @@
-"""Endpoints of restores and of the clock: what was noticed, which tablets came from after the backup, the word that the clock is right."""
+"""Endpoints of restores and of the clock: what was noticed, which tablets came from after the backup, the confirmation that the clock is right."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class ClockOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
     now: datetime
-    known_at: datetime | None = Field(description="The last time at which the clock was believed.")
-    paused_since: datetime | None = Field(description="Since when it is not believed: nothing is deleted or expires.")
+    known_at: datetime | None = Field(description="The last time at which the clock was trusted.")
+    paused_since: datetime | None = Field(description="Since when it is not trusted: nothing is deleted or expires.")
 
 
 class ClockReleaseIn(BaseModel):
@@ -73,7 +73,7 @@ def list_readoptions(work: WorkDep, actor: ActorDep, page: PageParams) -> PageOu
 
 @router.get("/clock", response_model=ClockOut)
 def get_clock(work: WorkDep, actor: ActorDep) -> object:
-    """Get the server's clock, and whether it is believed."""
+    """Get the server's clock, and whether it is trusted."""
     return overview.get_clock(work, actor)
 
 

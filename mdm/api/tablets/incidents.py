@@ -83,7 +83,7 @@ class IncidentOut(BaseModel):
 
 
 class IncidentReportOut(IncidentOut):
-    """An incident with its report: what is told, and where it happened."""
+    """An incident with its report: what was reported, and where it happened."""
 
     description: str
     place: str | None

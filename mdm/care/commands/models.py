@@ -58,7 +58,7 @@ class BulkCommandTablet(TownOwned, Base):
 
 
 class ActivationBypassCode(TownOwned, Base):
-    """The code that removes the activation lock of a tablet, as the tablet told it after its enrollment.
+    """The code that removes the activation lock of a tablet, as the tablet reported it after its enrollment.
 
     It stays until the next enrollment gives another: it is needed when the tablet was erased and asks for an Apple Account.
     """

@@ -211,7 +211,7 @@ class CommandRepository:
         return self.session.get(ActivationBypassCode, tablet_id)
 
     def save_bypass_code(self, town_id: UUID, tablet_id: UUID, code: str, received_at: datetime) -> None:
-        """Store the bypass code that a tablet told, in place of an earlier one."""
+        """Store the bypass code that a tablet reported, in place of an earlier one."""
         row = self.get_bypass_code(tablet_id) or ActivationBypassCode(tablet_id=tablet_id)
         row.town_id, row.code, row.received_at = town_id, code, received_at
         self.session.add(row)

@@ -25,7 +25,7 @@ class Obstacle(StrEnum):
     """Why a tablet does not get a command."""
 
     NOT_ENROLLED = "not_enrolled"
-    MISSING = "missing"  # lost or stolen: only lost mode speaks to it
+    MISSING = "missing"  # lost or stolen: it gets the commands of lost mode only
     NOT_LOST = "not_lost"  # a sound plays in confirmed lost mode only
     NOT_SUPERVISED = "not_supervised"
     OLD_SYSTEM = "old_system"
@@ -60,7 +60,7 @@ class CommandTarget:
 
 
 def find_obstacle(target: CommandTarget, kind: CommandKind, *, has_declared_apps: bool) -> Obstacle | None:
-    """Return why a tablet cannot receive a command of this kind; None when it can. What a tablet has not told is no obstacle.
+    """Return why a tablet cannot receive a command of this kind; None when it can. What a tablet has not reported is no obstacle.
 
     `has_declared_apps`: whether its apps come by declaration.
     """

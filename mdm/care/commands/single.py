@@ -21,7 +21,7 @@ from mdm.care.commands.rules import CommandTarget, Obstacle
 
 
 class NoBypassCode(NotFound):
-    """The tablet has told no bypass code."""
+    """The tablet has reported no bypass code."""
 
     code = "no_bypass_code"
     message = Message("This tablet has told no bypass code.")

@@ -1,4 +1,4 @@
-"""Attempts to enable or lift lost mode: sent, told when the tablet refuses, sent again with growing waits. Never given up, never commits."""
+"""Attempts to enable or lift lost mode: sent, shown to people when the tablet refuses, sent again with growing waits. Never given up, never commits."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def _is_older(work: UnitOfWork, outcome: CommandWithResult, case: LostCase) -> b
 
 
 def handle_enable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Record that lost mode is on; a refusal is told and tried again."""
+    """Record that lost mode is on; a refusal is shown, and the command sent again."""
     if (case := _lock_case(work, outcome)) is None:
         return
     if outcome.succeeded:
@@ -37,7 +37,7 @@ def handle_enable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> Non
 
 
 def handle_disable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Close a lifted case; a refusal is told and tried again."""
+    """Close a lifted case; a refusal is shown, and the command sent again."""
     if (case := _lock_case(work, outcome)) is None:
         return
     if outcome.succeeded:

@@ -35,7 +35,7 @@ from mdm.protocol.commands.security import (
     PlayLostModeSound,
 )
 
-#: So many losses in so short a time are told to those who govern the town.
+#: So many losses in so short a time raise an alarm.
 MANY_LOSSES, LOSSES_WATCHED = 10, timedelta(hours=1)
 DEFAULT_MESSAGE = "Cette tablette appartient à la ville de {town}. Merci d'appeler ce numéro."
 

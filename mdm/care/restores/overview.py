@@ -1,4 +1,4 @@
-"""What people see of restores and of the clock, and the word of a person that the clock is right. Never commits."""
+"""What people see of restores and of the clock, and the confirmation of a person that the clock is right. Never commits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POINT_TO_FOR = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """The clock now, the last time at which it was believed, and since when it is not; None when it is believed."""
+    """The clock now, the last time at which it was trusted, and since when it is not; None when it is trusted."""
 
     now: datetime
     known_at: datetime | None
@@ -56,7 +56,7 @@ def list_readoptions(work: UnitOfWork, actor: Actor, page: PageRequest = FIRST_P
 
 
 def needs_attention(work: UnitOfWork, actor: Actor) -> bool:
-    """Return whether a governor should look at the page of restores: the clock is not believed, or a restore was noticed lately."""
+    """Return whether a governor should look at the page of restores: the clock is not trusted, or a restore was noticed lately."""
     if not _is_governor(actor):
         return False
     return TimelineRepository(work.session).has_news_since(work.now - POINT_TO_FOR)

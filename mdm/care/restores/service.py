@@ -29,7 +29,7 @@ class TimelineWatch:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._believed: ClockReading | None = None
+        self._last_trusted: ClockReading | None = None
 
     def check(self) -> None:
         """Advance the timeline by one; react when the database is older than the file, or when the clock has jumped."""
@@ -55,7 +55,7 @@ class TimelineWatch:
         repository = TimelineRepository(work.session)
         row, pause = repository.get(), repository.get_open_pause()
         reading = ClockReading(work.now, self._runtime.clock.uptime())
-        if row is not None and has_jumped(row.known_at, reading, self._believed, paused=pause is not None):
+        if row is not None and has_jumped(row.known_at, reading, self._last_trusted, paused=pause is not None):
             if pause is None:
                 _open_pause(work)
             elif work.now < pause.noticed_at:
@@ -65,8 +65,8 @@ class TimelineWatch:
             corrected = correct_waits(work.session, pause.noticed_at, work.now)
             audit.record_event(work, SYSTEM, "clock.came_back", "clock_pause", pause.id, town_id=None, corrected=corrected)
             log.warning("clock.came_back", now=work.now.isoformat(), corrected=corrected)
-        if self._believed is None or reading.now >= self._believed.now:  # a clock that is behind is waited for
-            self._believed = reading
+        if self._last_trusted is None or reading.now >= self._last_trusted.now:  # a clock that is behind is waited for
+            self._last_trusted = reading
         return True
 
 

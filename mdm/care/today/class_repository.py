@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
 from mdm.care.lost_mode.models import LossReport, LossReportState
-from mdm.care.today.repository import IN_HANDS
+from mdm.care.today.repository import WITH_HOLDER
 from mdm.devices.repository import select_last_contact
 from profiles.schedule.models import ClassSession
 
@@ -36,14 +36,14 @@ class ClassDayRepository:
         self.session = session
 
     def list_tablets(self, class_id: UUID) -> list[TabletOfClass]:
-        """Return the tablets in hands of a class, by tag, in one statement."""
+        """Return the tablets with a holder of a class, by tag, in one statement."""
         is_reported = exists().where(LossReport.tablet_id == Tablet.id, LossReport.state == LossReportState.WAITING)
         statement = (
             select(Tablet.tag, Pupil, Tablet.battery_level, select_last_contact(), is_reported)
             .select_from(Tablet)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
-            .where(Tablet.is_of_class(class_id), Tablet.state.in_(IN_HANDS))
+            .where(Tablet.is_of_class(class_id), Tablet.state.in_(WITH_HOLDER))
             .order_by(Tablet.tag, Tablet.id)
         )
         return [TabletOfClass(*row) for row in self.session.execute(statement)]

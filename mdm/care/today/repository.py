@@ -27,7 +27,7 @@ from profiles.schedule.models import TabletMode
 from profiles.schedule.modes import Mode
 
 #: The states in which somebody has the tablet and it should be heard of.
-IN_HANDS = (TabletState.IN_USE, TabletState.HANDED_OVER, TabletState.ABSENT)
+WITH_HOLDER = (TabletState.IN_USE, TabletState.HANDED_OVER, TabletState.ABSENT)
 _LACKING = TabletApp.state.not_in((AppState.INSTALLED, AppState.REMOVING))
 
 
@@ -56,16 +56,16 @@ class TodayRepository:
         return {WaitingKind(row[0]): row[1] for row in rows if row[1]}
 
     def count_missing_apps(self, actor: Actor, scope: TodayScope) -> Sequence[Row[AppReason, int]]:
-        """Return for each reason how many apps are missing on tablets in hands."""
+        """Return for each reason how many apps are missing on tablets with a holder."""
         number = func.count()
         statement = select(TabletApp.reason, number).join(Tablet, Tablet.id == TabletApp.tablet_id)
-        statement = statement.where(*_is_in_place(scope), Tablet.state.in_(IN_HANDS), _LACKING).group_by(TabletApp.reason)
+        statement = statement.where(*_is_in_place(scope), Tablet.state.in_(WITH_HOLDER), _LACKING).group_by(TabletApp.reason)
         return self.session.execute(actor.restrict(statement, Tablet, Permission.CARE).order_by(number.desc())).all()
 
     def count_silent(
         self, actor: Actor, scope: TodayScope, since: datetime
     ) -> Sequence[Row[School | None, SchoolClass | None, int]]:
-        """Return for each class how many tablets in hands had no contact since an instant, the most first."""
+        """Return for each class how many tablets with a holder had no contact since an instant, the most first."""
         contact = select_last_contact()
         statement = (
             select(School, SchoolClass, func.count())
@@ -74,20 +74,20 @@ class TodayRepository:
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .outerjoin(School, School.id == Tablet.school_id)
             .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
-            .where(*_is_in_place(scope), Tablet.state.in_(IN_HANDS), or_(contact.is_(None), contact < since))
+            .where(*_is_in_place(scope), Tablet.state.in_(WITH_HOLDER), or_(contact.is_(None), contact < since))
             .group_by(School.id, SchoolClass.id)
             .order_by(func.count().desc(), School.name, School.id, SchoolClass.label_order, SchoolClass.id)
         )
         return self.session.execute(actor.restrict(statement, Tablet, Permission.CARE)).all()
 
     def count_unproved_modes(self, actor: Actor, scope: TodayScope, before: datetime) -> Sequence[Row[Mode, int]]:
-        """Return for each mode how many tablets in hands should be in it since before an instant and have not proved it."""
+        """Return for each mode how many tablets with a holder should be in it since before an instant and have not proved it."""
         number = func.count()
         statement = (
             select(TabletMode.mode, number)
             .select_from(Tablet)
             .join(TabletMode, TabletMode.tablet_id == Tablet.id)
-            .where(*_is_in_place(scope), Tablet.state.in_(IN_HANDS), TabletMode.since < before, is_unproved())
+            .where(*_is_in_place(scope), Tablet.state.in_(WITH_HOLDER), TabletMode.since < before, is_unproved())
             .group_by(TabletMode.mode)
             .order_by(number.desc(), TabletMode.mode)
         )
@@ -117,7 +117,7 @@ class TodayRepository:
                 func.count().filter(contact >= contact_since).label("seen"),
                 func.count().filter(~lacks).label("complete"),
             )
-            .where(Tablet.state.in_(IN_HANDS))
+            .where(Tablet.state.in_(WITH_HOLDER))
             .group_by(Tablet.town_id)
             .order_by(Tablet.town_id)
         ).all()

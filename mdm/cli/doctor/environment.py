@@ -47,7 +47,7 @@ def check_settings(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def check_clock(work: UnitOfWork) -> Iterator[Diagnosis]:
-    """Yield whether the clock is believed, and whether it is behind what was known."""
+    """Yield whether the clock is trusted, and whether it is behind what was known."""
     repository = TimelineRepository(work.session)
     row, pause = repository.get(), repository.get_open_pause()
     if pause is not None:

@@ -11,7 +11,7 @@ from mdm.privacy.history import compute_archive_cutoff
 from mdm.queue.archive_repository import CommandArchiveRepository
 from mdm.queue.service import ARCHIVED_AFTER, UNANSWERED_ARCHIVED_AFTER
 
-#: The jobs run each minute, but not while the server is off or its clock is not believed.
+#: The jobs run each minute, but not while the server is off or its clock is not trusted.
 PATIENCE = timedelta(days=3)
 _REMEDY = "Does a worker run the schedule, and which of its jobs fail? See the page Server, and docs/operator/records.md."
 

@@ -93,7 +93,7 @@ def _answer(request: Request, settings: Settings, host: str) -> Response | None:
 
 
 def _is_foreign(host: str, settings: Settings) -> bool:
-    """Tell whether a name may be a closed site's: not an address, not a name without a dot (a machine's or a service's), not one of ours."""
+    """Return whether a name may be a closed site's: not an address, not a name without a dot (a machine's or a service's), not one of ours."""
     try:
         ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The words of the web filter for people: how it reaches tablets, and what to do where a tablet does not do what the rules want."""
+"""The words of the web filter for people: how it reaches tablets, and what to do where a tablet does not follow the rules."""
 
 from __future__ import annotations
 

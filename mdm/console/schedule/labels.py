@@ -83,7 +83,7 @@ MODE_REASONS: dict[ScheduleReason | ModeReason, Message] = {
     ModeReason.GUARDIAN: Message("a rule of the family"),
     ModeReason.NO_TIMETABLE: Message("there are no hours yet"),
 }
-#: Why hours are not acceptable, by the stable word of `InvalidSchedule`.
+#: Why hours are not acceptable, by the stable code of `InvalidSchedule`.
 REFUSALS: dict[str, Message] = {
     "not_a_time": Message("hours are written as 08:30-11:30"),
     "overlap": Message("two hours overlap"),

@@ -1,4 +1,4 @@
-"""The page of what a tablet tells in detail when it is asked: apps, certificates, restrictions in force. Holds no rules."""
+"""The page of what a tablet reports in detail when it is asked: apps, certificates, restrictions in force. Holds no rules."""
 
 from __future__ import annotations
 

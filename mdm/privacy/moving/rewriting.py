@@ -1,4 +1,4 @@
-"""What the new server changes in the rows of a town that arrives: what the old one made with its keys, and what it alone believed."""
+"""What the new server changes in the rows of a town that arrives: what the old one made with its keys, and what it alone trusted."""
 
 from __future__ import annotations
 

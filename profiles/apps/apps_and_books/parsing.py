@@ -17,7 +17,7 @@ from profiles.apps.apps_and_books.ports import (
 
 #: Giving what is given already, or taking what is not held, has done what was asked.
 _ALREADY_DONE_ERRORS = {9616, 9619, 9709}
-#: The largest number that is believed: a column holds no more, and nobody owns so many licences.
+#: The largest number that is accepted: a column holds no more, and nobody owns so many licences.
 MAX_NUMBER = 2**31 - 1
 _MAX_ADAM_ID = 2**53
 

@@ -83,7 +83,7 @@ def save_sheet(work: UnitOfWork, actor: Actor, app_id: UUID, facts: SheetFacts) 
         work.session.add(sheet)
     for name, value in values.items():
         setattr(sheet, name, value)
-    # What is refused stays refused until somebody decides anew: a change of words must not open a way to children.
+    # What is refused stays refused until somebody decides anew: a change of the text must not give the app to children.
     if sheet.verdict is not AppVerdict.REFUSED:
         sheet.verdict = sheet.conditions = sheet.reviewed_on = None
     sheet.changed_at = work.now

@@ -261,7 +261,7 @@ def _sign_in(server: LiveServer, towns: TwoTowns, role: Role, login: str) -> htt
 
 
 def _is_empty(answer: httpx.Response) -> bool:
-    """Tell whether an answer is a list without items, or null: a filter by a foreign id finds nothing."""
+    """Return whether an answer is a list without items, or null: a filter by a foreign id finds nothing."""
     is_json = "json" in answer.headers.get("content-type", "")
     return answer.is_success and is_json and answer.json() in ({"items": [], "next_cursor": None}, None)
 

