@@ -215,3 +215,13 @@ def test_the_tests_that_pages_name_exist() -> None:
     defined = {name for source in sources for name in re.findall(r"def (test_\w+)\(", source)}
     named = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text("utf-8"))}
     assert named <= defined, sorted(named - defined)
+
+
+def test_guides_for_people_lead_to_pages_and_not_to_calls_that_write() -> None:
+    guides = [page for folder in ("admin", "head", "helpdesk", "technician") for page in (ROOT / "docs" / folder).rglob("*.md")]
+    writing = {
+        f"{page.relative_to(ROOT)}: {method} {path}"
+        for page in guides
+        for method, path in re.findall(r"`(POST|PUT|PATCH|DELETE) ([^`\s]+)", page.read_text("utf-8"))
+    }
+    assert writing == set(), "a clerk does it on a page: name the page"

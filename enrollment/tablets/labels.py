@@ -1,9 +1,9 @@
-"""Labels of tablets for pages and printed documents: states, accessories, conditions, causes of damage."""
+"""Labels of tablets for pages and printed documents: states, accessories, conditions, causes of damage, loan agreements."""
 
 from __future__ import annotations
 
 from cartable.i18n import Message
-from enrollment.tablets.models import AccessoryKind, BreakageCause, Condition, TabletState
+from enrollment.tablets.models import AccessoryKind, AgreementState, BreakageCause, Condition, TabletState
 
 STATES: dict[TabletState, Message] = {
     TabletState.PREPARED: Message("prepared", plural="prepared", context="tablet"),
@@ -49,4 +49,9 @@ CAUSES: dict[BreakageCause, Message] = {
     BreakageCause.BUTTON: Message("button", context="cause of damage"),
     BreakageCause.BATTERY: Message("battery", context="cause of damage"),
     BreakageCause.OTHER: Message("other", context="cause of damage"),
+}
+AGREEMENTS: dict[AgreementState, Message] = {
+    AgreementState.PENDING: Message("to be signed", context="agreement"),
+    AgreementState.SIGNED: Message("signed", context="agreement"),
+    AgreementState.REFUSED: Message("refused: stays at school", context="agreement"),
 }

@@ -17,6 +17,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.models import AccessKind, Pupil, PupilState, RecordAccess
 from enrollment.people.repository import PeopleRepository
+from enrollment.places import service as places
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.safeguards import budget
 from enrollment.safeguards.models import IrreversibleAct
@@ -116,9 +117,11 @@ def _get_pupil(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Pupil:
 
 def _describe_place(work: UnitOfWork, pupil: Pupil) -> Json:
     school_class = work.session.get(SchoolClass, pupil.class_id) if pupil.class_id else None
+    town, school = work.session.get_one(Town, pupil.town_id), work.session.get_one(School, pupil.school_id)
     return {
-        "town": work.session.get_one(Town, pupil.town_id).name,
-        "school": work.session.get_one(School, pupil.school_id).name,
+        "town": town.name,
+        "time_zone": places.get_school_zone(work, school).key,
+        "school": school.name,
         "class": school_class.label if school_class else None,
         "school_year": school_class.school_year if school_class else None,
     }

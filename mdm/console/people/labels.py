@@ -8,7 +8,6 @@ from cartable.i18n import Language, Message
 from enrollment.people.models import AssignmentKind, GroupKind
 from enrollment.rosters.files.columns import ColumnStatus, FileKind
 from enrollment.rosters.models import ImportState
-from profiles.schedule.mode_decision import AfterSchool
 
 FORMATS: dict[str, Message] = {"onde": Message("ONDE"), "own": Message("own template"), "oneroster": Message("OneRoster")}
 STATES: dict[ImportState, Message] = {
@@ -16,11 +15,6 @@ STATES: dict[ImportState, Message] = {
     ImportState.CONFIRMED: Message("confirmed", context="roster import"),
     ImportState.DISCARDED: Message("discarded", context="roster import"),
     ImportState.UNDONE: Message("undone", context="roster import"),
-}
-AFTER_SCHOOL: dict[AfterSchool, Message] = {
-    AfterSchool.UNKNOWN: Message("the family has not said"),
-    AfterSchool.ATTENDS: Message("stays at school"),
-    AfterSchool.HOME: Message("goes home"),
 }
 ASSIGNMENTS: dict[AssignmentKind, Message] = {
     AssignmentKind.MAIN: Message("teacher", context="staff"),

@@ -17,20 +17,18 @@ from enrollment.people.models import Pupil
 from enrollment.people.naming import format_full_name
 from enrollment.places import service as places
 from enrollment.tablets import pupil_loans
-from enrollment.tablets.labels import STATES
+from enrollment.tablets.labels import AGREEMENTS, STATES
 from enrollment.tablets.pupil_loans import PupilRecord
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
-from mdm.console.people.labels import AFTER_SCHOOL
-from mdm.console.policy.labels import GUARDIAN_RULES
-from mdm.console.tablets.custody_labels import AGREEMENTS
 from mdm.console.times import format_day, format_instant, show_times_in
 from profiles.apps import service as apps
 from profiles.catalog.hosts import display_host
 from profiles.schedule import sessions
 from profiles.schedule.guardian_rules import GuardianRuleKind
+from profiles.schedule.labels import AFTER_SCHOOL, GUARDIAN_RULES
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.models import GuardianRule
 from profiles.schedule.timetable import format_clock

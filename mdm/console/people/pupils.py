@@ -18,12 +18,11 @@ from enrollment.people.naming import format_full_name
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.tablets import pupil_loans
-from enrollment.tablets.labels import STATES
+from enrollment.tablets.labels import AGREEMENTS, STATES
 from enrollment.tablets.models import Loan, Tablet
 from mdm.api.deps import WorkDep
 from mdm.console.frame import choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
-from mdm.console.tablets.custody_labels import AGREEMENTS
 from mdm.console.times import show_times_in
 
 router = APIRouter(prefix="/pupils", include_in_schema=False, route_class=PageRoute)

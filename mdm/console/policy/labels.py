@@ -18,7 +18,7 @@ from profiles.filters.rules import VerdictReason
 from profiles.policy.baseline import BASELINE
 from profiles.policy.emergency_card import EMERGENCY_CARD
 from profiles.policy.kinds import PresetKind, StageKind, VersionState
-from profiles.schedule.guardian_rules import GuardianRuleKind, RestrictionStatus, StatusReason
+from profiles.schedule.guardian_rules import RestrictionStatus, StatusReason
 from profiles.schedule.modes import Mode
 
 _MAX_VALUE = 300
@@ -49,12 +49,6 @@ VERDICTS: dict[VerdictReason, Message] = {
     VerdictReason.CATEGORY: Message("a blocked category"),
     VerdictReason.NOT_PERMITTED: Message("only permitted sites are open"),
     VerdictReason.DEFAULT: Message("no rule closes it"),
-}
-GUARDIAN_RULES: dict[GuardianRuleKind, Message] = {
-    GuardianRuleKind.QUIET: Message("a longer night"),
-    GuardianRuleKind.PAUSE: Message("a pause"),
-    GuardianRuleKind.HIDE_APP: Message("a hidden app"),
-    GuardianRuleKind.ONLY_LISTED_SITES: Message("only listed sites"),
 }
 RULE_STATUSES: dict[RestrictionStatus, Message] = {
     RestrictionStatus.ACTIVE: Message("in force", context="family rule"),

@@ -20,10 +20,9 @@ from mdm.console.frame import choose_town, get_language, list_permitted_towns, r
 from mdm.console.labels import person_label
 from mdm.console.page_route import PageRoute
 from mdm.console.privacy.audit_details import describe_details
-from mdm.console.privacy.audit_labels import AUDIT_ACTIONS, AUDIT_SUBJECTS
-from mdm.console.tablets.time_line import ACTION_LABELS
 from mdm.console.times import format_instant
 from mdm.privacy import audit_trail
+from mdm.privacy.audit_labels import AUDIT_ACTIONS, AUDIT_SUBJECTS, TABLET_ACTIONS
 from mdm.privacy.audit_repository import CheckpointRepository
 
 router = APIRouter(prefix="/audit", include_in_schema=False, route_class=PageRoute)
@@ -68,7 +67,7 @@ def export_audit_trail(request: Request, runtime: RuntimeDep, town: UUID) -> Res
 
 
 def _describe_event(event: AuditEvent, language: Language) -> dict[str, Any]:
-    label = AUDIT_ACTIONS.get(event.action) or ACTION_LABELS.get(event.action)
+    label = AUDIT_ACTIONS.get(event.action) or TABLET_ACTIONS.get(event.action)
     subject = AUDIT_SUBJECTS.get(event.subject_kind)
     return {
         "at": format_instant(event.at),

@@ -9,25 +9,26 @@ from cartable.alarms import MESSAGES
 from cartable.audit_verification import FaultKind
 from cartable.i18n import Language, Message
 from cartable.timeline.models import RestoreEvidence
+from enrollment.joining.labels import INVITED
+from enrollment.rollover.labels import DECISIONS
 from enrollment.rosters.imports.changes import ChangeKind
 from enrollment.safeguards.models import IrreversibleAct
 from enrollment.safeguards.rules import BudgetLimit
-from enrollment.tablets.labels import ACCESSORIES, CONDITIONS, STATES
+from enrollment.tablets.labels import ACCESSORIES, AGREEMENTS, CONDITIONS, STATES
 from mdm.accounts.models import LinkPurpose
 from mdm.console.accounts.labels import ROLES
 from mdm.console.apps.labels import LEGAL_BASES, PLACES, VERDICTS
 from mdm.console.care.command_labels import KINDS as COMMANDS
 from mdm.console.notices.labels import NOTICE_LEVELS
-from mdm.console.people.labels import AFTER_SCHOOL, ASSIGNMENTS, FILES
-from mdm.console.policy.labels import GUARDIAN_RULES, PRESET_KINDS, STAGES
+from mdm.console.people.labels import ASSIGNMENTS, FILES
+from mdm.console.policy.labels import PRESET_KINDS, STAGES
 from mdm.console.privacy.audit_detail_keys import DETAIL_KEYS
-from mdm.console.privacy.labels import AUDIENCES, OUTCOMES, REQUESTS
-from mdm.console.rollover.labels import DECISIONS
 from mdm.console.schedule.labels import EXCEPTIONS, PRESETS, ZONES
 from mdm.console.system.labels import STOP_REASONS
-from mdm.console.tablets.custody_labels import AGREEMENTS, INVITED
 from mdm.console.tablets.custody_labels import KINDS as INCIDENTS
 from mdm.console.tablets.reports import KINDS as REPORTS
+from mdm.privacy.labels import AUDIENCES, OUTCOMES, REQUESTS
+from profiles.schedule.labels import AFTER_SCHOOL, GUARDIAN_RULES
 
 MAX_LENGTH = 300
 _DETAIL = Message("{name}: {value}", context="audit detail")

@@ -19,9 +19,9 @@ from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
-from mdm.console.privacy.labels import ACCESSES
 from mdm.console.times import format_day, show_times_in
 from mdm.privacy import children, papers
+from mdm.privacy.labels import ACCESSES
 
 router = APIRouter(prefix="/data/pupils", include_in_schema=False, route_class=PageRoute)
 _NOTICES = {"erased": Message("The child's data are erased. The proof is kept without a name.")}

@@ -20,9 +20,9 @@ from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt, parse_day, parse_optional_id
 from mdm.console.frame import check_csrf, choose_town, get_language, list_permitted_towns, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
-from mdm.console.privacy.labels import AUDIENCES, REPORTS
 from mdm.console.times import format_day, format_instant
 from mdm.privacy import breaches, notices, reports, retention
+from mdm.privacy.labels import AUDIENCES, REPORTS
 from mdm.privacy.models import NoticeAudience, PrivacyReport, ReportKind
 
 router = APIRouter(prefix="/data", include_in_schema=False, route_class=PageRoute)

@@ -26,10 +26,10 @@ from mdm.console.frame import (
     require_sign_in,
 )
 from mdm.console.page_route import PageRoute
-from mdm.console.privacy.labels import OUTCOMES, REQUESTS
 from mdm.console.privacy.retention_card import list_retention_cards
 from mdm.console.times import format_day
 from mdm.privacy import requests, retention
+from mdm.privacy.labels import OUTCOMES, REQUESTS
 from mdm.privacy.models import PrivacyRequest, RequestKind, RequestOutcome
 
 router = APIRouter(prefix="/data", include_in_schema=False, route_class=PageRoute)

@@ -1,19 +1,11 @@
-"""Labels of the school year pages: decisions on pupils, states of a rollover, why a stored tablet is not ready."""
+"""Labels of the school year pages: states of a rollover, why a stored tablet is not ready."""
 
 from __future__ import annotations
 
 from cartable.i18n import Message
-from enrollment.rollover.models import RolloverDecision, RolloverState
+from enrollment.rollover.models import RolloverState
 from enrollment.tablets.storage import ReadinessProblem
 
-DECISIONS: dict[RolloverDecision, Message] = {
-    RolloverDecision.PROMOTED: Message("moves up", context="pupil"),
-    RolloverDecision.RETAINED: Message("retained", context="pupil"),
-    RolloverDecision.SKIPPING: Message("skips", context="pupil"),
-    RolloverDecision.LEAVER: Message("leaves", context="pupil"),
-    RolloverDecision.ABSENT: Message("in no roster", context="pupil"),
-    RolloverDecision.ARRIVED: Message("arrives", context="pupil"),
-}
 STATES: dict[RolloverState, Message] = {
     RolloverState.DRAFT: Message("preview", context="rollover"),
     RolloverState.APPLIED: Message("applied", context="rollover"),

@@ -20,6 +20,7 @@ from enrollment.places import service as places
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.places.repository import PlaceRepository
 from enrollment.rollover import returns, service
+from enrollment.rollover.labels import DECISIONS
 from enrollment.rollover.models import ReturnDay, Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.rules import SELECTABLE_DECISIONS
@@ -27,7 +28,6 @@ from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField
 from mdm.console.frame import FieldsDep, check_csrf, get_language, render_page, require_sign_in
 from mdm.console.page_route import PageRoute
-from mdm.console.rollover.labels import DECISIONS
 from mdm.console.times import format_day, show_times_in
 
 router = APIRouter(prefix="/year/schools", include_in_schema=False, route_class=PageRoute)

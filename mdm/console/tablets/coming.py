@@ -15,6 +15,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining import reservations
 from enrollment.joining import service as joining
+from enrollment.joining.labels import INVITED, RESERVED
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
 from enrollment.joining.reservation_repository import ReservationRepository
@@ -33,7 +34,6 @@ from mdm.console.frame import (
     require_sign_in,
 )
 from mdm.console.page_route import PageRoute
-from mdm.console.tablets.custody_labels import INVITED, RESERVED
 from mdm.console.times import format_instant
 
 router = APIRouter(prefix="/coming", include_in_schema=False, route_class=PageRoute)

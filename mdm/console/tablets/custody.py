@@ -12,10 +12,12 @@ from cartable.errors import Invalid
 from cartable.i18n import Language
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.joining.labels import RESERVED
+from enrollment.people.models import Pupil
 from enrollment.tablets import incidents, lookup, recovery
 from enrollment.tablets import service as tablets
 from enrollment.tablets.incidents import IncidentReport
-from enrollment.tablets.labels import ACCESSORIES, CAUSES, CONDITIONS
+from enrollment.tablets.labels import ACCESSORIES, AGREEMENTS, CAUSES, CONDITIONS
 from enrollment.tablets.models import BreakageCause, Condition, Incident, Loan, Tablet
 from mdm.api.deps import WorkDep
 from mdm.care.lost_mode.recovery import recover_device
@@ -23,7 +25,7 @@ from mdm.care.overview_repository import TabletRow
 from mdm.care.tablet_summary import TabletAction, TabletSummary, list_possible_actions, load_summary
 from mdm.console.frame import check_csrf, require_sign_in
 from mdm.console.page_route import PageRoute
-from mdm.console.tablets.custody_labels import ACTS, AGREEMENTS, KINDS, RESERVED
+from mdm.console.tablets.custody_labels import ACTS, KINDS
 from mdm.console.times import format_day
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -71,6 +73,7 @@ def describe_custody(work: UnitOfWork, actor: Actor, row: TabletRow, language: L
     summary = load_summary(work, actor, row.tablet)
     return {
         "now": _list_facts(row, summary, language),
+        "pupil_url": f"/pupils/{row.pupil.id}" if row.pupil is not None and _may_open(actor, row.pupil) else "",
         "loans": [_format_loan(each, language) for each in summary.loans if each.closed_at is not None],
         "incidents": [_describe_incident(each, language) for each in summary.incidents],
         "loaner": _link_tablet(summary.loaner),
@@ -79,6 +82,10 @@ def describe_custody(work: UnitOfWork, actor: Actor, row: TabletRow, language: L
         "causes": [(each.value, CAUSES[each].translate(language)) for each in BreakageCause],
         "conditions": [(each.value, CONDITIONS[each].translate(language)) for each in Condition],
     }
+
+
+def _may_open(actor: Actor, pupil: Pupil) -> bool:
+    return actor.has_permission(Permission.ROSTER, pupil.town_id, pupil.school_id)
 
 
 def _list_facts(row: TabletRow, summary: TabletSummary, language: Language) -> list[tuple[str, str]]:

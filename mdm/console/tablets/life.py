@@ -22,7 +22,7 @@ from enrollment.joining.ade.service import enable_activation_lock
 from enrollment.places import service as places
 from enrollment.tablets import approvals, custody, incidents, inventory, lookup
 from enrollment.tablets import service as tablets
-from enrollment.tablets.labels import ACCESSORIES, STATES
+from enrollment.tablets.labels import ACCESSORIES, AGREEMENTS, STATES
 from enrollment.tablets.models import AccessoryKind, AgreementState, ApprovalAction, Tablet, TabletState
 from enrollment.tablets.rules import can_transition
 from mdm.api.deps import WorkDep
@@ -35,7 +35,6 @@ from mdm.console.forms import CsrfField, attempt, parse_day
 from mdm.console.frame import check_csrf, get_language, render_page, require_sign_in
 from mdm.console.labels import state_label
 from mdm.console.page_route import PageRoute
-from mdm.console.tablets.custody_labels import AGREEMENTS
 from mdm.console.tablets.life_labels import APPROVALS, LIFE_ACTS
 from mdm.console.times import format_instant, show_times_in
 from mdm.queue.models import OPEN_STATES, UNSENT_STATES, CommandState

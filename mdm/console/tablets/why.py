@@ -22,14 +22,7 @@ from mdm.console.filters.labels import REMEDIES, describe_deciding
 from mdm.console.frame import get_language, render_page, require_sign_in
 from mdm.console.labels import FILTER_PARTS, LABEL_AND_VALUE, mode_label, person_label
 from mdm.console.page_route import PageRoute
-from mdm.console.policy.labels import (
-    GUARDIAN_RULES,
-    RULE_STATUSES,
-    STATUS_REASONS,
-    VERDICTS,
-    source_label,
-    value_label,
-)
+from mdm.console.policy.labels import RULE_STATUSES, STATUS_REASONS, VERDICTS, source_label, value_label
 from mdm.console.schedule.labels import candidate_label
 from mdm.console.times import format_instant, show_times_in
 from mdm.console.web_categories import list_category_names
@@ -37,6 +30,7 @@ from profiles.catalog.merge import Resolved
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.effective.explain import Explanation, explain, list_coming_modes
 from profiles.filters.rules import HostDecision
+from profiles.schedule.labels import GUARDIAN_RULES
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -6,12 +6,14 @@ import json
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typst
 
 from cartable.fonts import load_fonts
 from cartable.i18n import Language, Message
 from mdm.privacy import dictionary
+from mdm.privacy.papers.values import format_time, format_value, is_record_number
 
 Json = dict[str, Any]
 _TITLE = Message("Data kept about a pupil")
@@ -31,6 +33,10 @@ _PARTS: dict[str, Message] = {
     "class_absence": Message("Absence from class"),
     "requests": Message("Requests about these data"),
     "readings": Message("Accesses to the record"),
+    "rollover_line": Message("Turn of the school year"),
+    "reservation": Message("Tablets reserved"),
+    "policy_group_member": Message("Groups with rules of their own"),
+    "pupil_name_prefix": Message("Index for the search by name"),
     "acts": Message("Actions"),
     "purposes": Message("Why these data are kept"),
 }
@@ -39,11 +45,11 @@ MAX_RECORDS = 60
 _LABELS = {"town": Message("town"), "school": Message("school"), "class": Message("class"),
           "school_year": Message("school year"), "tag": Message("tag"),
           "label": Message("name"), "day": Message("day"), "times": Message("times"),
-          "at": Message("date"), "action": Message("act"), "kind": Message("kind", context="export"),
+          "at": Message("date"), "time_zone": Message("time zone of the hours"), "action": Message("act"), "kind": Message("kind", context="export"),
           "positions": Message("positions"), "last_name": Message("last name"),
           "first_name": Message("first name"), "received_on": Message("received on"),
           "answered_on": Message("answered on"), "more": Message("and also")}  # fmt: skip
-_YES, _NO = Message("yes"), Message("no")
+_NUMBERS = Message("only numbers of records, which the file for programs has")
 
 
 def render_child_export(export: Json, language: Language) -> bytes:
@@ -60,17 +66,17 @@ def render_child_export(export: Json, language: Language) -> bytes:
 
 def build_content(export: Json, language: Language) -> Json:
     """Return what the PDF contains, part by part."""
-    pupil = export["pupil"]
+    pupil, zone = export["pupil"], ZoneInfo(export["place"]["time_zone"])
     return {
         "title": _TITLE.translate(language),
-        "subtitle": f"{pupil['last_name']} {pupil['first_name']} – {export['created_at'][:10]}",
+        "subtitle": f"{pupil['last_name']} {pupil['first_name']} – {format_time(export['created_at'], zone)}",
         "footer": _FOOTER.translate(language, report=export["report_id"]),
         "nothing": _NOTHING.translate(language),
         "language": language.code,
         "parts": [
             {
                 "title": _PARTS[name].translate(language) if name in _PARTS else name,
-                "records": _build_records(name, export[name], language),
+                "records": _build_records(name, export[name], zone, language),
             }
             for name in sorted(set(export) - {"created_at", "report_id"}, key=_sort_key)
         ],
@@ -82,24 +88,28 @@ def _sort_key(name: str) -> tuple[int, str]:
     return (names.index(name), "") if name in _PARTS else (len(names) - 3, name)
 
 
-def _build_records(part: str, value: Any, language: Language) -> list[list[tuple[str, str]]]:
+def _build_records(part: str, value: Any, zone: ZoneInfo, language: Language) -> list[list[tuple[str, str]]]:
     if part == "purposes":
         return [[("–", words[language.code])] for words in value.values()]
     if isinstance(value, dict):
-        return [_build_lines(part, value, language)]
-    shown = value[-MAX_RECORDS:]
-    records = [_build_lines(part, each if isinstance(each, dict) else {"tag": each}, language) for each in shown]
-    if len(value) > len(shown):
-        records.append([(_LABELS["more"].translate(language), str(len(value) - len(shown)))])
+        return [_build_lines(part, value, zone, language)]
+    rows = [
+        _build_lines(part, each if isinstance(each, dict) else {"tag": each}, zone, language) for each in value[-MAX_RECORDS:]
+    ]
+    records = [row for row in rows if row]
+    if len(records) < len(rows):
+        records.append([("–", _NUMBERS.translate(language))])
+    if len(value) > len(rows):
+        records.append([(_LABELS["more"].translate(language), str(len(value) - len(rows)))])
     return records
 
 
-def _build_lines(part: str, record: Json, language: Language) -> list[tuple[str, str]]:
-    table = "lost_case" if part == "losses" else part
+def _build_lines(part: str, record: Json, zone: ZoneInfo, language: Language) -> list[tuple[str, str]]:
+    table = {"losses": "lost_case", "requests": "privacy_request"}.get(part, part)
     return [
-        (_translate_label(table, name, language), _format_value(value, language))
+        (_translate_label(table, name, language), format_value(part, name, value, zone, language))
         for name, value in record.items()
-        if value not in (None, "", [])
+        if value not in (None, "", []) and not is_record_number(value)
     ]
 
 
@@ -111,12 +121,6 @@ def _load_field_labels() -> dict[tuple[str, str], Message]:
 def _translate_label(table: str, field: str, language: Language) -> str:
     label = _load_field_labels().get((table, field)) or _LABELS.get(field)
     return label.translate(language) if label else field.replace("_", " ")
-
-
-def _format_value(value: Any, language: Language) -> str:
-    if isinstance(value, bool):
-        return (_YES if value else _NO).translate(language)
-    return str(value) if not isinstance(value, list | dict) else json.dumps(value, ensure_ascii=False)
 
 
 @cache

@@ -17,7 +17,8 @@ from enrollment.people.models import Pupil
 from enrollment.places.models import Grade
 from enrollment.tablets.models import BreakageCause, Incident, Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from mdm.console.tablets.time_line import ACTION_LABELS, COMMAND_LABELS
+from mdm.console.tablets.time_line import COMMAND_LABELS
+from mdm.privacy.audit_labels import TABLET_ACTIONS
 from mdm.protocol.commands.security import DeviceLock, RestartDevice
 from mdm.queue import service as queue
 from tests.browser.desk_world import DeskWorld, desk_world
@@ -177,8 +178,8 @@ def _recorded_actions() -> Iterator[str]:
 def test_every_action_on_a_tablet_has_a_label() -> None:
     recorded = set(_recorded_actions())
     assert len(recorded) > 20
-    assert recorded - ACTION_LABELS.keys() == set()
-    assert {label.translate(FRENCH) for label in ACTION_LABELS.values()}.isdisjoint(ACTION_LABELS)
+    assert recorded - TABLET_ACTIONS.keys() == set()
+    assert {label.translate(FRENCH) for label in TABLET_ACTIONS.values()}.isdisjoint(TABLET_ACTIONS)
     assert all(command[0].isupper() for command in COMMAND_LABELS)
 
 

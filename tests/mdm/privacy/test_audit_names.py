@@ -15,7 +15,7 @@ from cartable import audit
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.console.tablets.time_line import ACTION_LABELS
+from mdm.privacy.audit_labels import TABLET_ACTIONS
 from mdm.privacy.rules import SECURITY_ACTS, load_rules
 from mdm.worker.schedule import HOUSEKEEPING
 from tests.support.world import TownFactory
@@ -67,7 +67,9 @@ def list_recorded() -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(pattern) for pattern in sorted(set(_recorded_actions())))
 
 
-@pytest.mark.parametrize("names", [SECURITY_ACTS, ACTION_LABELS.keys()], ids=["kept for longer", "shown on the page of a tablet"])
+@pytest.mark.parametrize(
+    "names", [SECURITY_ACTS, TABLET_ACTIONS.keys()], ids=["kept for longer", "shown on the page of a tablet"]
+)
 def test_every_act_that_a_list_names_is_recorded_somewhere(names: frozenset[str]) -> None:
     recorded = list_recorded()
     assert len(recorded) > 80

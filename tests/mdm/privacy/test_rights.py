@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
@@ -160,13 +161,19 @@ def test_officer_processes_a_request_up_to_the_pdf(server: LiveServer) -> None:
         assert paper.headers["content-type"] == "application/pdf"
         assert paper.content.startswith(b"%PDF")
         exported = dpo.get(f"/privacy/pupils/{pupil['id']}/export").json()
-        words = json.dumps(papers.build_content(exported, FRENCH), ensure_ascii=False)
+        content = papers.build_content(exported, FRENCH)
+        words = json.dumps(content, ensure_ascii=False)
+        assert not re.search(r"_|[0-9a-f]{8}-[0-9a-f]{4}|\d{4}-\d{2}-\d{2}", json.dumps(content["parts"])), (
+            "no names of tables, no numbers"
+        )
         for text_part in (
             "Données conservées",
             "ARTAGNAN #let x = 1 Élise",
             "Chorale",
             "ULIS",
             "nom de famille",
+            "voir les données",
+            "sorti en un fichier",
             "Pourquoi ces données",
         ):
             assert text_part in words, text_part

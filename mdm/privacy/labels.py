@@ -1,4 +1,4 @@
-"""Labels of the pages of data protection: kinds and outcomes of requests."""
+"""Labels of data protection: kinds and outcomes of requests, ways to read a record, audiences, reports."""
 
 from __future__ import annotations
 
