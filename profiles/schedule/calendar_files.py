@@ -147,42 +147,59 @@ def _build_record(line: int, fields: Mapping[str, Any]) -> CalendarRecord:
 
 _PROPERTY = re.compile(r"([A-Za-z-]+)((?:;[^:\"]*(?:\"[^\"]*\")?)*):(.*)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\;,nN])")
-_ZONE_IN_TEXT = re.compile(r"\bzones? ([ABC])\b", re.IGNORECASE)
+_ZONE = r"(?:[ABC]|Corse)\b"
+#: One zone or several in a text: `Zone C`, `Zone-A`, `Zones A, B et C`, `(zone A/B)`.
+_ZONES_IN_TEXT = re.compile(rf"\bzones?[\s_-]*({_ZONE}(?:[\s,/&+-]*(?:\bet\b\s*)?(?:\bzones?\s*)?{_ZONE})*)", re.IGNORECASE)
+_ZONE_NAME = re.compile(_ZONE, re.IGNORECASE)
+
+
+_CALENDAR, _EVENT = ["VCALENDAR"], ["VCALENDAR", "VEVENT"]
 
 
 def _read_icalendar(text: str) -> Iterator[CalendarRecord]:
-    """Yield the events of an iCalendar file (RFC 5545). The name of the calendar tells the zone where events do not."""
-    lines = re.sub(r"\n[ \t]", "", text).split("\n")
+    """Yield the events of an iCalendar file (RFC 5545). The name of the calendar tells the zone where events do not.
+
+    Raises `InvalidCalendarFile` with `truncated` for a file without its end: what is lost might be the summer.
+    """
     calendar_zones: tuple[str, ...] = ()
-    event: dict[str, str] | None = None
-    number, is_inner = 0, False
-    for line in lines:
-        match = _PROPERTY.fullmatch(line.strip())
-        if match is None:
-            continue
-        name, parameters, value = match.group(1).upper(), match.group(2), _ESCAPED.sub(_unescape, match.group(3)).strip()
-        if name == "BEGIN" and value.upper() == "VEVENT":
-            event, number, is_inner = {}, number + 1, False
-        elif name == "END" and value.upper() == "VEVENT" and event is not None:
-            if event.get("STATUS", "").upper() != "CANCELLED":
+    path: list[str] = []  # the components that are open
+    event: dict[str, str] = {}
+    number = 0
+    for name, parameters, value in _list_properties(text):
+        if name == "BEGIN":
+            path.append(value.upper())
+            if path == _CALENDAR:
+                calendar_zones = ()  # a file may contain several calendars
+            elif path == _EVENT:
+                event, number = {}, number + 1
+        elif name == "END":
+            if value.upper() == "VEVENT" and event.get("STATUS", "").upper() != "CANCELLED":
                 yield _build_event(number, event, calendar_zones)
-            event = None
-        elif event is not None and name in ("BEGIN", "END"):
-            is_inner = name == "BEGIN"  # an alarm has a duration and a description of its own
-        elif event is not None and not is_inner:
+            path = path[: path.index(value.upper())] if value.upper() in path else path
+        elif path == _EVENT:  # and not of an alarm in it, which has a duration and a description of its own
             event.setdefault(name, value)
-            if name in ("DTSTART", "DTEND"):
-                event[f"{name} TZID"] = _get_parameter(parameters, "TZID")
-        elif name in ("X-WR-CALNAME", "X-WR-CALDESC", "NAME"):
+            event.setdefault(f"{name} TZID", _get_parameter(parameters, "TZID"))
+        elif path == _CALENDAR and name in ("X-WR-CALNAME", "X-WR-CALDESC", "NAME"):
             calendar_zones = calendar_zones or _find_zones(value) or (value[:60],)
+    if path:
+        raise InvalidCalendarFile("truncated")
+
+
+def _list_properties(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, parameters and value of each property. Lines that are folded are joined; what is no property is left out."""
+    for line in re.sub(r"\n[ \t]", "", text).split("\n"):
+        match = _PROPERTY.fullmatch(line.strip())
+        if match is not None:
+            yield match.group(1).upper(), match.group(2), _ESCAPED.sub(_unescape, match.group(3)).strip()
 
 
 def _build_event(number: int, event: Mapping[str, str], calendar_zones: tuple[str, ...]) -> CalendarRecord:
-    description = event.get("SUMMARY", "")
+    summary = event.get("SUMMARY", "")
     start, end = (_format_date(event.get(name, ""), event.get(f"{name} TZID", "")) for name in ("DTSTART", "DTEND"))
     end = end or _add_duration(start, event.get("DURATION", ""))
-    zones = _find_zones(description) or _find_zones(event.get("DESCRIPTION", "")) or _find_zones(event.get("LOCATION", ""))
+    zones = _find_zones(summary) or _find_zones(event.get("DESCRIPTION", "")) or _find_zones(event.get("LOCATION", ""))
     places = tuple(part.strip()[:60] for part in _LIST_SEPARATOR.split(event.get("LOCATION", "")) if part.strip())
+    description = _ZONES_IN_TEXT.sub("", summary).strip(" -–:,|()") or summary
     return CalendarRecord(number, description[:200], "", start, end or start, zones or calendar_zones, () if zones else places)
 
 
@@ -195,7 +212,8 @@ def _get_parameter(parameters: str, name: str) -> str:
 
 
 def _find_zones(text: str) -> tuple[str, ...]:
-    return tuple(f"Zone {letter.upper()}" for letter in _ZONE_IN_TEXT.findall(text))
+    names = [name for part in _ZONES_IN_TEXT.findall(text) for name in _ZONE_NAME.findall(part)]
+    return tuple(dict.fromkeys(f"Zone {name.upper()}" if len(name) == 1 else name for name in names))
 
 
 _DURATION = re.compile(r"P(?:(\d{1,3})W|(\d{1,3})D(?:T0*[HMS])?)")
@@ -217,11 +235,19 @@ _ICAL_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})(Z?))?")
 
 
 def _format_date(value: str, time_zone: str) -> str:
-    """Return a date of iCalendar as the other files write it. A time of a named time zone is local: its day is the day meant."""
+    """Return a date of iCalendar as the other files write it. A time of a named time zone is local, and means the nearest midnight: holidays
+    begin after the last class of a day and end before the first one of another, or at 23:59.
+    """
     match = _ICAL_DATE.fullmatch(value)
     if match is None:
         return value
     year, month, day, hour, minute, second, is_utc = match.groups()
-    if hour is None or (not is_utc and time_zone):
+    if hour is None:
         return f"{year}-{month}-{day}"
-    return f"{year}-{month}-{day}T{hour}:{minute}:{second}{'+00:00' if is_utc else ''}"
+    if is_utc or not time_zone:
+        return f"{year}-{month}-{day}T{hour}:{minute}:{second}{'+00:00' if is_utc else ''}"
+    try:
+        local = datetime.strptime(f"{year}{month}{day}{hour}{minute}{second}", "%Y%m%d%H%M%S")  # noqa: DTZ007 - local, as the file says
+        return str((local + timedelta(hours=12)).date())
+    except (ValueError, OverflowError):
+        return value

@@ -147,8 +147,8 @@ def _interpret(record: CalendarRecord, default_zone: HolidayZone | None) -> _Bou
     first, day_of_return = parse_day(record.start, clock), parse_day(record.end or record.start, clock)
     if first is None or day_of_return is None:
         return RowOutcome.NOT_A_DATE
-    if marker is _Marker.SUMMER_BEGINS and day_of_return > first:
-        marker = None  # an edition that gives the whole summer
+    if marker is _Marker.SUMMER_BEGINS and day_of_return > first + timedelta(days=1):
+        marker = None  # an edition that gives the whole summer; in iCalendar an event of one day ends on the next
     if marker is None and not timedelta(0) <= day_of_return - first <= MAX_PERIOD:
         return RowOutcome.ENDS_BEFORE_IT_BEGINS if day_of_return < first else RowOutcome.PERIOD_TOO_LONG
     return _Bounds(zones, first, day_of_return, marker)

@@ -233,6 +233,72 @@ def test_a_file_without_any_zone_takes_the_zone_that_is_named() -> None:
     assert set(parse_ministry_calendar(content.encode(), HolidayZone.B).periods) == {HolidayZone.B}
 
 
+def build_calendar(*events: str, name: str = "Calendrier scolaire") -> str:
+    inner = "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events)
+    return f"BEGIN:VCALENDAR\nX-WR-CALNAME:{name}\n{inner}END:VCALENDAR\n"
+
+
+AUTUMN_EVENT = "DTSTART;VALUE=DATE:20261017\nDTEND;VALUE=DATE:20261102\nSUMMARY:Vacances de la Toussaint"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "zones"),
+    [
+        (" - Zone C", "C"),
+        (" - Zones A, B et C", "ABC"),
+        (" (Zone A/B)", "AB"),
+        (" - zone A, zone C", "AC"),
+        (" : Zone-B", "B"),
+        (" – Zones A\\, B & C", "ABC"),
+    ],
+)
+def test_an_event_names_all_its_zones_and_its_period_none(suffix: str, zones: str) -> None:
+    imported = parse_ministry_calendar(build_calendar(AUTUMN_EVENT + suffix).encode())
+    assert imported.periods == {HolidayZone(letter): (TOUSSAINT,) for letter in zones}
+
+
+def test_an_event_for_corsica_and_others_and_words_that_are_no_zones() -> None:
+    imported = parse_ministry_calendar(build_calendar(AUTUMN_EVENT + " - Zones A, B, C et Corse").encode())
+    assert set(imported.periods) == {HolidayZone.A, HolidayZone.B, HolidayZone.C, HolidayZone.CORSE}
+    named = parse_ministry_calendar(build_calendar(AUTUMN_EVENT + " - zone Bordeaux", name="Zone C").encode())
+    assert set(named.periods) == {HolidayZone.C}
+
+
+def test_a_summer_of_one_day_is_where_it_begins() -> None:
+    """In iCalendar an event of one day ends on the next: read as a period, July and August would be school days."""
+    summer = "DTSTART;VALUE=DATE:20270703\nDTEND;VALUE=DATE:20270704\nSUMMARY:{} - Zones A, B et C"
+    for title in ("Vacances d'Été", "Début des Vacances d'Été", "Grandes vacances d'été"):
+        imported = parse_ministry_calendar(build_calendar(summer.format(title)).encode())
+        for zone in (HolidayZone.A, HolidayZone.B, HolidayZone.C):
+            assert imported.periods[zone] == (HolidayPeriod(date(2027, 7, 3), date(2027, 8, 31), "Vacances d'Été"),), title
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("20261016T163000", "20261102T083000"),
+        ("20261017T000000", "20261101T235900"),
+        ("20261016T180000", "20261101T235959"),
+        ("20261017T000000", "20261102T000000"),
+    ],
+)
+def test_a_time_of_a_named_zone_means_the_nearest_midnight(first: str, last: str) -> None:
+    event = f'DTSTART;TZID=Europe/Paris:{first}\nDTEND;TZID="Romance Standard Time":{last}\nSUMMARY:Vacances de la Toussaint'
+    assert parse_ministry_calendar(build_calendar(event, name="Zone C").encode()).periods == {HolidayZone.C: (TOUSSAINT,)}
+
+
+def test_each_calendar_of_a_file_has_a_zone_of_its_own() -> None:
+    content = build_calendar(AUTUMN_EVENT, name="Zone C") + build_calendar(AUTUMN_EVENT, name="Zone A")
+    assert set(parse_ministry_calendar(content.encode()).periods) == {HolidayZone.A, HolidayZone.C}
+
+
+@pytest.mark.parametrize("end", [-5, -20, -40])
+def test_a_calendar_without_its_end_is_refused(end: int) -> None:
+    with pytest.raises(InvalidCalendarFile) as caught:
+        parse_ministry_calendar(build_calendar(AUTUMN_EVENT, AUTUMN_EVENT, name="Zone C")[:end].encode())
+    assert caught.value.why == "truncated"
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_day_or_none(text: str) -> None:
     from zoneinfo import ZoneInfo
