@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE =
 .DEFAULT_GOAL := help
 .PHONY: help setup run worker simulate check test test-all test-fast story interop pictures faults soak bench migrate revision openapi messages catalog-check clean
 
-help: ## Show these words
+help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make the virtual environment with everything, tests included

@@ -124,7 +124,7 @@ MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.AUDIT_TRAIL_BROKEN: Message("The audit trail does not hold: events are missing or changed."),
     AlarmKind.SECOND_FACTOR_GUESSED: Message("Somebody knows the password of an account and is guessing its second factor."),
     AlarmKind.DATABASE_RESTORED: Message(
-        "The database was restored from a backup. Orders to erase, lock or remove have expired, and every town is stopped until people release it."
+        "The database was restored from a backup. Commands to erase, lock or remove have expired, and every town is stopped until people release it."
     ),
     AlarmKind.TABLET_OF_RESTORE: Message(
         "A tablet came that had enrolled or renewed after the backup. See the restores of the server."

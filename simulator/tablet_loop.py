@@ -24,7 +24,7 @@ LONGEST_PAUSE = 120.0
 
 
 class TabletLoop:
-    """Runs one tablet until `stop`. `gate` limits how many tablets of a fleet are in a conversation at the same time."""
+    """Runs one tablet until `stop`. `limit` bounds how many tablets of a fleet are in a conversation at the same time."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class TabletLoop:
         on_conversation: Callable[[ConversationLog], None] | None = None,
     ) -> None:
         self.tablet = tablet
-        self._gate = limit or nullcontext()
+        self._limit = limit or nullcontext()
         self._on_conversation = on_conversation
         self._stopping = False
         self._server_errors = 0
@@ -61,7 +61,7 @@ class TabletLoop:
     async def _poll_once(self) -> float | None:
         tablet = self.tablet
         try:
-            async with self._gate:
+            async with self._limit:
                 log = await tablet.poll()
         except SimulatorError:
             return LONGEST_PAUSE * tablet.pace

@@ -86,7 +86,7 @@ def answer_unknown_tablet(work: UnitOfWork, request: ChannelRequest) -> ChannelR
         return EMPTY_RESPONSE
     record_unknown_tablet(work, request)
     if message.status is not CommandStatus.IDLE:
-        return EMPTY_RESPONSE  # an answer to an order that is lost
+        return EMPTY_RESPONSE  # an answer to a command that is lost
     return ChannelResponse(200, encode_command(DeviceInformation(queries=_QUERIES), SERIAL_QUESTION))
 
 

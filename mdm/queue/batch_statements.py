@@ -52,7 +52,7 @@ LEFT JOIN command_body b ON b.id = c.body_id
 """
 #: A result changes only an open command of the reporting enrollment whose nonce matches. A command that is put off is
 #: superseded when an equal one waits already. `state || ''` keeps the planner from the index of open rows, and the nonce as a
-#: subquery from the commands of a body, which all tablets of an order have in common: the primary key is the right one here.
+#: subquery from the commands of a body, which all tablets that were enqueued together have in common: the primary key is the right one here.
 _APPLY_REPORTED = """
 UPDATE command SET state_reason = reported.state_reason,
     finished_at = CASE WHEN reported.state = 'not_now' AND NOT EXISTS ({equal}) THEN NULL ELSE :now END,

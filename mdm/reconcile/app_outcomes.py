@@ -20,14 +20,14 @@ class InstallOutcome(Enum):
     ALREADY_INSTALLED = auto()  # a person had installed it: management is taken over
     NOT_MANAGEABLE = auto()  # it is there, and its management cannot be taken over
     PENDING = auto()  # the tablet is at it, or waits for a person: look again
-    POSTPONED = auto()  # impossible in the tablet's present state: order again later, no attempt is counted
+    POSTPONED = auto()  # impossible in the tablet's present state: send again later, no attempt is counted
     REJECTED = auto()  # a person declined: no further prompts
-    FAILED = auto()  # order again, a limited number of times
+    FAILED = auto()  # send again, a limited number of times
 
 
 @dataclass(frozen=True, slots=True)
 class InstallVerdict:
-    """The outcome of an installation order, and the reason that people read."""
+    """The outcome of an installation command, and the reason that people read."""
 
     outcome: InstallOutcome
     reason: AppReason
@@ -95,9 +95,9 @@ def judge_installation(rejection: str | None, error_chain: Sequence[ErrorLink]) 
     return _DOWNLOAD_FAILED
 
 
-#: Between the orders of an app that failed.
+#: Waits between the commands for an app that failed.
 RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3))
-#: A licence that was given takes a while until the store knows it: these orders are patient.
+#: A licence that was given takes a while until the store knows it: these commands are sent again with longer waits.
 LICENCE_DELAYS = (
     timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3), timedelta(hours=12), timedelta(days=1), timedelta(days=1),
     timedelta(days=1), timedelta(days=2), timedelta(days=2),
@@ -105,7 +105,7 @@ LICENCE_DELAYS = (
 
 
 def get_retry_delay(reason: AppReason, attempts: int) -> timedelta | None:
-    """Return how long to wait for the next order after this many failed ones; None when there is no further one."""
+    """Return how long to wait before the next command after this many failed ones; None when there is no further one."""
     delays: tuple[timedelta, ...] = LICENCE_DELAYS if reason is AppReason.NO_LICENCE else RETRY_DELAYS
     return delays[attempts - 1] if 0 < attempts <= len(delays) else None
 

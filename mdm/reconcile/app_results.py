@@ -41,7 +41,7 @@ RECHECK_UNMANAGED_AFTER = timedelta(days=7)
 
 
 def handle_install_application(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Apply the result of an order. An acknowledgement means that it was accepted, not that the app is installed."""
+    """Apply the result of an InstallApplication command. An acknowledgement means that it was accepted, not that the app is installed."""
     command = outcome.command
     if not isinstance(command, InstallApplication):
         return
@@ -88,9 +88,9 @@ def _describe(outcome: CommandWithResult, rejection: str | None) -> str | None:
 
 
 def _retry_install(work: UnitOfWork, outcome: CommandWithResult, row: TabletApp, verdict: InstallVerdict) -> None:
-    """Schedule the next order with a growing delay; after the last attempt the app is failed.
+    """Schedule the next command with a growing delay; after the last attempt the app is failed.
 
-    Where a licence is missing, those of the town are compared with Apple's before the next order.
+    Where a licence is missing, those of the town are compared with Apple's before the next command.
     """
     if verdict.reason is AppReason.NO_LICENCE:
         licences.enqueue_licence_sync(work, row.app_id, row.tablet_id)

@@ -26,7 +26,7 @@ def can_retry_app(row: TabletApp) -> bool:
 
 
 def retry_app(work: UnitOfWork, tablet_id: UUID, app_id: UUID) -> bool:
-    """Order an app again now, with all attempts before it. The reason stays until the tablet reports something else.
+    """Send the command for an app again now, with all attempts before it. The reason stays until the tablet reports something else.
 
     An app that comes by declaration is announced to this tablet anew, so that it installs it again; the others are ordered by commands.
     Returns False when there is nothing to try again: the tablet has it by now, or is at it.

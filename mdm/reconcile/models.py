@@ -101,7 +101,7 @@ class ProfileTrial(Base):
 
 
 class RenewalProblem(StrEnum):
-    """Why the last order to renew an identity certificate has had no success. None of these: the tablet was not in contact."""
+    """Why the last attempt to renew an identity certificate has had no success. None of these: the tablet was not in contact."""
 
     REFUSED = "refused"  # the tablet answered the enrollment profile with an error
     CERTIFICATE_NOT_USED = "certificate_not_used"  # issued, but the tablet goes on with the former one
@@ -109,7 +109,7 @@ class RenewalProblem(StrEnum):
 
 
 class IdentityRenewal(Base):
-    """The orders to renew the certificate of one enrollment that `fingerprint` names.
+    """The attempts to renew the certificate of one enrollment that `fingerprint` names.
 
     The row counts while the enrollment pins that certificate; when another one is pinned, it is over.
     """

@@ -48,7 +48,7 @@ class RenewalRepository:
         self.session = session
 
     def get_or_create_renewal_for_update(self, enrollment_id: int, fingerprint: str, now: datetime) -> IdentityRenewal:
-        """Return the row of an enrollment, locked; one without any order is created. Two workers at once get the same row."""
+        """Return the row of an enrollment, locked; without an attempt it is created. Two workers at once get the same row."""
         insert = get_insert(self.session.get_bind().dialect.name)
         values = {
             "enrollment_id": enrollment_id, "fingerprint": fingerprint, "started_at": now, "attempts": 0, "ordered_at": now,
@@ -68,7 +68,7 @@ class RenewalRepository:
         return row if row is not None and row.fingerprint == fingerprint else None
 
     def list_due_enrollments(self, now: datetime) -> Sequence[int]:
-        """Return the enrollments whose pinned certificate is to be renewed, and for which no order is open or waits."""
+        """Return the enrollments whose pinned certificate is to be renewed, and for which no attempt is open or waits."""
         return self.session.scalars(
             select(DeviceEnrollment.id)
             .join(DeviceCertificate, _PINNED)

@@ -1,4 +1,4 @@
-"""Renewal of identity certificates: orders it until the tablet uses a new one, and says which tablets are about to go silent.
+"""Renewal of identity certificates: sends the enrollment profile until the tablet uses a new one, and says which tablets are about to go silent.
 
 Only the pinned certificate counts, the one that the tablet connects with. A certificate that was issued and never used ends
 nothing. Never commits.
@@ -31,7 +31,7 @@ from mdm.reconcile.models import IdentityRenewal, RenewalProblem
 from mdm.reconcile.renewal_repository import EndingIdentity, RenewalRepository
 
 log = structlog.get_logger()
-#: How long an order waits for the tablet. The next one follows when it has ended.
+#: How long a renewal waits for the tablet. The next one follows when it has ended.
 ORDER_LIFE = timedelta(days=1)
 #: Waits after an answer that has led to no new certificate in use; the last one applies from then on.
 RETRY_WAITS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
@@ -64,11 +64,11 @@ def enqueue_due_renewals(work: UnitOfWork) -> None:
 
 
 def renew_identity(work: UnitOfWork, enrollment_id: int) -> None:
-    """Order the enrollment profile with a new challenge, so that the tablet gets a new certificate. Replaces an unsent order."""
+    """Enqueue the enrollment profile with a new challenge, so that the tablet gets a new certificate. Replaces an unsent one."""
     channel = DeviceRepository(work.session).get_enrollment(enrollment_id)
     if channel is None or channel.state is not EnrollmentState.ENROLLED:
         return
-    _record_order(work, channel)
+    _record_attempt(work, channel)
     pinned = identity.get_certificate(work, channel.fingerprint)
     profile = build_renewal_profile(
         work,
@@ -83,8 +83,8 @@ def renew_identity(work: UnitOfWork, enrollment_id: int) -> None:
     queue.enqueue_command(work, SYSTEM, command, [channel.id], reason="certificate renewal", timing=timing)
 
 
-def _record_order(work: UnitOfWork, channel: DeviceEnrollment) -> None:
-    """Count the order, and store why the one before has had no success."""
+def _record_attempt(work: UnitOfWork, channel: DeviceEnrollment) -> None:
+    """Count the attempt, and store why the one before has had no success."""
     repository = RenewalRepository(work.session)
     row = repository.get_or_create_renewal_for_update(channel.id, channel.fingerprint, work.now)
     if row.fingerprint != channel.fingerprint:
@@ -98,7 +98,7 @@ def _record_order(work: UnitOfWork, channel: DeviceEnrollment) -> None:
 
 
 def _find_problem(work: UnitOfWork, channel: DeviceEnrollment, row: IdentityRenewal) -> RenewalProblem | None:
-    """Return why the last order has had no success: the tablet goes on with the former certificate."""
+    """Return why the last attempt has had no success: the tablet goes on with the former certificate."""
     if row.problem is RenewalProblem.REFUSED:
         return row.problem
     if identity.has_issued_since(work, channel.tablet_id, row.started_at):
@@ -109,7 +109,7 @@ def _find_problem(work: UnitOfWork, channel: DeviceEnrollment, row: IdentityRene
 
 
 def record_renewal_result(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Store what the tablet answered to the enrollment profile, and when to order again if it goes on with the former certificate."""
+    """Store what the tablet answered to the enrollment profile, and when to try again if it goes on with the former certificate."""
     repository = RenewalRepository(work.session)
     channel = DeviceRepository(work.session).get_enrollment(outcome.enrollment_id)
     row = repository.get_renewal_for_update(outcome.enrollment_id)

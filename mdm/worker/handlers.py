@@ -155,7 +155,7 @@ def _handle_filter_lists(runtime: Runtime, row: OutboxRow) -> None:
 
 
 def _handle_timeline(runtime: Runtime, row: OutboxRow) -> None:
-    """Advance the timeline after orders that cannot be taken back: one job stands for all that were given until it began."""
+    """Advance the timeline after acts that cannot be taken back: one job stands for all that were done until it began."""
     advance_timeline(runtime)
     if row.key == CERTIFICATE_EVIDENCE:
         notice_restore_by_certificates(runtime)

@@ -20,7 +20,7 @@ from mdm.protocol.commands.security import (
 
 
 class CommandKind(StrEnum):
-    """What a person orders of a tablet."""
+    """A kind of command that a person gives to tablets."""
 
     REFRESH = "refresh"
     LOCK = "lock"

@@ -1,4 +1,4 @@
-"""Tables of lost mode: lost cases, reports of people who may not order it, and position requests."""
+"""Tables of lost mode: lost cases, reports of people who may not turn it on, and position requests."""
 
 from __future__ import annotations
 

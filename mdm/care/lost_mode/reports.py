@@ -1,4 +1,4 @@
-"""Reports of losses by people who may not order lost mode: teachers, substitutes, after-school agents. Never commits.
+"""Reports of losses by people who may not turn lost mode on: teachers, substitutes, after-school agents. Never commits.
 
 The helpdesk confirms a report, which requests lost mode, or declines it with a sentence. See docs/domain/custody.md#loss.
 """

@@ -71,7 +71,7 @@ class TimelineWatch:
 
 
 def advance_timeline(runtime: Runtime) -> None:
-    """Advance the timeline after an order that cannot be taken back, so that a backup from before it is recognised."""
+    """Advance the timeline after an act that cannot be taken back, so that a backup from before it is recognised."""
     folder = runtime.settings.secrets_dir
     known = read_point(folder)
     with runtime.open_unit_of_work() as work:
@@ -104,7 +104,7 @@ def notice_restore_by_certificates(runtime: Runtime) -> None:
 def notice_restore(work: UnitOfWork, row: Timeline, evidence: RestoreEvidence, known: TimelinePoint | None) -> DatabaseRestore:
     """Record that the database was restored, and end what people may have withdrawn since the backup: a person decides anew.
 
-    Orders that take something away expire, bulk erases are cancelled, and every town is stopped until people release it.
+    Commands that take something away expire, bulk erases are cancelled, and every town is stopped until people release it.
     """
     repository = RestoreRepository(work.session)
     for town_id in repository.list_town_ids():

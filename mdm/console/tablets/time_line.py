@@ -13,7 +13,7 @@ from mdm.privacy.audit_labels import TABLET_ACTIONS
 from mdm.protocol.connect import CommandStatus
 from mdm.queue.models import CommandState
 
-#: Orders that this server gives, by Apple's name of the command. The name stays beside the word: technicians look it up.
+#: Labels of the commands that this server sends, by Apple's name. The name stays beside the label: technicians look it up.
 COMMAND_LABELS: dict[str, Message] = {
     "ActivationLockBypassCode": Message("ask for the activation code"),
     "CertificateList": Message("list certificates"),
