@@ -85,10 +85,3 @@ def listen_for_pushes(settings: Settings, port: int, ids: list[int]) -> Iterator
             tokens = [i.to_bytes(32, "big").hex() for i in ids[start : start + LISTENED_AT_ONCE]]
             stream.sendall(json.dumps({"listen": tokens}).encode() + b"\n")
         yield (json.loads(line) for line in stream.makefile())
-
-
-def find_free_port() -> int:
-    """Return a port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

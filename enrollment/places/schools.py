@@ -15,13 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from cartable import audit, locks
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.errors import InvalidName, InvalidUai, SchoolExists, TooManySchools
+from enrollment.places.errors import InvalidUai, SchoolExists, TooManySchools
 from enrollment.places.models import School
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai, clean_text
 from enrollment.places.school_files import SchoolLine, parse_schools
 from enrollment.places.service import require_school
-from enrollment.places.towns import check_phone
+from enrollment.places.towns import check_name, check_phone
 
 MAX_NAME = 160
 #: More than any town of France has.
@@ -54,7 +54,7 @@ def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name:
     code, fault = check_uai(uai)
     if fault:
         raise InvalidUai(why=fault, field="uai")
-    cleaned = _check_name(name)
+    cleaned = check_name(name)
     locks.lock_town(work, town_id)
     if PlaceRepository(work.session).find_school_by_uai(code) is not None:
         raise SchoolExists(field="uai")
@@ -130,7 +130,7 @@ def _add_school(work: UnitOfWork, actor: Actor, town_id: UUID, code: str, name: 
 def rename_school(work: UnitOfWork, actor: Actor, school_id: UUID, name: str) -> School:
     """Set the name of a school and return it. Raises `NotFound`, `Forbidden`, `InvalidName`."""
     school = require_school(work, actor, school_id, Permission.AUTHOR)
-    cleaned = _check_name(name)
+    cleaned = check_name(name)
     locks.lock_town(work, school.town_id)
     work.session.refresh(school)
     if school.name != cleaned:
@@ -158,10 +158,3 @@ def set_phone(work: UnitOfWork, actor: Actor, school_id: UUID, phone: str | None
         school.phone = cleaned
         work.session.flush()
     return school
-
-
-def _check_name(name: str) -> str:
-    cleaned = clean_text(name, MAX_NAME)
-    if cleaned is None:
-        raise InvalidName(field="name", maximum=MAX_NAME)
-    return cleaned

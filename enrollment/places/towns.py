@@ -52,7 +52,7 @@ def create_town(
     `InvalidName`, `InvalidSlug`, `InvalidTagPrefix`, `InvalidPhone`, `InvalidLostMessage`, `UnknownTimeZone`, `InvalidHost`, `HostTaken`.
     """
     actor.require_operator()
-    cleaned = _check_name(name)
+    cleaned = check_name(name)
     slug = slug or make_slug(cleaned)
     if not is_slug(slug):
         raise InvalidSlug(field="slug")
@@ -90,7 +90,7 @@ def update_town(
         raise NotFound
     before = (town.name, town.support_phone, town.lost_message)
     town.name, town.support_phone, town.lost_message = (
-        _check_name(name), check_phone(support_phone), _check_lost_message(lost_message),
+        check_name(name), check_phone(support_phone), _check_lost_message(lost_message),
     )  # fmt: skip
     if before != (town.name, town.support_phone, town.lost_message):
         audit.record_event(
@@ -129,7 +129,8 @@ def _choose_host(work: UnitOfWork, repository: PlaceRepository, text: str | None
     return host
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """Return the name of a town or school as it is stored. Raises `InvalidName`."""
     cleaned = clean_text(name, MAX_NAME)
     if cleaned is None:
         raise InvalidName(field="name", maximum=MAX_NAME)

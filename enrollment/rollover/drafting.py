@@ -7,20 +7,12 @@ from uuid import UUID
 from cartable import audit, locks
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.rules import get_school_year
+from enrollment.places.rules import get_first_day_of_year, get_next_school_year, get_school_year
 from enrollment.places.service import get_town_date
 from enrollment.rollover.errors import RolloverClosed, RolloverOutOfSeason
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository
-from enrollment.rollover.rules import (
-    get_default_freeze_date,
-    get_first_day_of_year,
-    get_grade_after,
-    get_next_school_year,
-    is_in_season,
-    is_ulis,
-    resolve_decision,
-)
+from enrollment.rollover.rules import get_default_freeze_date, get_grade_after, is_in_season, is_ulis, resolve_decision
 
 
 def preview_rollover(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:

@@ -16,18 +16,12 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.people.undo_log import UndoLog
 from enrollment.places.models import Grade
-from enrollment.places.rules import get_school_year
+from enrollment.places.rules import get_first_day_of_year, get_next_school_year, get_school_year
 from enrollment.places.service import get_town_date
 from enrollment.rollover import drafting
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository
-from enrollment.rollover.rules import (
-    derive_decision,
-    get_default_freeze_date,
-    get_ending_school_year,
-    get_first_day_of_year,
-    get_next_school_year,
-)
+from enrollment.rollover.rules import derive_decision, get_default_freeze_date, get_ending_school_year
 
 
 @dataclass(frozen=True, slots=True)

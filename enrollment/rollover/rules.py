@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from enrollment.people.models import PupilState
 from enrollment.places.models import Grade
+from enrollment.places.rules import get_first_day_of_year
 from enrollment.rollover.models import RolloverDecision
 
 _ULIS = re.compile(r"\bULIS\b")
@@ -50,19 +51,9 @@ def is_ulis(class_label_key: str | None) -> bool:
     return bool(class_label_key and _ULIS.search(class_label_key.upper()))
 
 
-def get_next_school_year(year: str) -> str:
-    """Return the following school year: `2027-2028` for `2026-2027`."""
-    return f"{int(year[:4]) + 1}-{int(year[:4]) + 2}"
-
-
 def compute_applicable_from(to_year: str, time_zone: str) -> datetime:
     """Return the instant from which a rollover can be applied: midnight of 1 September in the town's time zone."""
     return datetime.combine(get_first_day_of_year(to_year), time(), ZoneInfo(time_zone)).astimezone(UTC)
-
-
-def get_first_day_of_year(year: str) -> date:
-    """Return 1 September of a school year, the day on which grades change."""
-    return date(int(year[:4]), 9, 1)
 
 
 def compute_leaving_date(to_year: str) -> date:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import subprocess
 import sys
 from uuid import UUID
@@ -12,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from cartable.errors import NotFound
+from cartable.loopback_server import find_free_port
 from cartable.private_files import ensure_private_folder
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
@@ -23,13 +23,6 @@ from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, Town
 from mdm.composition import compose
 from mdm.push.certificates import ensure_simulated_certificate
-
-
-def find_free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class DemoFleet:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from cartable.loopback_server import find_free_port
 from cartable.private_files import ensure_private_folder, open_private, write_secret
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
@@ -204,8 +205,8 @@ def build_engine_settings(settings: Settings, folder: Path) -> EngineSettings:
     return EngineSettings(
         folder=folder,
         listen_host=settings.resolver_host,
-        listen_port=settings.resolver_port or _find_free_port(),
-        unbound_port=_find_free_port(),
+        listen_port=settings.resolver_port or find_free_port(),
+        unbound_port=find_free_port(),
         listeners=min(_MOST_LISTENERS, os.cpu_count() or 1),
         blocked_address=settings.resolver_blocked_address,
         check_host=settings.resolver_check_host,
@@ -214,12 +215,6 @@ def build_engine_settings(settings: Settings, folder: Path) -> EngineSettings:
         include=settings.resolver_include,
         trust_anchor=trust_anchor,
     )
-
-
-def _find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _lock_folder(folder: Path) -> IO[bytes]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from enrollment.people.text import make_label_key
+from enrollment.places.rules import get_first_day_of_year, get_next_school_year, get_school_year
 from enrollment.places.zones import HolidayZone
 
 #: The name of the calendar of the holiday zone of a school, or of its town.
@@ -67,7 +68,7 @@ def build_calendar(name: str, periods: Iterable[HolidayPeriod], public: Iterable
 
 def get_school_year_end(day: date) -> date:
     """Return 31 August of the school year that a day lies in."""
-    return date(day.year + (1 if day.month >= 9 else 0), 8, 31)
+    return get_first_day_of_year(get_next_school_year(get_school_year(day))) - timedelta(days=1)
 
 
 def update_calendar(

@@ -13,10 +13,9 @@ from cartable import audit
 from cartable.errors import Invalid
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.rules import get_first_day, get_school_year
+from enrollment.places.rules import get_first_day_of_year, get_next_school_year, get_school_year
 from enrollment.places.service import get_town_date, get_town_zone
 from enrollment.rollover import incoming_year
-from enrollment.rollover.rules import get_next_school_year
 from enrollment.rosters.errors import (
     SchoolRequired,
 )
@@ -159,7 +158,7 @@ def _resolve_year(work: UnitOfWork, town_id: UUID, requested_year: str | None) -
 
 def _get_reference_day(work: UnitOfWork, town_id: UUID, year: str) -> ReferenceDay:
     """Return today in the town, or the first day of a school year that has not begun."""
-    today, first_day = get_town_date(work, town_id), get_first_day(year)
+    today, first_day = get_town_date(work, town_id), get_first_day_of_year(year)
     return ReferenceDay(max(today, first_day), get_town_zone(work, town_id))
 
 

@@ -17,9 +17,8 @@ from cartable.unit_of_work import UnitOfWork
 from cartable.uploads import read_upload
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
-from enrollment.places.rules import get_school_year
+from enrollment.places.rules import get_next_school_year, get_school_year
 from enrollment.rollover.incoming_year import SummerFreeze, get_summer_freeze
-from enrollment.rollover.rules import get_next_school_year
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases, make_header_key
 from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import mapping, previewing, service

@@ -18,11 +18,11 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade, School, Town
+from enrollment.places.rules import get_first_day_of_year
 from enrollment.rollover import applying, drafting, returns, service
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverSchool, RolloverState
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.returns import TabletReturn
-from enrollment.rollover.rules import get_first_day_of_year
 from enrollment.tablets import storage
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField

@@ -14,11 +14,12 @@ from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, SchoolClass, Town
+from enrollment.places.rules import get_next_school_year
 from enrollment.rollover import applying, drafting, returns, service, succession
 from enrollment.rollover.errors import RolloverClosed, RolloverNotApplied, RolloverNotFound, RolloverTooEarly
 from enrollment.rollover.models import RolloverDecision, RolloverState
 from enrollment.rollover.repository import RolloverRepository
-from enrollment.rollover.rules import compute_applicable_from, get_default_decision, get_grade_after, get_next_school_year
+from enrollment.rollover.rules import compute_applicable_from, get_default_decision, get_grade_after
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from tests.support.world import TownFactory, create_actor
 
