@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
 from enrollment.identity import tls
+from mdm.channel.http_protocol import ChannelHttpProtocol
 from mdm.composition import compose
 from mdm.web import create_app
 
@@ -46,7 +47,7 @@ def main() -> None:
     listening.bind(("127.0.0.1", int(os.environ["BENCH_PORT"])))
     chain, key = tls.get_server_files(runtime.settings) if os.environ["BENCH_HTTPS"] else (None, None)
     config = uvicorn.Config(
-        create_app(runtime), loop="uvloop", http="httptools", access_log=False, server_header=False, date_header=False,
+        create_app(runtime), loop="uvloop", http=ChannelHttpProtocol, access_log=False, server_header=False, date_header=False,
         proxy_headers=False, log_level="warning",
         ssl_certfile=chain, ssl_keyfile=key,
     )  # fmt: skip

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from enum import Enum, auto
 from functools import cache
 from ipaddress import ip_address
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -25,6 +26,14 @@ def _load_settings() -> Settings:
     return Settings()
 
 
+class Awaited(Enum):
+    """What the client has to send next before a limit of time."""
+
+    HEAD = auto()
+    BODY = auto()
+    NOTHING = auto()
+
+
 class GuardedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which closes slow connections and bounds the connections of one address."""
 
@@ -37,6 +46,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     #: A head of more bytes is not read on: SCEP requests by GET and signed messages need far fewer.
     head_bytes: ClassVar[int] = 256 * 1024
     _timer: asyncio.TimerHandle | None = None
+    _awaited = Awaited.HEAD
+    _has_changed = False
     _address: str | None = None
     _received = 0
     _reads_head = True
@@ -53,7 +64,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
                 log.warning("http.too_many_connections", address=address)
                 transport.abort()
                 return
-        self._start_timer(self.head_seconds, self._close_slow_head)
+        self._restart_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -72,7 +83,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         self._chunk_size = len(data)
+        self._has_changed = False
         super().data_received(data)
+        if self._has_changed:
+            self._restart_timer()
         if self._reads_head:
             self._head_received += len(data)
             if self._head_received > self.head_bytes:
@@ -82,22 +96,37 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         # The chunk in which a head begins may end the body before it, and is not counted.
         self._reads_head, self._head_received = True, -self._chunk_size
-        self._start_timer(self.head_seconds, self._close_slow_head)
+        self._expect(Awaited.HEAD)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._reads_head = False
-        self._received = 0
-        self._start_timer(self.body_period_seconds, self._check_body)
+        self.expect_body()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._stop_timer()
+        self.expect_nothing()
         super().on_message_complete()
 
-    def _start_timer(self, seconds: float, call: Any) -> None:
+    def expect_body(self) -> None:
+        """The head is complete: limit the time of the body."""
+        self._reads_head = False
+        self._received = 0
+        self._expect(Awaited.BODY)
+
+    def expect_nothing(self) -> None:
+        """The body is complete: the client waits for the server."""
+        self._expect(Awaited.NOTHING)
+
+    def _expect(self, awaited: Awaited) -> None:
+        # The timer is set at the end of a chunk: most requests come in one, and need none.
+        self._awaited, self._has_changed = awaited, True
+
+    def _restart_timer(self) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(seconds, call)
+        if self._awaited is Awaited.HEAD:
+            self._timer = self.loop.call_later(self.head_seconds, self._close_slow_head)
+        elif self._awaited is Awaited.BODY:
+            self._timer = self.loop.call_later(self.body_period_seconds, self._check_body)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -112,4 +141,4 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self._received = 0
-        self._start_timer(self.body_period_seconds, self._check_body)
+        self._restart_timer()

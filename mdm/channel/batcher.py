@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -33,7 +34,9 @@ MAX_BATCH = 256
 #: With more pending requests than this, new ones get 503. Tablets try again by themselves.
 MAX_PENDING = 20_000
 
-_PendingRequest = tuple[ChannelRequest, "asyncio.Future[ChannelResponse]"]
+#: What is called with a response, on the event loop.
+Respond = Callable[[ChannelResponse], None]
+_PendingRequest = tuple[ChannelRequest, Respond]
 
 
 class Batcher:
@@ -47,8 +50,10 @@ class Batcher:
         self._command_cache = RenderedCommandCache()
         self._manifests = ManifestCache()
         self._host_check = HostCheck(runtime)
-        self._pending: list[_PendingRequest] = []
-        self._wake = threading.Condition()
+        #: Requests of the present turn of the event loop.
+        self._gathered: list[_PendingRequest] = []
+        #: None ends the thread.
+        self._pending: SimpleQueue[_PendingRequest | None] = SimpleQueue()
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -72,38 +77,47 @@ class Batcher:
 
     async def stop(self) -> None:
         """Process the pending requests, then end the thread."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
+        self._stopping = True
+        self._hand_over()
+        self._pending.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 10)
         self._lookup.close()
         if self._engine is not self._runtime.engine:
             self._engine.dispose()
 
-    async def submit(self, request: ChannelRequest) -> ChannelResponse:
-        """Return the response to `request` after its batch has been committed."""
-        if self._loop is None or self._stopping or len(self._pending) >= MAX_PENDING:
-            return BUSY
-        future: asyncio.Future[ChannelResponse] = self._loop.create_future()
-        with self._wake:
-            self._pending.append((request, future))
-            self._wake.notify()
-        return await future
+    def submit(self, request: ChannelRequest, respond: Respond) -> None:
+        """Call `respond` with the response to `request`, on the event loop, after its batch has been committed."""
+        if self._loop is None or self._stopping or self._pending.qsize() >= MAX_PENDING:
+            respond(BUSY)
+            return
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append((request, respond))
+
+    def _hand_over(self) -> None:
+        """Pass on what has gathered: once for each turn of the event loop, so that the thread does not interrupt the turn."""
+        for pending in self._gathered:
+            self._pending.put(pending)
+        self._gathered.clear()
 
     def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._pending and not self._stopping:
-                    self._wake.wait()
-                if not self._pending:
-                    return
-                batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+        while batch := self._wait_for_batch():
             with tracing.start_span("channel.batch", {"channel.requests": len(batch)}):
                 responses = self.process_batch([request for request, _ in batch])
             self._batch_count, self._request_count = self._batch_count + 1, self._request_count + len(batch)
             assert self._loop is not None
-            self._loop.call_soon_threadsafe(_resolve_futures, batch, responses)
+            self._loop.call_soon_threadsafe(_send_responses, batch, responses)
+
+    def _wait_for_batch(self) -> list[_PendingRequest]:
+        """Wait for a request, and return it with all that have gathered; nothing when the batcher has stopped."""
+        batch: list[_PendingRequest] = []
+        while pending := self._pending.get():
+            batch.append(pending)
+            if len(batch) == MAX_BATCH or self._pending.empty():
+                return batch
+        self._pending.put(None)  # also the next call ends
+        return batch
 
     def process_batch(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         """Return one response per request. What changes is one transaction; if it fails, each request gets one of its own.
@@ -148,7 +162,9 @@ class Batcher:
         return responses
 
 
-def _resolve_futures(batch: list[_PendingRequest], responses: list[ChannelResponse]) -> None:
-    for (_, future), response in zip(batch, responses, strict=True):
-        if not future.done():
-            future.set_result(response)
+def _send_responses(batch: list[_PendingRequest], responses: list[ChannelResponse]) -> None:
+    for (_, respond), response in zip(batch, responses, strict=True):
+        try:
+            respond(response)
+        except Exception:  # one connection's, which must not keep the others from their responses
+            log.exception("channel.response_failed")

@@ -6,6 +6,9 @@ See docs/domain/protocol.md#content-types.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -39,6 +42,7 @@ log = structlog.get_logger()
 
 #: Check-in and connect messages may share a path, since their content differs.
 CHANNEL_PATHS = ("/mdm", "/mdm/checkin")
+CHANNEL_METHODS = ("PUT", "POST")
 #: Where a tablet fetches the profiles that its declarations refer to, by SHA-256.
 PROFILE_PATH = "/mdm/profiles/"
 #: What a tablet fetches by GET, because a declaration of its own refers to it.
@@ -49,12 +53,12 @@ class DeviceRequestRouter:
     """Routes the paths of tablets to the channel endpoint and all other requests to the default application."""
 
     def __init__(self, channel_endpoint: ChannelEndpoint, default_app: ASGIApp) -> None:
-        self._channel_endpoint = channel_endpoint
+        self.channel_endpoint = channel_endpoint
         self.default_app = default_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] in CHANNEL_PATHS or scope["path"].startswith(REFERENCED_PATHS)):
-            await self._channel_endpoint(scope, receive, send)
+            await self.channel_endpoint(scope, receive, send)
         else:
             await self.default_app(scope, receive, send)
 
@@ -73,7 +77,7 @@ class ChannelEndpoint:
         if scope["path"].startswith(REFERENCED_PATHS):
             await _send_response(await run_in_threadpool(self._serve_reference, scope), send)
             return
-        if scope["method"] not in ("PUT", "POST"):
+        if scope["method"] not in CHANNEL_METHODS:
             await _send_response(build_rejection(405), send)
             return
         try:
@@ -81,27 +85,43 @@ class ChannelEndpoint:
             body = await _read_body(headers, receive)
             if body is None:
                 return  # the client has disconnected
-            if len(body) > PARSE_IN_THREAD_ABOVE:
-                request = await run_in_threadpool(self._parse_request, scope, headers, body)
-            else:
-                request = self._parse_request(scope, headers, body)
-            if self._limits.admit(request, self._clock.now()):
-                response = await self._batcher.submit(request)
-            else:
-                log.warning("channel.too_many_requests", udid=request.message.ids.device_key)
-                response = BUSY
-        except DeviceRequestRejected as rejection:
-            log.warning("channel.request_rejected", reason=rejection.reason.value, detail=rejection.detail)
-            response = build_rejection(rejection.status)
-        except Exception as error:
-            log.exception("channel.request_failed")
-            response = _answer_failure(error)
+            response = await self._answer_request(headers, body, _get_peer(scope))
+        except Exception as error:  # noqa: BLE001 - it is logged
+            response = _answer_error(error)
         await _send_response(response, send)
 
-    def _parse_request(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> ChannelRequest:
+    def start_request(
+        self, headers: dict[bytes, bytes], body: bytes, peer: str | None, respond: Callable[[ChannelResponse], None]
+    ) -> None:
+        """Call `respond` with the response to a request: at once when it is refused, else on the event loop after its commit."""
+        try:
+            self._submit_request(self._parse_request(headers, body, peer), respond)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            respond(_answer_error(error))
+
+    async def _answer_request(self, headers: dict[bytes, bytes], body: bytes, peer: str | None) -> ChannelResponse:
+        answered: asyncio.Future[ChannelResponse] = asyncio.get_running_loop().create_future()
+
+        def respond(response: ChannelResponse) -> None:
+            if not answered.done():
+                answered.set_result(response)
+
+        if len(body) > PARSE_IN_THREAD_ABOVE:
+            self._submit_request(await run_in_threadpool(self._parse_request, headers, body, peer), respond)
+        else:
+            self.start_request(headers, body, peer, respond)
+        return await answered
+
+    def _submit_request(self, request: ChannelRequest, respond: Callable[[ChannelResponse], None]) -> None:
+        if self._limits.admit(request, self._clock.now()):
+            self._batcher.submit(request, respond)
+        else:
+            log.warning("channel.too_many_requests", udid=request.message.ids.device_key)
+            respond(BUSY)
+
+    def _parse_request(self, headers: dict[bytes, bytes], body: bytes, peer: str | None) -> ChannelRequest:
         """Return the parsed request with its verified certificate. Raises `DeviceRequestRejected`."""
-        client = scope.get("client")
-        identity = self._verifier.verify_request(headers, body, client[0] if client else None, self._clock.now())
+        identity = self._verifier.verify_request(headers, body, peer, self._clock.now())
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         checkin, host = False, headers.get(b"host", b"")
         try:
@@ -124,18 +144,17 @@ class ChannelEndpoint:
         try:
             if scope["method"] != "GET":
                 return build_rejection(405)
-            client = scope.get("client")
-            identity = self._verifier.verify_request(
-                dict(scope["headers"]), b"", client[0] if client else None, self._clock.now()
-            )
+            identity = self._verifier.verify_request(dict(scope["headers"]), b"", _get_peer(scope), self._clock.now())
             with self._runtime.open_unit_of_work() as work:
                 return _find_reference(work, identity.fingerprint, scope["path"])
-        except DeviceRequestRejected as rejection:
-            log.warning("channel.request_rejected", reason=rejection.reason.value, detail=rejection.detail)
-            return build_rejection(rejection.status)
-        except Exception as error:
-            log.exception("channel.request_failed")
-            return _answer_failure(error)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            return _answer_error(error)
+
+
+def _get_peer(scope: Scope) -> str | None:
+    """Return the address of the client."""
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 def _find_reference(work: UnitOfWork, fingerprint: str, path: str) -> ChannelResponse:
@@ -169,18 +188,28 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | N
     return b"".join(chunks)
 
 
-def _answer_failure(error: Exception) -> ChannelResponse:
-    """Return the response after an unexpected error: the tablet comes again soon when only the database is at fault."""
+def _answer_error(error: Exception) -> ChannelResponse:
+    """Log an error and return the response: the tablet comes again soon when only the database is at fault."""
+    if isinstance(error, DeviceRequestRejected):
+        log.warning("channel.request_rejected", reason=error.reason.value, detail=error.detail)
+        return build_rejection(error.status)
+    log.error("channel.request_failed", exc_info=error)
     return SERVER_ERROR if find_outage(error) is None else BUSY
 
 
-async def _send_response(response: ChannelResponse, send: Send) -> None:
-    headers = [(b"content-length", str(len(response.body)).encode())]
-    if response.body:
-        headers.append((b"content-type", response.content_type))
-    if response.status == BUSY.status:
+def build_response_headers(status: int, length: int, content_type: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response with a body of `length` bytes."""
+    headers = [(b"content-length", str(length).encode())]
+    if length:
+        headers.append((b"content-type", content_type))
+    if status == BUSY.status:
         headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
-    if response.status in CLOSING_STATUSES:
+    if status in CLOSING_STATUSES:
         headers.append((b"connection", b"close"))
+    return headers
+
+
+async def _send_response(response: ChannelResponse, send: Send) -> None:
+    headers = build_response_headers(response.status, len(response.body), response.content_type)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -6,7 +6,6 @@ import argparse
 
 import uvicorn
 
-from cartable.guarded_http import GuardedHttpProtocol
 from cartable.master_keys import MasterKeyMissing
 from cartable.outbox import Topic
 from cartable.settings import Settings
@@ -17,6 +16,7 @@ from enrollment.identity import tls
 from enrollment.identity.server_names import list_host_names
 from mdm.care.restores.service import TimelineWatch
 from mdm.channel.endpoint import DeviceRequestRouter
+from mdm.channel.http_protocol import ChannelHttpProtocol
 from mdm.cli import preflight
 from mdm.cli.processes import compose_checked, migrate, refuse_start
 from mdm.cli.tls_reload import create_reloading_context
@@ -52,7 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
     runtime.engine.dispose()
     uvicorn.run(
         "mdm.cli.serve:create_application", factory=True, workers=settings.web_workers, host=settings.bind_host,
-        port=settings.bind_port, loop="uvloop", http=GuardedHttpProtocol, ssl_certfile=files[0], ssl_keyfile=files[1],
+        port=settings.bind_port, loop="uvloop", http=ChannelHttpProtocol, ssl_certfile=files[0], ssl_keyfile=files[1],
         ssl_context_factory=create_reloading_context if settings.serve_tls else None,
         access_log=False, server_header=False, date_header=False, proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,

@@ -17,7 +17,6 @@ from uuid import UUID
 
 import uvicorn
 
-from cartable.guarded_http import GuardedHttpProtocol
 from cartable.i18n import list_available_languages
 from cartable.master_keys import MasterKeyMissing
 from cartable.settings import Settings
@@ -29,6 +28,7 @@ from enrollment.identity import tls
 from enrollment.identity.server_names import list_host_names
 from mdm.accounts.operators import ensure_first_account
 from mdm.care.restores.service import TimelineWatch
+from mdm.channel.http_protocol import ChannelHttpProtocol
 from mdm.cli import banner, preflight
 from mdm.cli.demo import choose_resolver, load_demo
 from mdm.cli.demo_fleet import DemoFleet
@@ -147,13 +147,14 @@ def _serve(prepared: PreparedServer, fleet: DemoFleet) -> None:
         host=settings.bind_host,
         port=settings.bind_port,
         loop="uvloop",
-        http=GuardedHttpProtocol,
+        http=ChannelHttpProtocol,
         ssl_certfile=str(chain),
         ssl_keyfile=str(key),
         ssl_context_factory=create_reloading_context,
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)

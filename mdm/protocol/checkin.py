@@ -8,7 +8,12 @@ from typing import Any, ClassVar
 from mdm.protocol.errors import BadMessage
 
 SHARED_IPAD_USER = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
-_ID_KEYS = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID"}
+#: Property list key → attribute of `EnrollmentIds`.
+_ID_ATTRIBUTES = {
+    "UDID": "udid", "EnrollmentID": "enrollment_id", "UserID": "user_id", "UserShortName": "user_short_name",
+    "UserLongName": "user_long_name", "EnrollmentUserID": "enrollment_user_id",
+}  # fmt: skip
+_ID_KEYS = _ID_ATTRIBUTES.keys()
 #: Keys that are known and not needed here: `NotOnConsole` concerns Macs, and no radio number is kept.
 _IGNORED_KEYS = {"MessageType", "NotOnConsole", "IMEI", "MEID"}
 _DISPLAY_KEYS = {"UserLongName"}
@@ -193,25 +198,18 @@ def parse_ids(message: dict[str, Any]) -> EnrollmentIds:
     A name that is only for people to read may have any type: it is left out then. The identifiers say whose message it is,
     and without one of them it would be taken for another's.
     """
-    ids: dict[str, str | None] = {}
-    for key in _ID_KEYS:
-        value = message.get(key)
+    ids: dict[str, str] = {}
+    for key in _ID_KEYS & message.keys():
+        value = message[key]
         # Some letters become several as capitals, and the key of a device is in capitals.
-        if value is not None and not (isinstance(value, str) and len(value) <= MAX_ID and len(value.upper()) <= MAX_ID):
-            if key not in _DISPLAY_KEYS:
-                raise BadMessage(f"{key} is not a short text")
-            value = None
-        ids[key] = value or None
-    if not (ids["UDID"] or ids["EnrollmentID"]):
+        is_short = isinstance(value, str) and len(value) <= MAX_ID and len(value.upper()) <= MAX_ID
+        if is_short and value:
+            ids[_ID_ATTRIBUTES[key]] = value
+        elif not is_short and value is not None and key not in _DISPLAY_KEYS:
+            raise BadMessage(f"{key} is not a short text")
+    if "udid" not in ids and "enrollment_id" not in ids:
         raise BadMessage("no UDID and no EnrollmentID")
-    return EnrollmentIds(
-        udid=ids["UDID"],
-        enrollment_id=ids["EnrollmentID"],
-        user_id=ids["UserID"],
-        user_short_name=ids["UserShortName"],
-        user_long_name=ids["UserLongName"],
-        enrollment_user_id=ids["EnrollmentUserID"],
-    )
+    return EnrollmentIds(**ids)
 
 
 def parse_checkin(message: dict[str, Any]) -> CheckinMessage:

@@ -110,6 +110,14 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def _decode_header(header: bytes) -> bytes:
+    """Return the decoded header."""
+    try:
+        return binascii.a2b_base64(header, strict_mode=True)  # as iPads send it
+    except binascii.Error:
+        return _decode_any_spelling(header)
+
+
+def _decode_any_spelling(header: bytes) -> bytes:
     """Return the decoded header: base64 in the standard or the URL-safe alphabet, with spaces and without padding."""
     text = header.translate(_URL_SAFE, b" \t")
     return base64.b64decode(text + b"=" * (-len(text) % 4))

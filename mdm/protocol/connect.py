@@ -25,6 +25,9 @@ class CommandStatus(StrEnum):
     NOT_NOW = "NotNow"
 
 
+_STATUSES = {status.value: status for status in CommandStatus}
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectMessage:
     """One message of the connect loop. `body` holds the response keys of the command; `command_uuid` is absent for Idle.
@@ -93,7 +96,7 @@ def is_checkin(content_type: str | None, message: dict[str, Any]) -> bool:
 def parse_connect(message: dict[str, Any]) -> ConnectMessage:
     """Return the connect message in a property list. Raises `BadMessage`."""
     status = message.get("Status")
-    if not isinstance(status, str) or status not in {*CommandStatus}:
+    if not isinstance(status, str) or status not in _STATUSES:
         raise BadMessage("no known Status")
     uuid = message.get("CommandUUID")
     if uuid is not None and (not isinstance(uuid, str) or len(uuid) > 128):
@@ -102,4 +105,4 @@ def parse_connect(message: dict[str, Any]) -> ConnectMessage:
     raw_chain = message.get("ErrorChain")
     error_chain = [link for link in raw_chain[:MAX_ERRORS] if isinstance(link, dict)] if isinstance(raw_chain, list) else []
     body = {key: value for key, value in message.items() if key not in _ENVELOPE_KEYS}
-    return ConnectMessage(ids, CommandStatus(status), uuid or None, error_chain, body)
+    return ConnectMessage(ids, _STATUSES[status], uuid or None, error_chain, body)

@@ -8,9 +8,9 @@ from cartable.outbox import Topic
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.care.restores.service import TimelineWatch
-from mdm.channel.batcher import Batcher
+from mdm.channel.batcher import Batcher, Respond
 from mdm.channel.endpoint import ChannelEndpoint, DeviceRequestRouter
-from mdm.channel.messages import ChannelRequest, ChannelResponse
+from mdm.channel.messages import ChannelRequest
 from mdm.push.service import send_due_pushes
 from mdm.web import create_app
 from mdm.worker.drains import drain
@@ -27,8 +27,8 @@ TOPICS = (
 class InlineBatcher(Batcher):
     """Processes each request at once, on the thread of the caller."""
 
-    async def submit(self, request: ChannelRequest) -> ChannelResponse:
-        return self.process_batch([request])[0]
+    def submit(self, request: ChannelRequest, respond: Respond) -> None:
+        respond(self.process_batch([request])[0])
 
     def close(self) -> None:
         """Close its own connections."""

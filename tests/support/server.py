@@ -22,13 +22,13 @@ from sqlalchemy import Engine
 
 from cartable.clock import Clock, SystemClock
 from cartable.crypto import Keyring
-from cartable.guarded_http import GuardedHttpProtocol
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Role
 from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
+from mdm.channel.http_protocol import ChannelHttpProtocol
 from mdm.cli.tls_reload import create_reloading_context
 from mdm.push import testserver
 from mdm.push.service import close_transport
@@ -143,8 +143,9 @@ def start_live_server(
     chain, key = tls.get_server_files(settings)
     hub = testserver.PushHub()
     config = uvicorn.Config(
-        create_app(runtime), host=address, port=port, loop="uvloop", http=GuardedHttpProtocol, ssl_certfile=str(chain),
+        create_app(runtime), host=address, port=port, loop="uvloop", http=ChannelHttpProtocol, ssl_certfile=str(chain),
         ssl_keyfile=str(key), ssl_context_factory=create_reloading_context, log_level="error", access_log=False, server_header=False,
+        proxy_headers=False,
     )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
