@@ -5,13 +5,15 @@ See docs/domain/filters.md#lists.
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from profiles.catalog.hosts import clean_host
 
@@ -33,6 +35,10 @@ _OTHER_FILES = frozenset(
     {"urls", "expressions", "very_restrictive_expression", "usage", "global_usage", "readme", "license", "cc-by-sa"}
 )
 
+#: What reading a damaged archive raises.
+_DAMAGES = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+_BLOCK = 512
+
 
 class BadArchive(ValueError):
     """Not an archive of lists, or one that is damaged or too large; `why` is a stable code, `member` the file concerned."""
@@ -40,6 +46,36 @@ class BadArchive(ValueError):
     def __init__(self, reason: str, member: str = "") -> None:
         super().__init__(reason)
         self.why, self.member = reason, member
+
+
+class _UnpackedArchive:
+    """The tar archive in a file that may be compressed. Of a file it has `read` alone, which is what `tarfile` calls.
+
+    `tarfile` unpacks by itself too, but then takes the end of a file that was cut off for the end of the archive.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        start = file.read(6)
+        file.seek(0)
+        self._stream: IO[bytes] | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile = file
+        if start.startswith(b"\x1f\x8b"):
+            self._stream = gzip.GzipFile(fileobj=file)
+        elif start.startswith(b"BZh"):
+            self._stream = bz2.BZ2File(file)
+        elif start.startswith((b"\xfd7zXZ\x00", b"\x5d\x00\x00")):
+            self._stream = lzma.LZMAFile(file)  # noqa: SIM115 - whoever gave the file closes it
+        self._end = b""
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._end = (self._end + data)[-_BLOCK:]
+        return data
+
+    def read_to_end(self) -> bool:
+        """Read what comes behind the last file, which also checks the sum of a compressed one. Returns whether the end mark is there."""
+        while self.read(2**20):
+            pass
+        return self._end == bytes(_BLOCK)
 
 
 @dataclass(slots=True)
@@ -61,13 +97,15 @@ class ListArchive:
     _unpacked: int = 0
 
     def read(self) -> Iterator[CategoryFile]:
-        """Yield the host lists, one file after the other, those compressed with gzip included. Raises `BadArchive`.
+        """Yield the host lists, one file after the other, those compressed with gzip included. Raises `BadArchive`, at the end also for an
+        archive that was cut off: what is lost would count as taken from the lists.
 
         An alias is the category that it stands for; links, and a second folder of one category, are not counted twice.
         """
         member_name = ""
+        unpacked = _UnpackedArchive(self.file)
         try:
-            with tarfile.open(fileobj=self.file, mode="r|*") as archive:
+            with tarfile.open(fileobj=cast("IO[bytes]", unpacked), mode="r|") as archive:
                 for number, member in enumerate(archive):
                     member_name = member.name[:200]
                     if number >= MAX_MEMBERS:
@@ -78,8 +116,11 @@ class ListArchive:
                         continue
                     stream = gzip.GzipFile(fileobj=content) if member.name.endswith(".gz") else content
                     yield CategoryFile(category, category in WHITE, self._read_hosts(stream, member_name))
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            is_complete = unpacked.read_to_end()
+        except _DAMAGES as error:
             raise BadArchive("damaged_member" if member_name else "unreadable", member_name) from error
+        if not is_complete:
+            raise BadArchive("damaged_member" if member_name else "unreadable", member_name)
         if not self._folder_by_category:
             raise BadArchive("no_lists")
 
@@ -114,7 +155,7 @@ class ListArchive:
                 host = clean_host(_decode_host(line))
                 if host is not None:
                     yield host
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        except _DAMAGES as error:
             raise BadArchive("damaged_member", member_name) from error
 
 
