@@ -136,7 +136,11 @@ class AppsAndBooks(ApiClient):
         raise LicenceServiceError(LicenceErrorKind.RETRY, 0, "the list changes faster than it can be read")
 
     def _read_pages(self, path: str, name: str, params: dict[str, str]) -> list[Any] | None:
-        """Return the rows of all pages; None when the list changed between two of them."""
+        """Return the rows of all pages; None when the list changed between two of them.
+
+        A page without its rows, or whose next page cannot be told, is an error for the moment: with a part of the list, apps that a town owns
+        would count as gone, and licences that are in use as free. Only an empty list may lack its rows.
+        """
         rows: list[Any] = []
         version, page = None, 0
         for _ in range(MAX_PAGES):
@@ -144,13 +148,18 @@ class AppsAndBooks(ApiClient):
             if version not in (None, reply.get("versionId")):
                 return None
             version = reply.get("versionId")
-            part = reply.get(name)
-            rows += part if isinstance(part, list) else []
-            following = read_number(reply.get("nextPageIndex"))
+            part, next_index = reply.get(name), reply.get("nextPageIndex")
+            following = read_number(next_index)
+            is_empty_list = part is None and page == 0 and next_index is None
+            if not isinstance(part, list) and not is_empty_list:
+                raise self._build_temporary_error(f"a page without {name}")
+            if following is None and next_index is not None:
+                raise self._build_temporary_error("a page that does not tell the next one")
+            rows += part or []
             if following is None or following <= page:
-                break
+                return rows
             page = following
-        return rows
+        raise self._build_temporary_error("the list has no end")
 
     def _fetch_credentials(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self._token}"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -164,3 +165,29 @@ def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: Bun
     with runtime.open_unit_of_work() as work:
         for content in ("garbage", base64.b64encode(b"{}").decode(), build_content_token(clock.now(), days=-1)):
             refused(work, content)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"assets": None, "versionId": "1", "nextPageIndex": 1},
+        {"assets": {"adamId": "1"}, "versionId": "1"},
+        {"assets": "", "versionId": "1"},
+        {"versionId": "1", "nextPageIndex": 1},
+        {"assets": [], "versionId": "1", "nextPageIndex": "next"},
+        {"assets": [], "versionId": "1", "nextPageIndex": [1]},
+        {"assets": [], "versionId": "1", "nextPageIndex": -1},
+    ],
+)
+def test_a_damaged_page_is_no_shorter_list(client: AppsAndBooks, location: SimulatedLocation, page: dict[str, Any]) -> None:
+    """Read as the end of the list, it would tell that the town owns fewer apps."""
+    location.script = [(200, page, {})]
+    with pytest.raises(LicenceServiceError) as caught:
+        client.list_assets()
+    assert caught.value.kind is LicenceErrorKind.RETRY
+    assert client.list_assets().assets, "a moment later the list is whole"
+
+
+def test_an_account_that_owns_nothing_may_answer_without_a_list(client: AppsAndBooks, location: SimulatedLocation) -> None:
+    location.script = [(200, {"versionId": "1"}, {})]
+    assert client.list_assets().assets == ()
