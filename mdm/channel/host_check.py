@@ -24,11 +24,13 @@ class HostCheck:
         self.foreign_count = 0
 
     def count_foreign(self, requests: Sequence[ChannelRequest], loaded: LoadedConnects) -> None:
-        """Add the requests whose host is another town's. At the address of the installation nothing is looked up."""
+        """Add the requests whose host is another town's. At the address of the installation, and where no town has a host, nothing is looked up."""
         elsewhere = [request for request in requests if request.host not in (b"", self._own_header)]
         if not elsewhere:
             return
         self._hosts.refresh()
+        if not self._hosts.towns:
+            return
         for request in elsewhere:
             enrollment, _ = loaded.get(request.message.ids.channel_key, (None, None))
             town_id = self._hosts.towns.get(read_host(request.host.decode("latin-1")))
