@@ -13,7 +13,7 @@ from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.accounts import roles, second_factors, sessions
-from mdm.accounts.errors import OwnAccount
+from mdm.accounts.errors import OwnAccount, UnknownLogin
 from mdm.accounts.factor_repository import FactorRepository
 from mdm.accounts.link_repository import LinkRepository
 from mdm.accounts.models import Account, AccountLink, AccountRole
@@ -48,6 +48,18 @@ def list_accounts_of_people(work: UnitOfWork, actor: Actor, town_id: UUID, addre
         return {}
     accounts = AccountRepository(work.session).list_by_logins(town_id, addresses, work.now)
     return {account.login: account for account in accounts}
+
+
+def find_account_by_login(work: UnitOfWork, actor: Actor, town_id: UUID, login: str) -> Account:
+    """Return the account of a town that signs in by a login, also one that has no role there any more.
+
+    Raises `UnknownLogin`, `Forbidden`. It is for the data protection officer, who must say what a misused account has read.
+    """
+    actor.require_permission(Permission.PRIVACY, town_id)
+    account = AccountRepository(work.session).find_by_login_in_town(town_id, login.strip())
+    if account is None:
+        raise UnknownLogin(field="login")
+    return account
 
 
 def get_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> AccountSummary:

@@ -205,3 +205,10 @@ class SubstitutionTooLong(Invalid):
 
     code = "substitution_too_long"
     message = Message("A substitute is invited for {maximum} days at most. For longer, ask an administrator for a role.")
+
+
+class UnknownLogin(Invalid):
+    """No account with a role in the town, now or before, has this login."""
+
+    code = "unknown_login"
+    message = Message("No account of this town has this login.")

@@ -158,6 +158,11 @@ class AccountRepository:
         statement = select(Account).where(Account.login.in_(logins), Account.active, has_role)
         return self.session.scalars(statement.order_by(Account.id)).all()
 
+    def find_by_login_in_town(self, town_id: UUID, login: str) -> Account | None:
+        """Return the account with a login, if it has or had a role in a town."""
+        has_role = exists().where(AccountRole.account_id == Account.id, AccountRole.town_id == town_id)
+        return self.session.scalar(select(Account).where(Account.login == login, has_role))
+
     def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
         """List the accounts with a role in a town at this instant, and those switched off that had one, by name."""
         is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now, ~Account.active)

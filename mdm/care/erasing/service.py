@@ -29,11 +29,11 @@ from mdm.queue.models import CommandState
 
 @dataclass(frozen=True, slots=True)
 class EraseProgress:
-    """An erase that was ordered. `confirmed_at`: when the tablet reported that it erases itself; without it nothing is erased yet."""
+    """An erase that was requested. `confirmed_at`: when the tablet reported that it erases itself; without it nothing is erased yet."""
 
     command_id: int
     state: CommandState
-    ordered_at: datetime
+    requested_at: datetime
     confirmed_at: datetime | None
 
 
@@ -55,7 +55,7 @@ def erase_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, t
 
 
 def get_erase_progress(work: UnitOfWork, tablet_id: UUID) -> EraseProgress | None:
-    """Return what became of the newest erase of a tablet in its present enrollment; None when none was ordered."""
+    """Return what became of the newest erase of a tablet in its present enrollment; None when none was requested."""
     latest = DeviceRepository(work.session).get_latest_enrollment(tablet_id)
     if latest is None:
         return None

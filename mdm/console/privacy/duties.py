@@ -16,6 +16,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
+from mdm.accounts import administration
 from mdm.api.deps import WorkDep
 from mdm.console.forms import CsrfField, attempt, parse_day, parse_optional_id
 from mdm.console.frame import check_csrf, choose_town, get_language, list_permitted_towns, render_page, require_sign_in
@@ -89,7 +90,7 @@ def report_breach(
     csrf: CsrfField,
     known_at: Annotated[str, Form(max_length=20)],
     school_id: Annotated[str, Form(max_length=36)] = "",
-    account_id: Annotated[str, Form(max_length=36)] = "",
+    login: Annotated[str, Form(max_length=200)] = "",
     since: Annotated[str, Form(max_length=10)] = "",
     until: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
@@ -101,11 +102,16 @@ def report_breach(
         work,
         lambda: breaches.report_breach(
             work, actor, chosen.id, _parse_instant(work, chosen, known_at), school_id=parse_optional_id(school_id, "school_id"),
-            account_id=parse_optional_id(account_id, "account_id"), since=parse_day(since, "since"), until=parse_day(until, "until"),
+            account_id=_find_account(work, actor, chosen, login), since=parse_day(since, "since"), until=parse_day(until, "until"),
         ),
     )  # fmt: skip
-    typed = {"known_at": known_at, "school_id": school_id, "account_id": account_id, "since": since, "until": until}
+    typed = {"known_at": known_at, "school_id": school_id, "login": login, "since": since, "until": until}
     return _answer(request, work, actor, chosen, refusal, "breach", typed)
+
+
+def _find_account(work: UnitOfWork, actor: Actor, town: Town, login: str) -> UUID | None:
+    """Return the account that a login names, None for an empty one. Raises `UnknownLogin`."""
+    return administration.find_account_by_login(work, actor, town.id, login).id if login.strip() else None
 
 
 def _parse_instant(work: UnitOfWork, town: Town, text: str) -> datetime:

@@ -43,7 +43,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _DONE = Message("Done. The history of the tablet has it.")
 #: What follows from an act that is not done yet when its form is answered. Of an erase the page itself shows how far it is.
 _WAITING: dict[str, Message] = {
-    LifeAct.ERASE.value: Message("The erase is ordered. How far it is stands below."),
+    LifeAct.ERASE.value: Message("The erase is requested. How far it is stands below."),
     LifeAct.POSITION.value: Message("Requested. Nothing is asked of the tablet before another person has approved it."),
     LifeAct.ACTIVATION_LOCK.value: Message("Requested of Apple. The lock is on when Apple has confirmed it."),
     LifeAct.APPROVAL.value: Message("Requested. Nothing changes before another person has approved it."),
@@ -273,13 +273,13 @@ def _render_life(
 
 
 def _describe_erase(work: UnitOfWork, actor: Actor, tablet: Tablet, language: Language) -> dict[str, Any] | None:
-    """Return how far an erase is, in words: ordered, on its way, confirmed or refused; None when none was ordered."""
+    """Return how far an erase is, in words: requested, on its way, confirmed or refused; None when none was requested."""
     progress = get_erase_progress(work, tablet.id)
     if progress is None:
         return None
     is_confirmed = progress.confirmed_at is not None
     return {
-        "ordered": format_instant(progress.ordered_at),
+        "requested": format_instant(progress.requested_at),
         "confirmed": format_instant(progress.confirmed_at) if is_confirmed else "",
         "state": state_label(progress.state, language),
         "is_open": progress.state in OPEN_STATES,

@@ -128,7 +128,7 @@ def test_an_erase_is_ordered_until_the_tablet_reports_it(runtime: Runtime, clock
         erasing.erase_tablet(work, SYSTEM, tablet.tablet_id, "back from repair", "INC-1")
         ordered = erasing.get_erase_progress(work, tablet.tablet_id)
         assert ordered is not None
-        assert (ordered.state, ordered.ordered_at, ordered.confirmed_at) == (CommandState.QUEUED, clock.now(), None)
+        assert (ordered.state, ordered.requested_at, ordered.confirmed_at) == (CommandState.QUEUED, clock.now(), None)
     clock.advance(timedelta(hours=1))
     tablet.connect()
     with runtime.open_unit_of_work() as work:

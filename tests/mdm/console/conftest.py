@@ -42,7 +42,7 @@ class Person:
 
     def __init__(self, server: LiveServer, login: str) -> None:
         trust = ssl.create_default_context(cafile=str(server.ca))
-        self.client = httpx.Client(base_url=server.url, verify=trust, timeout=20, headers={"Accept-Language": "fr"})
+        self.client = httpx.Client(base_url=server.url, verify=trust, timeout=60, headers={"Accept-Language": "fr"})
         self.client.post("/sign-in", data={"login": login, "password": PASSWORD})
         self.csrf = str(self.client.get("/desk/me").json().get("csrf", ""))
 

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
 from cartable import audit
 from cartable.scope import SYSTEM, Role
+from mdm.accounts.models import Account
 from mdm.privacy import requests
 from tests.mdm.console.conftest import Person
 from tests.mdm.console.forms import read, send
@@ -93,6 +95,14 @@ def test_notices_retention_and_breaches_have_a_page(server: LiveServer, person: 
     late = send(admin, f"/data/{town_id}/breaches", known_at="2099-01-01T10:00", since="2026-01-01")
     assert (late.status_code, 'value="2099-01-01T10:00"' in late.text) == (422, True)
     assert send(admin, f"/data/{town_id}/breaches", known_at="2026-11-20T10:00").status_code == 303
+    misspelt = send(admin, f"/data/{town_id}/breaches", known_at="2026-11-20T10:00", login="nobody@ville.example")
+    assert (misspelt.status_code, "Aucun compte de cette ville" in misspelt.text) == (422, True), (
+        "and not a report that touches nobody"
+    )
+    assert 'value="nobody@ville.example"' in misspelt.text
+    with server.runtime.open_unit_of_work() as work:
+        login = work.session.scalars(select(Account.login)).one()
+    assert send(admin, f"/data/{town_id}/breaches", known_at="2026-11-20T10:00", login=login).status_code == 303
     page = read(admin.client.get("/data/duties"))
     assert "l'autorité avant le 23/11/2026" in page
     dpo = person(town_id, Role.DPO)

@@ -15,7 +15,7 @@ from cartable import audit
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.privacy.audit_labels import TABLET_ACTIONS
+from mdm.privacy.audit_labels import AUDIT_ACTIONS, TABLET_ACTIONS
 from mdm.privacy.rules import SECURITY_ACTS, load_rules
 from mdm.worker.schedule import HOUSEKEEPING
 from tests.support.world import TownFactory
@@ -91,3 +91,9 @@ def test_the_end_of_lost_mode_is_kept_as_long_as_its_beginning(runtime: Runtime,
     assert {"tablet.mark_lost", "tablet.lift_lost"} <= actions
     assert "tablet.refresh" not in actions
     assert days["security_audit"] == 3 * 365
+
+
+def test_every_act_that_is_recorded_has_words() -> None:
+    written = {pattern.pattern for pattern in list_recorded() if r"\w+" not in pattern.pattern}
+    assert written - {re.escape(action) for action in (*AUDIT_ACTIONS, *TABLET_ACTIONS)} == set()
+    assert not AUDIT_ACTIONS.keys() & TABLET_ACTIONS.keys(), "each has its words once"
