@@ -42,7 +42,6 @@ class FleetPicture:
     lines: tuple[tuple[str, str], ...]
     first: FleetDay
     newest: FleetDay
-    top: int
 
 
 def draw_ribbon(schedule: Schedule, at: datetime) -> DayRibbon:
@@ -71,7 +70,7 @@ def draw_fleet(days: Sequence[FleetDay]) -> FleetPicture | None:
             f"{(day.day - first).days * 100 / span:.1f},{HEIGHT - getattr(day, name) * (HEIGHT - 1) / top:.1f}" for day in days
         )
         lines.append((name, " ".join(points)))
-    return FleetPicture(tuple(lines), days[0], days[-1], top)
+    return FleetPicture(tuple(lines), days[0], days[-1])
 
 
 def _get_mode(segment: DaySegment) -> Mode:
