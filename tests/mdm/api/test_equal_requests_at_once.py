@@ -52,6 +52,7 @@ def town(server: LiveServer) -> Town:
 @pytest.fixture(scope="module")
 def client(server: LiveServer, town: Town) -> Iterator[httpx.Client]:
     with closing(server.sign_in(town.id, Role.TOWN_ADMIN, "directrice")) as signed_in:
+        signed_in.timeout = httpx.Timeout(60)  # on a machine that has much else to do
         server.confirm(signed_in)
         yield signed_in
 
@@ -73,11 +74,11 @@ def send_twice(client: httpx.Client, method: str, path: str, body: Any = None) -
     barrier = threading.Barrier(2)
 
     def send() -> httpx.Response:
-        barrier.wait(10)
+        barrier.wait(60)
         return client.request(method, path, json=body)
 
     with ThreadPoolExecutor(2) as pool:
-        answers = [future.result(30) for future in [pool.submit(send), pool.submit(send)]]
+        answers = [future.result(90) for future in [pool.submit(send), pool.submit(send)]]
     return sorted((answer.status_code, answer.json()["code"] if answer.status_code >= 400 else None) for answer in answers)
 
 
