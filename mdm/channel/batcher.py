@@ -72,6 +72,7 @@ class Batcher:
         """Start the thread; call it on the event loop that will submit."""
         self._loop = asyncio.get_running_loop()
         self._stopping = False
+        self._pending = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="channel-batcher", daemon=True)
         self._thread.start()
 

@@ -21,6 +21,7 @@ from mdm.channel.batcher import Batcher
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.connect_lookup import ConnectLookup, answer_idle_requests
+from mdm.channel.messages import EMPTY_RESPONSE, ChannelResponse
 from mdm.devices.manifest_cache import ManifestCache
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.protocol.commands.queries import SecurityInfo
@@ -157,3 +158,17 @@ def test_a_command_that_was_cancelled_after_the_lookup_is_not_delivered(
 
 def test_behind_a_pooler_nothing_is_prepared(runtime: Runtime, engine: Engine, enrollments: list[DeviceEnrollment]) -> None:
     assert ConnectLookup(engine, is_pooled=True).load([build_request(enrollments[0])], runtime.clock.now()) == {}
+
+
+def test_a_batcher_that_was_stopped_can_be_started_again(
+    runtime: Runtime, batcher: Batcher, enrollments: list[DeviceEnrollment]
+) -> None:
+    async def ask() -> ChannelResponse:
+        answered: asyncio.Future[ChannelResponse] = asyncio.get_running_loop().create_future()
+        batcher.start()
+        batcher.submit(build_request(enrollments[0]), answered.set_result)
+        response = await asyncio.wait_for(answered, 30)
+        await batcher.stop()
+        return response
+
+    assert [asyncio.run(ask()) for _ in range(2)] == [EMPTY_RESPONSE, EMPTY_RESPONSE]
