@@ -31,6 +31,8 @@ from mdm.privacy.labels import AUDIENCES, OUTCOMES, REQUESTS
 from profiles.schedule.labels import AFTER_SCHOOL, GUARDIAN_RULES
 
 MAX_LENGTH = 300
+#: Details that are shown before the others. PostgreSQL does not keep the order in which they were written.
+_FIRST = ("before", "after")
 _DETAIL = Message("{name}: {value}", context="audit detail")
 _YES, _NO = Message("yes"), Message("no")
 IRREVERSIBLE_ACTS: dict[IrreversibleAct, Message] = {
@@ -101,13 +103,18 @@ DETAIL_VALUES: Mapping[str, tuple[Mapping[Any, Message], ...]] = {
 
 
 def describe_details(details: Mapping[str, object], language: Language) -> str:
-    """Return the details of an event in the reader's language, in the order in which they were written."""
+    """Return the details of an event in the reader's language: what was before and after, then the others by their names in the database."""
     parts = []
-    for key, value in details.items():
+    for key, value in sorted(details.items(), key=_get_rank):
         label = DETAIL_KEYS.get(key)
         name = label.translate(language) if label is not None else key
         parts.append(_DETAIL.translate(language, name=name, value=_describe_value(key, value, language)))
     return ", ".join(parts)[:MAX_LENGTH]
+
+
+def _get_rank(detail: tuple[str, object]) -> tuple[int, str]:
+    key, _ = detail
+    return (_FIRST.index(key) if key in _FIRST else len(_FIRST), key)
 
 
 def _describe_value(key: str, value: object, language: Language) -> str:

@@ -14,6 +14,8 @@ from tests.browser.walk.world import MARK
         ("<p>Perdue</p>", "<p>Lost</p>", set()),
         ("<p>Lost</p>", "<p>Lost</p>", {"Lost"}),
         ('<a aria-label="Close">×</a>', '<a aria-label="Close">×</a>', {"Close"}),
+        ("<a>← Cartable</a>", "<a>← Cartable</a>", set()),
+        ("<a>← Apple School Manager</a><b>← Back</b>", "<a>← Apple School Manager</a><b>← Back</b>", {"← Back"}),
         (f"<p>Zoé {MARK}</p>", f"<p>Zoé {MARK}</p>", set()),
         ("<p>VAL-00012 26/11/2026 fr.test.app 3/4</p>", "<p>VAL-00012 26/11/2026 fr.test.app 3/4</p>", set()),
         ("<code>tablet.erase</code><b>Erase</b>", "<code>tablet.erase</code><b>Erase</b>", {"Erase"}),

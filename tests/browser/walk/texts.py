@@ -85,4 +85,4 @@ def _match_equal_translations() -> re.Pattern[str]:
 def find_untranslated(french: str, english: str) -> set[str]:
     """Return the texts that stand in both pages although they are neither a name nor equal in both languages."""
     both = _read_texts(french) & _read_texts(english)
-    return {text for text in both if not _match_equal_translations().fullmatch(text)}
+    return {text for text in both if not _match_equal_translations().fullmatch(text.removeprefix("← "))}

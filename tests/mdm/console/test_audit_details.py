@@ -73,7 +73,7 @@ def test_what_has_no_word_is_shown_as_it_is() -> None:
         "days": ["2026-11-27", "2026-11-28"],
     }
     assert describe_details(details, ENGLISH) == (
-        "before: in stock, wiped: today, enabled: yes, reference: –, holiday zone: X, days: 2026-11-27 2026-11-28"
+        "before: in stock, days: 2026-11-27 2026-11-28, enabled: yes, reference: –, wiped: today, holiday zone: X"
     )
 
 
@@ -81,7 +81,7 @@ def test_the_page_shows_details_in_the_reader_s_language(server: LiveServer, per
     with server.runtime.open_unit_of_work() as work:
         town_id = TownFactory(work).create_town().id
         audit.record_event(
-            work, SYSTEM, "tablet.state", "tablet", town_id, town_id=town_id, before="lost", after="found", why="scanned"
+            work, SYSTEM, "tablet.state", "tablet", town_id, town_id=town_id, why="scanned", after="found", before="lost"
         )
     client = person(town_id, Role.DPO).client
     assert "avant : perdue, après : retrouvée, pourquoi : scanned" in read(client.get("/audit"))
