@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 import structlog
 
-from cartable.conflicts import is_conflict
+from cartable.conflicts import is_conflict, run_with_retries
 from cartable.leases import acquire_lease, release_leases, renew_named_leases
 from cartable.outbox import Topic
 from cartable.outbox_figures import list_due_topics
@@ -199,13 +199,14 @@ class WorkerThreads:
             try:
                 if not is_prepared:
                     prepare_schedule(self._runtime)
-                    self._take_over_from_dead()
-                    self._write_heartbeat()
+                    run_with_retries(self._take_over_from_dead, "worker.take_over")
+                    run_with_retries(self._write_heartbeat, "worker.heartbeat")
                     is_prepared = True
                     for thread in self._threads:
                         thread.start()
                 if time.monotonic() >= next_heartbeat:
-                    self._write_heartbeat()
+                    # A thread may complete its jobs while their leases are renewed: the rows are locked in no common order.
+                    run_with_retries(self._write_heartbeat, "worker.heartbeat")
                     next_heartbeat = time.monotonic() + HEARTBEAT_INTERVAL.total_seconds()
                 self._wake_due_threads()
             except Exception:

@@ -167,7 +167,7 @@ async def _enrol_and_obey(installation: Installation, cluster: PostgresServer, r
 def _kill_broker(installation: Installation) -> None:
     """End the broker at once. Until then no process has had an error that it did not expect."""
     logs = "".join(installation.read_log(name) for name in (*installation.web_ports, *WORKERS))
-    assert "Traceback" not in logs
+    assert "Traceback" not in logs, logs[max(0, logs.index("Traceback") - 500) :][:6000]
     installation.kill_broker()
 
 
