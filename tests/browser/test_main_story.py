@@ -164,6 +164,7 @@ def _lend_tablets(hand: Hand, fleet: Fleet) -> list[str]:
         _scan(page, serial)
         hand.activate(page.locator("#ask button[value=signed_now]"))
         expect(page.locator("#progress")).to_have_text(f"{number + 1} sur 3")
+    expect(page.locator("#pupils tr[data-state=held]")).to_have_count(3)  # the progress counts what is still to be sent, too
     take_picture(page, "desk-handover")
     page.goto(fleet.server.url)
     tags = re.findall(r"BEL-\d{5}", page.locator("table").inner_text())
