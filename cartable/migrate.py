@@ -62,13 +62,10 @@ def list_foreign_columns(engine: Engine, metadata: MetaData) -> list[str]:
 
 def _read_revision_and_columns(engine: Engine) -> tuple[str | None, dict[str, set[str]]]:
     """Return the migration of a database and its columns by table. Another process may migrate meanwhile: then both are read again."""
-    revision, is_read = _get_revision(engine), False
-    columns: dict[str, set[str]] = {}
-    while not is_read:
-        columns = _read_columns(engine)
-        before, revision = revision, _get_revision(engine)
-        is_read = revision == before
-    return revision, columns
+    while True:
+        revision, columns = _get_revision(engine), _read_columns(engine)
+        if _get_revision(engine) == revision:
+            return revision, columns
 
 
 def _get_revision(engine: Engine) -> str | None:

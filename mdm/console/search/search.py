@@ -64,7 +64,8 @@ def show_results(request: Request, work: WorkDep, q: str = "", kind: ResultKind 
     groups = _search(request, work, actor, q, limit, kinds, audits=True)
     place: Place = request.state.place
     text = q[: service.MAX_TEXT]
-    town = {"town": place.town.id} if place.town is not None and len(place.towns) > 1 else {}
+    town_query = place.build_query(narrow=False)
+    suffix = f"&{town_query}" if town_query else ""
     others = [
         (each.name, f"/search?{urlencode({'q': text, 'town': each.id})}")
         for each in place.towns
@@ -75,12 +76,12 @@ def show_results(request: Request, work: WorkDep, q: str = "", kind: ResultKind 
         "search/results.html",
         q=text,
         is_one_kind=kind is not None,
-        all_kinds=f"/search?{urlencode({'q': text, **town})}",
+        all_kinds=f"/search?{urlencode({'q': text})}{suffix}",
         groups=[
             group
             | {
                 "is_cut": len(group["hits"]) >= limit,
-                "more": f"/search?{urlencode({'q': text, 'kind': group['kind'].value, **town})}",
+                "more": f"/search?{urlencode({'q': text, 'kind': group['kind'].value})}{suffix}",
             }
             for group in groups
         ],

@@ -50,19 +50,19 @@ def upgrade() -> None:
 
 
 @pytest.fixture
-def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this version have one migration more than those of the test's database."""
-    folder = tmp_path / "migrations"
-    shutil.copytree(cartable.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "next.py").write_text(_NEXT_MIGRATION.format(newest=cartable.migrate.get_newest_revision()))
-    monkeypatch.setattr(cartable.migrate, "MIGRATIONS", folder)
-
-
-@pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Engine]:
     engine = create_sqlite_engine(tmp_path)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def next_version(sqlite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this version have one migration more than those of the test's database, which is made before."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(cartable.migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "next.py").write_text(_NEXT_MIGRATION.format(newest=cartable.migrate.get_newest_revision()))
+    monkeypatch.setattr(cartable.migrate, "MIGRATIONS", folder)
 
 
 def _refuse(engine: Engine, settings: Settings, clock: ManualClock) -> str:
